@@ -1,0 +1,20 @@
+{#-
+    Fails, before anything runs, where a table of the run's own schema that the selected models or tests read is
+    not there: most often the schema was dropped after its month was published.
+-#}
+{%- macro require_upstream_tables() -%}
+    {%- if not execute -%} {{ return('') }} {%- endif -%}
+    {%- for id in selected_resources if id in graph.nodes -%}
+        {%- for upstream in graph.nodes[id].depends_on.nodes
+            if upstream.startswith('model.') and upstream not in selected_resources -%}
+            {%- set node = graph.nodes[upstream] -%}
+            {%- if adapter.get_relation(node.database, node.schema, node.alias) is none -%}
+                {{ exceptions.raise_compiler_error(
+                    graph.nodes[id].name ~ ' reads ' ~ node.schema ~ '.' ~ node.alias ~ ', which is not there: the run '
+                    ~ 'schema was dropped, or its models have not run. Clear the whole month, from load_month on '
+                    ~ '(with plain dbt: dbt build --vars \'{ds: ' ~ month_start() ~ '}\').'
+                ) }}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro -%}

@@ -1,0 +1,39 @@
+with
+
+trips as (
+
+    select
+        *,
+        case when abs(total_amount) < 'infinity' then total_amount end as amount -- null for NaN too: it sorts above
+    from {{ ref('int_trips_judged') }}
+
+),
+
+months as (
+
+    select
+        ---------- ids
+        {{ source_month() }} as source_month,
+        max(file_id) as file_id,
+
+        ---------- counts of rows
+        count(*) as rows_in_file,
+        count(*) filter (where rejection_reason is null) as rows_accepted,
+        count(*) filter (where rejection_reason is not null) as rows_rejected,
+        count(*) filter (where rejection_reason = 'value_missing') as rejected_value_missing,
+        count(*) filter (where rejection_reason = 'pickup_outside_window') as rejected_pickup_outside_window,
+        count(*) filter (where rejection_reason = 'dropoff_before_pickup') as rejected_dropoff_before_pickup,
+        count(*) filter (where rejection_reason = 'distance_impossible') as rejected_distance_impossible,
+        count(*) filter (where is_spillover) as pickups_outside_month,
+        count(*) filter (where is_reversal and rejection_reason is null) as reversals,
+
+        ---------- sums of total_amount, where it is a finite number
+        coalesce(sum(amount), 0) as total_amount_in_file,
+        coalesce(sum(amount) filter (where rejection_reason is null), 0) as total_amount_accepted,
+        coalesce(sum(amount) filter (where rejection_reason is not null), 0) as total_amount_rejected
+
+    from trips
+
+)
+
+select * from months

@@ -1,0 +1,54 @@
+{% set numbers = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
+
+with
+
+trips as (
+
+    select * from {{ ref('stg_tlc__trips') }}
+
+),
+
+-- the same statement reads the rows and the file they belong to: both change in one transaction
+file as (
+
+    select file_id from {{ ref('stg_tlc__files') }}
+    where table_name = 'raw_trips'
+
+),
+
+judged as (
+
+    select
+        trips.*,
+        file.file_id,
+
+        ---------- the first rule that applies names the rejection; counts measured in 2020-04, 2023-01, 2023-02,
+        ---------- 2023-12, 2024-01, 2025-11
+        case
+            -- a time, zone or amount that every trip needs is null, or a number is not finite: 0, 0, 0, 0, 0, 0
+            when
+                num_nulls(pickup_at, dropoff_at, pickup_zone_id, dropoff_zone_id, {{ numbers | join(', ') }}) > 0
+                or greatest(abs({{ numbers | join('), abs(') }})) >= 'infinity' -- NaN sorts above it
+                then 'value_missing'
+            -- clocks that were never set, 2008 and 2009 most often: 5, 1, 1, 0, 0, 0
+            when
+                pickup_at < source_month - interval '1 month'
+                or pickup_at >= source_month + interval '2 months'
+                then 'pickup_outside_window'
+            -- 12, 0, 0, 0, 0, 3
+            when dropoff_at < pickup_at then 'dropoff_before_pickup'
+            -- miles; the longest are odometers (up to 259,777), none is negative: 10, 36, 40, 48, 46, 21
+            when trip_distance not between 0 and 200 then 'distance_impossible'
+        end as rejection_reason,
+
+        ---------- flags
+        pickup_at not between source_month and source_month + interval '1 month' - interval '1 microsecond'
+            as is_spillover,
+        total_amount < 0 as is_reversal
+
+    from trips
+    cross join file
+
+)
+
+select * from judged

@@ -1,0 +1,100 @@
+{#- Rows of another month than the requested one. -#}
+{% test only_requested_month(model, column_name) %}
+    select * from {{ model }}
+    where {{ column_name }} is distinct from {{ source_month() }}
+{% endtest %}
+
+{#- What load_log does not have: the requested month's trips, or the zones. -#}
+{% test month_is_loaded(model) %}
+    select needed.* from (values ('raw_trips', {{ source_month() }}), ('raw_zones', null)) as needed (table_name, source_month)
+    where not exists (
+        select from {{ model }} as logged
+        where logged.table_name = needed.table_name and logged.source_month is not distinct from needed.source_month
+    )
+{% endtest %}
+
+{#- The month, where its raw rows are not as many as load_log says, or not numbered 1 to that many. -#}
+{% test rows_as_logged(model, load_log) %}
+    select logged.source_month, logged.rows, counted.*
+    from {{ load_log }} as logged
+    cross join (
+        select count(*) as raw_rows, count(distinct source_row) as numbers, min(source_row) as first, max(source_row) as last
+        from {{ model }} where source_month = {{ source_month() }}
+    ) as counted
+    where logged.table_name = 'raw_trips' and logged.source_month = {{ source_month() }}
+        and (counted.raw_rows, counted.numbers, counted.first, counted.last) is distinct from (logged.rows, logged.rows, 1, logged.rows)
+{% endtest %}
+
+{#- Raw rows that are not in the model, or the other way round. Silent where the file was loaded anew since. -#}
+{% test every_raw_row_is_judged(model, raw) %}
+    select source_row, raw.total_amount as raw_amount, judged.total_amount as judged_amount
+    from (select * from {{ raw }} where source_month = {{ source_month() }}) as raw
+    full join {{ model }} as judged using (source_row)
+    where {{ is_current(model) }}
+        and (raw.source_month is null or judged.source_month is null or raw.total_amount::numeric is distinct from judged.total_amount)
+{% endtest %}
+
+{#- The month, where more than `share` (0 to 1) of its rows are rejected. -#}
+{% test reject_share_at_most(model, share) %}
+    select count(*) as rows, count(rejection_reason) as rejected
+    from {{ model }}
+    having count(rejection_reason) > {{ share }} * count(*)
+{% endtest %}
+
+{#- Accepted rows with a value in these columns that two decimals do not hold. -#}
+{% test whole_cents(model, columns) %}
+    select * from {{ model }}
+    where rejection_reason is null and (
+        {%- for each in columns %}
+        {{ 'or ' if not loop.first }}{{ each }} <> round({{ each }}, 2)
+        {%- endfor %}
+    )
+{% endtest %}
+
+{#- Values that occur more than once in these columns together. -#}
+{% test unique_together(model, columns) %}
+    select {{ columns | join(', ') }}, count(*) as rows
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+{% endtest %}
+
+{#- The sums, where those of the model are not those of the accepted trips. -#}
+{% test sums_equal(model, trips) %}
+    {%- set measures = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
+    select * from (
+        select sum(trips)::bigint as trips, sum(reversals)::bigint as reversals {%- for each in measures %}, sum({{ each }}) as {{ each }}{% endfor %}
+        from {{ model }}
+    ) as summed
+    cross join (
+        select nullif(count(*), 0) as trips, sum(is_reversal::int) as reversals {%- for each in measures %}, sum({{ each }}) as {{ each }}{% endfor %}
+        from {{ trips }} where rejection_reason is null
+    ) as expected
+    where (summed.*) is distinct from (expected.*)
+{% endtest %}
+
+{#- Months whose counts of rows, or sums of money, do not add up. -#}
+{% test counts_add_up(model) %}
+    select * from {{ model }}
+    where rows_in_file <> rows_accepted + rows_rejected
+        or rows_rejected <> rejected_value_missing + rejected_pickup_outside_window
+            + rejected_dropoff_before_pickup + rejected_distance_impossible
+        or total_amount_in_file <> total_amount_accepted + total_amount_rejected
+{% endtest %}
+
+{#-
+    Published rows that are not in the audited slice, and the other way round, each whole row compared; for a table
+    with source_month the requested month only. Silent where the file was loaded anew since.
+-#}
+{% test published_as_audited(model, slice, rows='true', except=[]) %}
+    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute='name') | reject('in', except) | list if execute else ['*'] %}
+    {%- set monthly = 'source_month' in columns %}
+    {%- set published = 'select ' ~ columns | join(', ') ~ ' from ' ~ model ~ (' where source_month = ' ~ source_month() if monthly else '') %}
+    {%- set audited = 'select ' ~ columns | join(', ') ~ ' from ' ~ slice ~ ' where ' ~ rows %}
+    select * from (
+        ({{ published }} except all {{ audited }})
+        union all
+        ({{ audited }} except all {{ published }})
+    ) as differing
+    where {{ is_current(slice, monthly) }}
+{% endtest %}

@@ -1,0 +1,94 @@
+"""Fetching TLC's files: asks whether one is there, and streams it to disk, bounded in size and time."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+CONNECT_AND_READ_TIMEOUT = (10, 60)  # seconds; for each read, not for the whole file
+MAX_SECONDS = 30 * 60
+MAX_BYTES = 2 * 1024**3  # against a runaway answer: a month of green trips is 0.7 to 1.5 MB
+CHUNK_BYTES = 1024**2
+
+
+class FileUnavailable(Exception):
+    """The source answers that it will not give this file: it is not published, or the URL is wrong."""
+
+
+class DownloadError(Exception):
+    """What came is not what was asked for. The message names the URL and what to do."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A complete file on disk, and what its server said of it."""
+
+    path: Path
+    url: str
+    etag: str | None
+    content_type: str | None
+    sha256: str
+    bytes: int
+
+
+def is_published(url: str) -> bool:
+    """Whether the source has the file. TLC answers 403, not 404, for what is not there.
+
+    Raises requests.RequestException where the source gives no such answer (down, 5xx, 429).
+    """
+    response = requests.head(url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
+    if response.status_code in (403, 404):
+        return False
+    response.raise_for_status()
+    return True
+
+
+@contextmanager
+def download(url: str) -> Iterator[Download]:
+    """Streams `url` to a temporary file that is removed on leaving the context.
+
+    Raises FileUnavailable on 403 and 404, requests.RequestException on anything that may heal
+    (connection trouble, a transfer cut short, 5xx, 429), DownloadError past MAX_BYTES or MAX_SECONDS.
+    """
+    with tempfile.TemporaryDirectory(prefix="tlc-") as folder:
+        path = Path(folder) / url.rsplit("/", 1)[-1]
+        # identity: Content-Length then counts the bytes of the file, and urllib3 enforces it
+        with requests.get(
+            url, stream=True, timeout=CONNECT_AND_READ_TIMEOUT, headers={"Accept-Encoding": "identity"}
+        ) as response:
+            if response.status_code in (403, 404):
+                raise FileUnavailable(
+                    f"{url} answered {response.status_code}: the file is not published, or the address is wrong. "
+                    "Open it in a browser; check the Airflow variable tlc_base_url."
+                )
+            response.raise_for_status()
+            digest, size = _save(response, path)
+        yield Download(
+            path=path,
+            url=url,
+            etag=response.headers.get("ETag"),
+            content_type=response.headers.get("Content-Type"),
+            sha256=digest,
+            bytes=size,
+        )
+
+
+def _save(response: requests.Response, path: Path) -> tuple[str, int]:
+    digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + MAX_SECONDS
+    with path.open("wb") as file:
+        for chunk in response.iter_content(CHUNK_BYTES):
+            size += len(chunk)
+            if size > MAX_BYTES:
+                raise DownloadError(f"{response.url} is larger than {MAX_BYTES:,} bytes, the most this project loads")
+            if time.monotonic() > deadline:
+                raise DownloadError(f"{response.url} was not complete after {MAX_SECONDS} seconds ({size:,} bytes)")
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest(), size

@@ -1,0 +1,95 @@
+"""Loading: TLC's files of one month into the raw tables, all of it or nothing of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from psycopg.sql import Identifier
+
+from include.download import Download, download
+from include.month import Month
+from include.tlc_files import Table, read_trips, read_zones
+from include.warehouse import Warehouse, raw_trips_partition
+
+log = logging.getLogger(__name__)
+
+# A file loaded again unchanged keeps its file_id.
+LOG_THE_LOAD = """
+    insert into {schema}.load_log as logged
+        (table_name, source_month, url, etag, sha256, bytes, rows, unknown_columns, loaded_at, dag_run)
+    values ($1, $2::text::date, $3, $4, $5, $6, $7, $8::text::jsonb, now(), $9)
+    on conflict (table_name, source_month) do update set
+        file_id = case when logged.sha256 = excluded.sha256 then logged.file_id else excluded.file_id end,
+        url = excluded.url, etag = excluded.etag, sha256 = excluded.sha256, bytes = excluded.bytes,
+        rows = excluded.rows, unknown_columns = excluded.unknown_columns,
+        loaded_at = excluded.loaded_at, dag_run = excluded.dag_run
+"""
+
+
+def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run: str) -> list[dict[str, Any]]:
+    """Replaces the month's rows in raw_trips, and the zones, by what the source holds now.
+
+    Loading again, at any time, leaves one copy. Returns what load_log now says of each file. Raises what
+    `download`, `read_trips` and `read_zones` raise, and adbc_driver_manager.Error; after any of them the
+    tables are as they were.
+    """
+    trips_url, zones_url = month.parquet_url(base_url), f"{base_url.rstrip('/')}/misc/taxi_zone_lookup.csv"
+    with download(trips_url) as trips_file, download(zones_url) as zones_file:
+        trips, zones = read_trips(trips_file, month), read_zones(zones_file)
+        with Warehouse(conninfo, schema) as warehouse:
+            warehouse.create_raw_tables(month)
+            loaded = [
+                _replace(warehouse, "raw_trips", month, trips_file, trips, dag_run),
+                _replace(warehouse, "raw_zones", None, zones_file, zones, dag_run),
+            ]
+            warehouse.commit()
+    return loaded
+
+
+def _replace(
+    warehouse: Warehouse, table: str, month: Month | None, file: Download, content: Table, dag_run: str
+) -> dict[str, Any]:
+    """Replaces one file's rows and their line in load_log, in the warehouse's current transaction."""
+    ds = month.ds if month else None
+    place = (warehouse.partitions, raw_trips_partition(month)) if month else (warehouse.schema, table)
+    warehouse.lock(table, *([ds] if ds else []))
+    [[previous]] = warehouse.execute(
+        "select max(sha256) from {schema}.load_log where table_name = $1 and source_month is not distinct from $2::text::date",
+        values=(table, ds),
+    )
+    # delete, not truncate: truncated rows vanish also for a query that began before the commit
+    warehouse.execute("delete from {place}", place=Identifier(*place))
+    rows = _ingest(warehouse, place, content)
+    facts = {"url": file.url, "etag": file.etag, "sha256": file.sha256, "bytes": file.bytes, "rows": rows}
+    unknown = list(content.unknown_columns)
+    warehouse.execute(LOG_THE_LOAD, values=(table, ds, *facts.values(), json.dumps(unknown), dag_run))
+
+    log.info("%s: %s rows from %s (sha256 %s)", table, f"{rows:,}", file.url, file.sha256)
+    if unknown:
+        log.warning("%s: %s has columns this project does not know, kept in extra_columns: %s", table, file.url, unknown)
+    if restated := previous not in (None, file.sha256):
+        log.warning("%s: %s was restated: its sha256 was %s at the last load", table, file.url, previous)
+    return {"table": table, **facts, "unknown_columns": unknown, "restated": restated}
+
+
+def _ingest(warehouse: Warehouse, place: tuple[str, str], content: Table) -> int:
+    failure: Exception | None = None
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        nonlocal failure
+        try:
+            yield from content.batches
+        except Exception as error:  # the driver would report it as text, without its type
+            failure = error
+            raise
+
+    try:
+        return warehouse.ingest(*place, rows=pa.RecordBatchReader.from_batches(content.schema, batches()))
+    except Exception:
+        if failure:
+            raise failure from None
+        raise

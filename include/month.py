@@ -1,0 +1,108 @@
+"""The month of a TLC file, and every name that derives from it. Importable without Airflow."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+TLC_CDN = "https://d37ci6vzurychx.cloudfront.net"  # the host behind the links on TLC's trip record page
+
+
+class MonthError(ValueError):
+    """The month asked for is malformed, or lies outside the dataset's life."""
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """One calendar month: the month of TLC's file, never of a pickup."""
+
+    first_day: date
+
+    def __post_init__(self) -> None:
+        if self.first_day.day != 1:
+            raise MonthError(f"a month begins on day 1, not on {self.first_day}")
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """The month written as `YYYY-MM`; anything else raises MonthError."""
+        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+            raise MonthError(f"month {text!r} is not of the form YYYY-MM, for example 2024-01")
+        return cls(date(int(text[:4]), int(text[5:]), 1))
+
+    @classmethod
+    def containing(cls, day: str | date | datetime) -> Month:
+        """The month a day lies in. An aware datetime is taken in UTC, a string in ISO format."""
+        try:
+            day = datetime.fromisoformat(day) if isinstance(day, str) else day
+        except ValueError as error:
+            raise MonthError(f"{day!r} is not an ISO date, for example 2024-01-01") from error
+        if isinstance(day, datetime) and day.tzinfo:
+            day = day.astimezone(UTC)
+        return cls(date(day.year, day.month, 1))
+
+    def __str__(self) -> str:
+        return f"{self.first_day:%Y-%m}"
+
+    @property
+    def ds(self) -> str:
+        """First day, `YYYY-MM-DD`: what dbt gets as the variable `ds`."""
+        return self.first_day.isoformat()
+
+    @property
+    def ds_nodash(self) -> str:
+        return f"{self.first_day:%Y%m%d}"
+
+    @property
+    def start(self) -> datetime:
+        """First instant of the month, UTC."""
+        return datetime(self.first_day.year, self.first_day.month, 1, tzinfo=UTC)
+
+    @property
+    def end(self) -> datetime:
+        """First instant after the month, UTC."""
+        return self.plus(1).start
+
+    def plus(self, months: int) -> Month:
+        count = self.first_day.year * 12 + self.first_day.month - 1 + months
+        return Month(date(count // 12, count % 12 + 1, 1))
+
+    def parquet_url(self, base_url: str = TLC_CDN) -> str:
+        return f"{base_url.rstrip('/')}/trip-data/green_tripdata_{self}.parquet"
+
+    def run_schema(self, published_schema: str, suffix: str = "") -> str:
+        """Schema of one run's own tables, e.g. `airflow_default_20240101`."""
+        return "_".join(filter(None, (published_schema, self.ds_nodash, suffix)))
+
+
+FIRST_MONTH = Month(date(2013, 8, 1))  # the first green-taxi file TLC published
+
+
+def parquet_url_for(ds: str | date, base_url: str = TLC_CDN) -> str:
+    """URL of the file of the month that `ds` (any day of it) lies in."""
+    return Month.containing(ds).parquet_url(base_url)
+
+
+def month_of(dag_run: Any, params: Mapping[str, Any]) -> Month:
+    """The month a DAG run is for: the `month` param, else the logical date, else the time it was due.
+
+    `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date.
+    """
+    if params.get("month"):
+        return Month.parse(params["month"])
+    return Month.containing(dag_run.logical_date or dag_run.run_after)
+
+
+def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str) -> str:
+    """The run's own schema; two runs of one month never share one.
+
+    Airflow allows one run per logical date, so the run dated at the month's first instant owns the plain
+    name. Any other run of the month may overlap it, and gets a hash of its run id.
+    """
+    month = month_of(dag_run, params)
+    if dag_run.logical_date == month.start:
+        return month.run_schema(published_schema)
+    return month.run_schema(published_schema, hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8])

@@ -1,0 +1,188 @@
+"""What TLC's files hold: one declared schema for each table, and the safe casts that lead to it.
+
+TLC's own types drift (ids int64 until 2023-01 and int32 after, codes double or int64, columns of null type,
+timestamps as text in re-encoded files), so every batch is cast to the declared type or refused.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from include.download import Download
+from include.month import Month
+
+TIMES = pa.timestamp("us")  # New York wall clock, as TLC writes it
+MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
+
+TRIP_COLUMNS = pa.schema(
+    [
+        ("vendorid", pa.int32()),
+        ("lpep_pickup_datetime", TIMES),
+        ("lpep_dropoff_datetime", TIMES),
+        ("store_and_fwd_flag", pa.string()),
+        ("ratecodeid", pa.int32()),
+        ("pulocationid", pa.int32()),
+        ("dolocationid", pa.int32()),
+        ("passenger_count", pa.int32()),
+        ("trip_distance", pa.float64()),
+        ("fare_amount", MONEY),
+        ("extra", MONEY),
+        ("mta_tax", MONEY),
+        ("tip_amount", MONEY),
+        ("tolls_amount", MONEY),
+        ("ehail_fee", MONEY),
+        ("improvement_surcharge", MONEY),
+        ("total_amount", MONEY),
+        ("payment_type", pa.int32()),
+        ("trip_type", pa.int32()),
+        ("congestion_surcharge", MONEY),
+        ("cbd_congestion_fee", MONEY),
+    ]
+)
+# ehail_fee has never held a value; cbd_congestion_fee came with 2025
+OPTIONAL_TRIP_COLUMNS = frozenset({"ehail_fee", "cbd_congestion_fee"})
+
+# Beside the file's columns. Columns this project does not know are kept in extra_columns
+# (`extra` is one of TLC's own: the miscellaneous surcharges).
+RAW_TRIPS = pa.schema(
+    [
+        *TRIP_COLUMNS,
+        ("source_month", pa.date32()),
+        ("source_row", pa.int32()),
+        ("extra_columns", pa.json_()),
+    ]
+)
+
+ZONE_COLUMNS = pa.schema(
+    [("locationid", pa.int32()), ("borough", pa.string()), ("zone", pa.string()), ("service_zone", pa.string())]
+)
+RAW_ZONES = pa.schema([*ZONE_COLUMNS, ("extra_columns", pa.json_())])
+
+# Rows decoded, cast and sent at a time: about 10 MiB of trips, so memory does not grow with the file.
+BATCH_ROWS = 65_536
+
+
+class FileContentError(Exception):
+    """A file does not hold what it should. The message names file, column and both types."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file's rows, in the declared schema, read as they are consumed."""
+
+    rows: int
+    unknown_columns: tuple[str, ...]
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+def read_trips(file: Download, month: Month) -> Table:
+    """The trips of one month's parquet file, numbered from 1 in the file's order (nothing else identifies a row).
+
+    Raises FileContentError for what is not parquet, has no row, lacks a column or has one of another kind.
+    The batches raise it too, for a value that cannot be cast.
+    """
+    try:
+        parquet = pa.parquet.ParquetFile(file.path)
+    except (pa.ArrowInvalid, OSError) as error:
+        head = file.path.open("rb").read(40)
+        raise FileContentError(
+            f"{file.url} is not a complete parquet file ({file.bytes:,} bytes, Content-Type {file.content_type}, "
+            f"begins with {head!r}): {error}. If TLC's own copy opens, clear this task; otherwise wait for TLC."
+        ) from error
+    if parquet.metadata.num_rows == 0:
+        raise FileContentError(f"{file.url} holds no rows. A month without trips is not plausible: ask TLC.")
+
+    unknown = _unknown_columns(file, parquet.schema_arrow, TRIP_COLUMNS, OPTIONAL_TRIP_COLUMNS)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in parquet.iter_batches(BATCH_ROWS):
+            given, rows = _lower_cased(batch), batch.num_rows
+            columns = [_cast(file, field, given.get(field.name), rows) for field in TRIP_COLUMNS]
+            source_month = pa.repeat(pa.scalar(month.first_day, pa.date32()), rows)
+            source_row = pa.arange(done + 1, done + rows + 1).cast(pa.int32())
+            extra_columns = _as_json({name: given[name] for name in unknown}, rows)
+            yield pa.record_batch([*columns, source_month, source_row, extra_columns], schema=RAW_TRIPS)
+            done += rows
+
+    return Table(parquet.metadata.num_rows, unknown, RAW_TRIPS, batches())
+
+
+def read_zones(file: Download) -> Table:
+    """The taxi zones of TLC's lookup table. `N/A` is text there, not a missing value."""
+    try:
+        table = pa.csv.read_csv(
+            file.path,
+            convert_options=pa.csv.ConvertOptions(null_values=[], strings_can_be_null=False),
+        )
+    except (pa.ArrowInvalid, OSError) as error:
+        raise FileContentError(f"{file.url} is not the zone table in CSV ({file.content_type}): {error}") from error
+    if table.num_rows == 0:
+        raise FileContentError(f"{file.url} holds no zones")
+    unknown = _unknown_columns(file, table.schema, ZONE_COLUMNS)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in table.to_batches():
+            given, rows = _lower_cased(batch), batch.num_rows
+            columns = [_cast(file, field, given[field.name], rows) for field in ZONE_COLUMNS]
+            yield pa.record_batch([*columns, _as_json({name: given[name] for name in unknown}, rows)], schema=RAW_ZONES)
+
+    return Table(table.num_rows, unknown, RAW_ZONES, batches())
+
+
+def _unknown_columns(
+    file: Download, found: pa.Schema, declared: pa.Schema, optional: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Names, lower-cased, that are not declared. Raises FileContentError where a declared one cannot be read."""
+    columns = {field.name.lower(): field.type for field in found}
+    if len(columns) < len(found):
+        raise FileContentError(f"{file.url} names a column twice when lower-cased: {sorted(found.names)}")
+    if missing := set(declared.names) - optional - set(columns):
+        raise FileContentError(
+            f"{file.url} lacks required column(s) {sorted(missing)}; it has {sorted(columns)}. "
+            "If TLC renamed one, change the declared columns in include/tlc_files.py."
+        )
+    for field in declared:
+        if field.name in columns and pa.types.is_timestamp(columns[field.name]) and columns[field.name].tz:
+            raise _type_error(file, field, columns[field.name], "times must carry no zone, they are New York's own")
+    return tuple(name for name in columns if name not in declared.names)
+
+
+def _lower_cased(batch: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {name.lower(): column for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+
+
+def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(rows, field.type)
+    try:
+        return values.cast(field.type, safe=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _type_error(file, field, values.type, str(error)) from error
+
+
+def _type_error(file: Download, declared: pa.Field, found: pa.DataType, why: str) -> FileContentError:
+    return FileContentError(
+        f"{file.url}: column {declared.name} is {found} and cannot be cast to {declared.type}: {why}"
+    )
+
+
+def _as_json(columns: dict[str, pa.Array], rows: int) -> pa.Array:
+    if not columns:
+        return pa.nulls(rows, pa.json_())
+    records = pa.table(columns).to_pylist()
+    return pa.array([json.dumps(record, default=str) for record in map(_finite, records)], pa.json_())
+
+
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    # JSON has no NaN and no infinity: they are kept as text
+    return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
