@@ -35,7 +35,7 @@
         (select file_id from {{ slice }} limit 1)
         {%- if monthly %}, (select file_id from {{ slice.incorporate(path={'identifier': 'int_trips_judged'}) }} limit 1){% endif %}
     ) is not distinct from (
-        select file_id from {{ source('tlc', 'load_log') }}
+        select file_id from {{ target.schema }}.load_log
         where {{ "table_name = 'raw_trips' and source_month = " ~ source_month() if monthly else "table_name = 'raw_zones'" }}
     )
 {%- endmacro -%}

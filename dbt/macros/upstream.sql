@@ -8,13 +8,19 @@
         {%- for upstream in graph.nodes[id].depends_on.nodes
             if upstream.startswith('model.') and upstream not in selected_resources -%}
             {%- set node = graph.nodes[upstream] -%}
-            {%- if adapter.get_relation(node.database, node.schema, node.alias) is none -%}
-                {{ exceptions.raise_compiler_error(
-                    graph.nodes[id].name ~ ' reads ' ~ node.schema ~ '.' ~ node.alias ~ ', which is not there: the run '
-                    ~ 'schema was dropped, or its models have not run. Clear the whole month, from load_month on '
-                    ~ '(with plain dbt: dbt build --vars \'{ds: ' ~ month_start() ~ '}\').'
-                ) }}
-            {%- endif -%}
+            {%- do require_table(node.schema, node.alias) -%}
         {%- endfor -%}
     {%- endfor -%}
+{%- endmacro -%}
+
+{#- The table as a relation; fails where it is not there. -#}
+{%- macro require_table(schema, name) -%}
+    {%- set table = adapter.get_relation(target.database, schema, name) -%}
+    {%- if execute and table is none -%}
+        {{ exceptions.raise_compiler_error(
+            schema ~ '.' ~ name ~ ' is not there: the run schema was dropped, or its models have not run. Clear the whole '
+            ~ 'month, from load_month on (with plain dbt: dbt build --vars \'{ds: ' ~ month_start() ~ '}\').'
+        ) }}
+    {%- endif -%}
+    {{ return(table) }}
 {%- endmacro -%}

@@ -1,0 +1,9 @@
+# The Astro runtime installs packages.txt and requirements.txt and copies the project to /usr/local/airflow.
+FROM astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12
+
+ENV AIRFLOW_CONFIG=/usr/local/airflow/config/airflow.cfg \
+    PYTHONPATH=/usr/local/airflow:/usr/local/airflow/config \
+    PYTHONDONTWRITEBYTECODE=
+
+# The DAG is drawn from dbt's manifest; parsing needs no database.
+RUN dbt --quiet parse --project-dir dbt --profiles-dir profiles

@@ -1,0 +1,87 @@
+"""One month of NYC TLC green-taxi trips, from TLC's parquet file to published tables.
+
+`wait_for_month` asks TLC for the file, `load_month` replaces the month's raw rows, `build` makes and audits the
+month in a schema of its own, `publish` replaces the month in the tables analysts read. Any task may be cleared, at
+any time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
+the DAG with the `month` parameter.
+
+**Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
+readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, task
+
+from include.assets import mark_month, table_asset
+from include.connection import warehouse_fields
+from include.load import load_month as load
+from include.month import FIRST_MONTH, TLC_CDN, month_of, run_schema_of
+from include.publication import OVERDUE_AFTER, month_is_published
+from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, first_delay
+from include.settings import BASE_URL_VARIABLE, DAG_ID, published_schema, seconds
+from include.transform import dbt_task_group
+from include.warehouse import connection_string
+
+RAW_TABLES = [table_asset("raw_trips"), table_asset("raw_zones")]
+
+with DAG(
+    dag_id=DAG_ID,
+    description="A month of NYC green-taxi trips: load, build, audit, publish",
+    doc_md=__doc__,
+    tags=["tlc", "dbt", "monthly"],
+    # written out: a bare "@monthly" means, in Airflow 3, a run for the month that is just beginning
+    schedule=CronDataIntervalTimetable("@monthly", timezone="UTC"),
+    # a run dated before the start date ends green without having run a task: so the dataset's first month
+    start_date=FIRST_MONTH.start,
+    catchup=False,
+    max_active_runs=16,
+    params={
+        "month": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+            description="Month to load, YYYY-MM. Empty: the month of the run's logical date.",
+        )
+    },
+    default_args={
+        "owner": "data-engineering",
+        "retries": RETRIES,
+        "retry_policy": RetryWhatHeals(),
+        "retry_delay": first_delay(),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": MAX_DELAY,
+        "execution_timeout": timedelta(hours=2),
+    },
+    user_defined_macros={
+        "month_of": month_of,
+        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema()),
+    },
+):
+
+    @task.sensor(
+        mode="reschedule",  # holds no worker slot between two asks
+        poke_interval=seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1)).total_seconds(),
+        timeout=(OVERDUE_AFTER + timedelta(days=62)).total_seconds(),
+    )
+    def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
+        base_url = Variable.get(BASE_URL_VARIABLE, default=TLC_CDN)
+        return PokeReturnValue(month_is_published(month_of(dag_run, params), base_url, datetime.now(UTC)))
+
+    @task(outlets=RAW_TABLES)
+    def load_month(dag_run=None, params=None, **context) -> list[dict]:
+        mark_month({**context, "dag_run": dag_run, "params": params}, RAW_TABLES)
+        return load(
+            month_of(dag_run, params),
+            base_url=Variable.get(BASE_URL_VARIABLE, default=TLC_CDN),
+            conninfo=connection_string(warehouse_fields()),
+            schema=published_schema(),
+            dag_run=dag_run.run_id,
+        )
+
+    build = dbt_task_group("build", models=["staging", "intermediate"])
+    publish = dbt_task_group("publish", models=["marts"])
+
+    wait_for_month() >> load_month() >> build >> publish

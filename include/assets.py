@@ -1,0 +1,22 @@
+"""The tables other DAGs can be triggered by, month by month."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+from airflow.sdk.definitions.context import Context
+
+from include.month import month_of
+from include.settings import WAREHOUSE_CONNECTION, published_schema
+
+
+def table_asset(table: str) -> Asset:
+    """The asset of a shared table. The connection's id stands for host and database, so that the URI is one everywhere."""
+    schema = published_schema()
+    return Asset(name=f"{schema}.{table}", uri=f"postgres://{WAREHOUSE_CONNECTION}/warehouse/{schema}/{table}")
+
+
+def mark_month(context: Context, outlets: list[Asset]) -> None:
+    """Marks the events this task will emit with the run's month, `YYYY-MM`, as partition."""
+    month = month_of(context["dag_run"], context["params"])
+    for asset in outlets:
+        context["outlet_events"][asset].add_partitions(str(month))

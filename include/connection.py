@@ -1,0 +1,27 @@
+"""The warehouse's Airflow connection, read where a task runs and nowhere else."""
+
+from __future__ import annotations
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from include.settings import WAREHOUSE_CONNECTION, SettingError
+
+
+def warehouse_fields() -> dict[str, str | int | None]:
+    """host, port, user, password, dbname and sslmode of the connection. Raises SettingError where it is not defined."""
+    try:
+        connection = Connection.get(WAREHOUSE_CONNECTION)
+    except AirflowNotFoundException as error:
+        raise SettingError(
+            f"The Airflow connection {WAREHOUSE_CONNECTION!r} is not defined. Add it (type Postgres) under Admin > "
+            f"Connections, or set AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}; then clear this task."
+        ) from error
+    return {
+        "host": connection.host,
+        "port": connection.port or 5432,
+        "user": connection.login,
+        "password": connection.password,
+        "dbname": connection.schema,
+        "sslmode": connection.extra_dejson.get("sslmode"),
+    }

@@ -1,0 +1,69 @@
+"""Which failures heal by themselves and are tried again: connection trouble, and a busy source or database."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import adbc_driver_manager
+import requests
+from airflow.sdk.definitions.context import Context
+from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+from cosmos.exceptions import CosmosDbtRunError
+
+from include.settings import seconds
+
+RETRIES = 4
+MAX_DELAY = timedelta(minutes=10)
+
+# Postgres' and libpq's own words. dbt reports every failure as one exception whose text ends in them, and libpq
+# gives no SQLSTATE where it could not connect, so the text is what there is to decide on. A wrong password, a
+# missing database, an SQL error or a failing test has none of them.
+HEALS = re.compile(
+    r"connection refused|connection reset|connection timed out|timeout expired|no route to host|network is unreachable"
+    r"|temporary failure in name resolution|could not receive data|could not send data|broken pipe"
+    r"|connection (?:already|is|was|not) closed|connection has been closed|connection not open|no connection to the server"
+    r"|server closed the connection|terminating connection|database system is (?:starting up|shutting down|in recovery mode|not yet accepting)"
+    r"|too many (?:clients|connections)|remaining connection slots"
+    r"|deadlock detected|could not serialize access|canceling statement due to lock timeout",
+    re.IGNORECASE,
+)
+
+
+class RetryWhatHeals(RetryPolicy):
+    """Tries again what may heal, ever more slowly; fails everything else on the first try.
+
+    A task whose process was killed leaves no exception: Airflow tries it again without asking.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        if not heals(exception):
+            return RetryDecision.fail(reason=f"{type(exception).__name__} does not heal by itself")
+        return RetryDecision.retry(delay=delay(exception, try_number), reason=f"{type(exception).__name__} may heal")
+
+
+def first_delay() -> timedelta:
+    """Delay before the second try; each later one is twice as long, up to MAX_DELAY."""
+    return seconds("PIPELINE_RETRY_SECONDS", timedelta(seconds=30))
+
+
+def heals(exception: BaseException) -> bool:
+    if isinstance(exception, requests.HTTPError):
+        return exception.response.status_code == 429 or exception.response.status_code >= 500
+    if isinstance(exception, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+        return True
+    if isinstance(exception, adbc_driver_manager.Error | CosmosDbtRunError):
+        return HEALS.search(str(exception)) is not None
+    return False
+
+
+def delay(exception: BaseException, try_number: int) -> timedelta:
+    """What the source asks for by Retry-After, in seconds, else twice as long each time; at most MAX_DELAY."""
+    wait = first_delay() * 2 ** (try_number - 1)
+    if isinstance(exception, requests.HTTPError):
+        asked = exception.response.headers.get("Retry-After", "")
+        if asked.isdecimal():
+            wait = timedelta(seconds=int(asked))
+    return min(wait, MAX_DELAY)

@@ -1,0 +1,90 @@
+"""How Cosmos renders and runs the dbt project: every model and every test its own Airflow task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import TaskGroup
+from airflow.sdk.definitions.context import Context
+from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
+from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, LoadMode, SourceRenderingBehavior, TestBehavior
+from cosmos.settings import cache_dir
+
+from include.assets import mark_month, table_asset
+from include.connection import warehouse_fields
+from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, SettingError
+
+
+@dataclass
+class WarehouseProfile(ProfileConfig):
+    """The project's own profiles.yml, its PG_* variables taken from the Airflow connection when the task runs.
+
+    They go to dbt alone: never into a template field, so Airflow neither renders nor stores the password.
+    """
+
+    profile_name: str = "taxi"
+    target_name: str = "postgres"
+    profiles_yml_filepath: str | Path | None = DBT_PROFILES
+
+    @contextmanager
+    def ensure_profile(
+        self, desired_profile_path: Path | None = None, use_mock_values: bool = False
+    ) -> Iterator[tuple[Path, dict[str, str]]]:
+        fields = {} if use_mock_values else warehouse_fields()
+        yield DBT_PROFILES, {f"PG_{name.upper()}": str(value) for name, value in fields.items() if value is not None}
+
+
+def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
+    """The models of these folders below dbt/models, each followed by its tests; marts declare their table's asset.
+
+    Raises SettingError where the dbt manifest, which the tasks are rendered from, was not made.
+    """
+    if not DBT_MANIFEST.exists():
+        raise SettingError(
+            f"{DBT_MANIFEST} is missing. Make it: dbt parse --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent}"
+        )
+    group = DbtTaskGroup(
+        group_id=group_id,
+        project_config=ProjectConfig(
+            dbt_project_path=DBT_PROJECT, manifest_path=DBT_MANIFEST, project_name="taxi", install_dbt_deps=False
+        ),
+        profile_config=WarehouseProfile(),
+        execution_config=ExecutionConfig(
+            execution_mode=ExecutionMode.LOCAL, invocation_mode=InvocationMode.DBT_RUNNER
+        ),
+        render_config=RenderConfig(
+            load_method=LoadMode.DBT_MANIFEST,
+            select=[f"path:models/{folder}" for folder in models],
+            exclude=["resource_type:unit_test"],  # they check the SQL, not the month: `make test` runs them
+            test_behavior=TestBehavior.AFTER_EACH,
+            # a test of two models would otherwise run as soon as the first of them is there
+            should_detach_multiple_parents_tests=True,
+            source_rendering_behavior=SourceRenderingBehavior.ALL,
+            # Cosmos would name assets by run schema, one set a month; the published tables have their own
+            emit_datasets=False,
+        ),
+        operator_args={
+            "vars": {"ds": "{{ month_of(dag_run, params).ds }}"},
+            "env": {"PG_SCHEMA": "{{ run_schema_of(dag_run, params) }}"},
+            "interceptors": [use_own_parse_cache, mark_published_month],
+        },
+    )
+    for node in group.dbt_graph.filtered_nodes.values():
+        if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:
+            rendered = group.tasks_map[node.unique_id]
+            run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
+            run.outlets.append(table_asset(node.name))
+    return group
+
+
+def use_own_parse_cache(context: Context, operator: Any) -> None:
+    """Gives each run schema its own dbt parse cache: months that share one re-parse the project at every task."""
+    operator.cache_dir = cache_dir / operator.env["PG_SCHEMA"]
+
+
+def mark_published_month(context: Context, operator: Any) -> None:
+    mark_month(context, operator.outlets)
