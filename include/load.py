@@ -70,7 +70,9 @@ def _replace(
 
     log.info("%s: %s rows from %s (sha256 %s)", table, f"{rows:,}", file.url, file.sha256)
     if unknown:
-        log.warning("%s: %s has columns this project does not know, kept in extra_columns: %s", table, file.url, unknown)
+        log.warning(
+            "%s: %s has columns this project does not know, kept in extra_columns: %s", table, file.url, unknown
+        )
     if restated := previous not in (None, file.sha256):
         log.warning("%s: %s was restated: its sha256 was %s at the last load", table, file.url, previous)
     return {"table": table, **facts, "unknown_columns": unknown, "restated": restated}

@@ -24,7 +24,9 @@ def month_is_published(month: Month, base_url: str, now: datetime) -> bool:
     """
     url = month.parquet_url(base_url)
     if month < FIRST_MONTH:
-        raise MonthUnavailable(f"{month} is before {FIRST_MONTH}, the first month of green-taxi trips. Ask for a later one.")
+        raise MonthUnavailable(
+            f"{month} is before {FIRST_MONTH}, the first month of green-taxi trips. Ask for a later one."
+        )
     if month.start > now:
         raise MonthUnavailable(f"{month} lies in the future: today is {now:%Y-%m-%d}. Trigger it after it has ended.")
     if is_published(url):

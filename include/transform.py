@@ -11,7 +11,14 @@ from typing import Any
 from airflow.sdk import TaskGroup
 from airflow.sdk.definitions.context import Context
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import DbtResourceType, ExecutionMode, InvocationMode, LoadMode, SourceRenderingBehavior, TestBehavior
+from cosmos.constants import (
+    DbtResourceType,
+    ExecutionMode,
+    InvocationMode,
+    LoadMode,
+    SourceRenderingBehavior,
+    TestBehavior,
+)
 from cosmos.settings import cache_dir
 
 from include.assets import mark_month, table_asset
@@ -50,12 +57,16 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
     group = DbtTaskGroup(
         group_id=group_id,
         project_config=ProjectConfig(
-            dbt_project_path=DBT_PROJECT, manifest_path=DBT_MANIFEST, project_name="taxi", install_dbt_deps=False
+            dbt_project_path=DBT_PROJECT,
+            manifest_path=DBT_MANIFEST,
+            project_name="taxi",
+            install_dbt_deps=False,
+            # rendered when the task runs
+            dbt_vars={"ds": "{{ month_of(dag_run, params).ds }}"},
+            env_vars={"PG_SCHEMA": "{{ run_schema_of(dag_run, params) }}"},
         ),
         profile_config=WarehouseProfile(),
-        execution_config=ExecutionConfig(
-            execution_mode=ExecutionMode.LOCAL, invocation_mode=InvocationMode.DBT_RUNNER
-        ),
+        execution_config=ExecutionConfig(execution_mode=ExecutionMode.LOCAL, invocation_mode=InvocationMode.DBT_RUNNER),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{folder}" for folder in models],
@@ -67,11 +78,7 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
             # Cosmos would name assets by run schema, one set a month; the published tables have their own
             emit_datasets=False,
         ),
-        operator_args={
-            "vars": {"ds": "{{ month_of(dag_run, params).ds }}"},
-            "env": {"PG_SCHEMA": "{{ run_schema_of(dag_run, params) }}"},
-            "interceptors": [use_own_parse_cache, mark_published_month],
-        },
+        operator_args={"interceptors": [use_own_parse_cache, mark_published_month]},
     )
     for node in group.dbt_graph.filtered_nodes.values():
         if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:

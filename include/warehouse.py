@@ -72,9 +72,7 @@ class Warehouse:
 
     def execute(self, query: str, *, values: tuple[Any, ...] = (), **names: Composable) -> list[tuple[Any, ...]]:
         """Runs one statement: `{name}` for identifiers and literals, `$1` for values."""
-        statement = SQL(query).format(
-            schema=Identifier(self.schema), partitions=Identifier(self.partitions), **names
-        )
+        statement = SQL(query).format(schema=Identifier(self.schema), partitions=Identifier(self.partitions), **names)
         with self._connection.cursor() as cursor:
             cursor.execute(statement.as_string(), values or None)
             return cursor.fetchall() if cursor.description else []
@@ -86,9 +84,7 @@ class Warehouse:
 
     def lock(self, *what: str) -> None:
         """Waits for, and holds until the transaction ends, the lock named by the published schema and `what`."""
-        self.execute(
-            "select pg_advisory_xact_lock(hashtextextended($1, 0))", values=("/".join((self.schema, *what)),)
-        )
+        self.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", values=("/".join((self.schema, *what)),))
 
     def exists(self, schema: str, name: str) -> bool:
         [[found]] = self.execute(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
@@ -22,36 +22,48 @@ STATE = ROOT / ".local" / "tests"
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for all tests that crash nothing; each test has a database of its own in it."""
-    state = STATE / "postgres"
+    state = STATE / f"postgres-{os.getpid()}"
     server = EmbeddedPostgres(state, durable=False)
-    server.stop()
-    shutil.rmtree(state, ignore_errors=True)
     server.start()
     yield server
     server.stop()
+    shutil.rmtree(state)
+
+
+@contextmanager
+def warehouse(postgres: EmbeddedPostgres, copy_of: str = "template1") -> Iterator[str]:
+    """A warehouse of its own, empty or a copy of another database, as the role `pipeline`: a URI."""
+    name = f"warehouse_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {copy_of}")
+        admin.execute(f"revoke all on database {name} from public")
+        admin.execute(f"grant connect, temporary, create on database {name} to pipeline")
+        yield postgres.dsn(name, "pipeline")
+        admin.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture
-def dsn(postgres: EmbeddedPostgres, _names: Iterator[int] = itertools.count()) -> Iterator[str]:
+def dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
     """An empty warehouse, as the role `pipeline`: a URI."""
-    name = sql.Identifier(f"warehouse_{next(_names)}")
-    with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {}").format(name))
-        admin.execute(sql.SQL("revoke all on database {} from public").format(name))
-        admin.execute(sql.SQL("grant connect, temporary, create on database {} to pipeline").format(name))
-    yield postgres.dsn(name.as_string()[1:-1], "pipeline")
-    with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(name))
+    with warehouse(postgres) as dsn:
+        yield dsn
+
+
+@contextmanager
+def mirror(folder: Path) -> Iterator[TlcMirror]:
+    """A mirror of the folder, `.folder`; put files there in TLC's names."""
+    with TlcMirror(folder) as mirror:
+        mirror.folder = folder
+        yield mirror
 
 
 @pytest.fixture
 def tlc(tmp_path: Path) -> Iterator[TlcMirror]:
-    """A mirror over an empty folder, `tlc.folder`; put files there in TLC's names."""
+    """A mirror in TLC's place, over a folder that is empty yet."""
     folder = tmp_path / "tlc"
     folder.mkdir()
-    with TlcMirror(folder) as mirror:
-        mirror.folder = folder
-        yield mirror
+    with mirror(folder) as tlc:
+        yield tlc
 
 
 @pytest.fixture(scope="session")

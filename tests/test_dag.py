@@ -1,0 +1,122 @@
+"""The DAG as Airflow sees it: policy, wiring, and the month each kind of run is for."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import CronDataIntervalTimetable
+
+from include.retry import RETRIES, RetryWhatHeals
+from include.settings import DBT_MANIFEST, ROOT
+
+
+@pytest.fixture(scope="module")
+def dagbag() -> DagBag:
+    return DagBag(ROOT / "dags", load_op_links=False)
+
+
+@pytest.fixture(scope="module")
+def dag(dagbag: DagBag):
+    return dagbag.dags["taxi_pipeline"]
+
+
+def test_the_folder_holds_one_dag_and_no_import_error(dagbag: DagBag):
+    assert dagbag.import_errors == {}
+    assert list(dagbag.dags) == ["taxi_pipeline"]
+
+
+def test_a_run_is_for_a_whole_month_that_has_ended(dag):
+    # a bare "@monthly" would give a zero-width interval at the month's start
+    assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    assert not dag.catchup
+    # a later start date would end earlier backfills green with no task run
+    assert dag.start_date == datetime(2013, 8, 1, tzinfo=UTC)
+
+
+def test_months_run_side_by_side(dag):
+    assert dag.max_active_runs >= 12
+
+
+def test_the_dag_says_what_to_do_when_it_fails(dag):
+    assert "RUNBOOK.md" in dag.doc_md
+    assert {"tlc", "dbt", "monthly"} <= dag.tags
+
+
+def test_every_task_has_an_owner_a_bound_and_retries_only_what_heals(dag):
+    assert dag.tasks
+    for task in dag.tasks:
+        assert task.owner == "data-engineering", task.task_id
+        assert task.execution_timeout, task.task_id
+        assert task.retries == RETRIES, task.task_id
+        assert isinstance(task.retry_policy, RetryWhatHeals), task.task_id
+
+
+def test_waiting_holds_no_worker_slot_and_ends(dag):
+    wait = dag.get_task("wait_for_month")
+    assert wait.mode == "reschedule"
+    assert wait.timeout < 300 * 86400
+
+
+def test_every_model_and_every_data_test_is_a_task(dag):
+    nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
+    models = [node["name"] for node in nodes if node["resource_type"] == "model"]
+    assert len(models) >= 12
+    ids = set(dag.task_ids)
+    for model in models:
+        assert any(re.fullmatch(rf"(build|publish)\.{model}[._]run", each) for each in ids), model
+    for test in (node for node in nodes if node["resource_type"] == "test"):
+        parents = [parent.split(".", 2)[2].replace(".", "_") for parent in test["depends_on"]["nodes"]]
+        own = any(each.endswith(f".{test['name']}_test") for each in ids)
+        with_model = len(parents) == 1 and any(each.endswith(f".{parents[0]}.test") for each in ids)
+        assert own != with_model, f"{test['name']} must run in exactly one task"
+
+
+def test_nothing_is_published_before_every_task_of_the_build_has_succeeded(dag):
+    build = {each for each in dag.task_ids if each.startswith("build.")}
+    publish = {each for each in dag.task_ids if each.startswith("publish.")}
+    assert build
+    assert publish
+    for each in publish:
+        task = dag.get_task(each)
+        assert task.trigger_rule == "all_success", each
+        assert build <= task.get_flat_relative_ids(upstream=True), each
+
+
+def test_the_month_appears_in_fct_months_after_all_else_is_published_and_tested(dag):
+    before = dag.get_task("publish.fct_months.run").get_flat_relative_ids(upstream=True)
+    others = {each for each in dag.task_ids if each.startswith("publish.") and ".fct_months." not in each}
+    assert others <= before
+
+
+def test_the_shared_tables_are_assets_whose_uris_do_not_change_from_run_to_run(dag):
+    uris = {asset.uri.rsplit("/", 1)[1]: asset.uri for task in dag.tasks for asset in task.outlets}
+    tables = {"raw_trips", "raw_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"}
+    assert set(uris) == tables
+    assert uris["fct_trips"] == "postgres://azure_pg:5432/warehouse/airflow_default/fct_trips"
+
+
+def test_unit_tests_and_python_files_stay_out_of_the_runs(dag):
+    assert all("unit_test" in task.exclude for task in dag.tasks if task.task_id.endswith("test"))
+    assert list((ROOT / "dbt").glob("**/*.py")) == []
+
+
+def test_the_dag_file_only_wires():
+    text = (ROOT / "dags" / "taxi_pipeline.py").read_text()
+    for word in ("sys.path", "select ", "requests", "timedelta(days=30", "strftime"):
+        assert word not in text, word
+    assert not any(file.name.startswith("dbt_") for file in (ROOT / "dags").iterdir()), "dbt imports such files"
+
+
+@pytest.mark.parametrize("month", ["2024-01", "2013-08", None])
+def test_the_trigger_form_takes_a_month_or_nothing(dag, month: str | None):
+    dag.params.get_param("month").resolve(month)
+
+
+@pytest.mark.parametrize("month", ["2024-13", "2024-1", "24-01", "January", "2024-01-01", "2024-01'; drop table x"])
+def test_the_trigger_form_refuses_what_is_not_a_month(dag, month: str):
+    with pytest.raises(Exception, match="does not match"):
+        dag.params.get_param("month").resolve(month)
