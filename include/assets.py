@@ -10,7 +10,7 @@ from include.settings import WAREHOUSE_CONNECTION, published_schema
 
 
 def table_asset(table: str) -> Asset:
-    """The asset of a shared table. The connection's id stands for host and database, so that the URI is one everywhere."""
+    """The asset of a shared table. The connection's id stands for the host, so that the URI is the same everywhere."""
     schema = published_schema()
     return Asset(name=f"{schema}.{table}", uri=f"postgres://{WAREHOUSE_CONNECTION}/warehouse/{schema}/{table}")
 

@@ -58,7 +58,8 @@ def _replace(
     place = (warehouse.partitions, raw_trips_partition(month)) if month else (warehouse.schema, table)
     warehouse.lock(table, *([ds] if ds else []))
     [[previous]] = warehouse.execute(
-        "select max(sha256) from {schema}.load_log where table_name = $1 and source_month is not distinct from $2::text::date",
+        "select max(sha256) from {schema}.load_log "
+        "where table_name = $1 and source_month is not distinct from $2::text::date",
         values=(table, ds),
     )
     # delete, not truncate: truncated rows vanish also for a query that began before the commit

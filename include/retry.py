@@ -20,12 +20,17 @@ MAX_DELAY = timedelta(minutes=10)
 # gives no SQLSTATE where it could not connect, so the text is what there is to decide on. A wrong password, a
 # missing database, an SQL error or a failing test has none of them.
 HEALS = re.compile(
-    r"connection refused|connection reset|connection timed out|timeout expired|no route to host|network is unreachable"
-    r"|temporary failure in name resolution|could not receive data|could not send data|broken pipe"
-    r"|connection (?:already|is|was|not) closed|connection has been closed|connection not open|no connection to the server"
-    r"|server closed the connection|terminating connection|database system is (?:starting up|shutting down|in recovery mode|not yet accepting)"
-    r"|too many (?:clients|connections)|remaining connection slots"
-    r"|deadlock detected|could not serialize access|canceling statement due to lock timeout",
+    "|".join(
+        (
+            r"connection (refused|reset|timed out)|timeout expired|no route to host|network is unreachable",
+            r"temporary failure in name resolution|could not (receive|send) data|broken pipe",
+            r"connection (already|is|was|not|has been) closed|connection not open|no connection to the server",
+            r"server closed the connection|terminating connection",
+            r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
+            r"too many (clients|connections)|remaining connection slots",
+            r"deadlock detected|could not serialize access|canceling statement due to lock timeout",
+        )
+    ),
     re.IGNORECASE,
 )
 

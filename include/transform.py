@@ -52,7 +52,8 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
     """
     if not DBT_MANIFEST.exists():
         raise SettingError(
-            f"{DBT_MANIFEST} is missing. Make it: dbt parse --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent}"
+            f"{DBT_MANIFEST} is missing, and the DAG is drawn from it. Make it: "
+            f"dbt parse --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent}"
         )
     group = DbtTaskGroup(
         group_id=group_id,

@@ -18,6 +18,9 @@ from include.settings import ROOT
 
 STATE = ROOT / ".local" / "tests"
 
+# before any test imports Airflow: the project's settings, and nothing of the user's own Airflow
+os.environ |= {"AIRFLOW_HOME": str(STATE / "airflow"), "AIRFLOW_CONFIG": str(ROOT / "config" / "airflow.cfg")}
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:

@@ -16,11 +16,20 @@ file as (
 
 ),
 
-judged as (
+identified as (
 
     select
         trips.*,
-        file.file_id,
+        file.file_id
+    from trips
+    cross join file
+
+),
+
+judged as (
+
+    select
+        *,
 
         ---------- the first rule that applies names the rejection; counts measured in 2020-04, 2023-01, 2023-02,
         ---------- 2023-12, 2024-01, 2025-11
@@ -46,8 +55,7 @@ judged as (
             as is_spillover,
         total_amount < 0 as is_reversal
 
-    from trips
-    cross join file
+    from identified
 
 )
 

@@ -1,0 +1,58 @@
+# make demo        the whole stack, three months backfilled, what was published     [FROM= TO= PARALLEL=3]
+# make up / down   start (again) / stop the local stack; the data stay
+# make backfill    FROM=2024-01 TO=2024-03 [PARALLEL=3] [REPROCESS=none|completed|failed]
+# make dsn         the warehouse's address          make dbt ARGS="build --vars ..."   dbt on the warehouse
+# make airflow     ARGS="dags list"                 make test / lint / bench
+#
+# Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
+
+PYTHON ?= python3
+VENV := .local/venv
+RUN := $(VENV)/bin/python
+MANIFEST := dbt/target/manifest.json
+UV_VERSION := 0.13.9
+
+# Variables given to make reach the commands through the environment: make does that itself.
+export PYTHONPATH := $(CURDIR)
+# Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo up down backfill dsn dbt airflow test lint bench env install
+.DELETE_ON_ERROR:
+
+demo up backfill: $(MANIFEST)
+	@$(RUN) -m dev $@
+
+down dsn dbt airflow: env
+	@$(RUN) -m dev $@
+
+test: $(MANIFEST)
+	@$(RUN) -m pytest $(ARGS)
+
+lint: env
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(VENV)/bin/sqlfluff lint dbt/models
+
+bench: $(MANIFEST)
+	@$(RUN) -m benchmarks $(ARGS)
+
+env: $(VENV)/.locked
+
+# uv is the one package outside the lock: it installs the rest, by hash.
+$(VENV)/.locked: dev/requirements.lock
+	@cmp -s $< $@ || $(MAKE) --no-print-directory install
+	@touch $@
+
+install:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 ...")'
+	@echo "Installing the environment into $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes dev/requirements.lock
+	@cp dev/requirements.lock $(VENV)/.locked
+
+# The DAG is drawn from dbt's manifest; parsing needs no database.
+$(MANIFEST): $(VENV)/.locked $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
+	@$(VENV)/bin/dbt --quiet parse --project-dir dbt --profiles-dir profiles
+	@touch $@

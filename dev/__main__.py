@@ -1,0 +1,155 @@
+"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|dsn|dbt|airflow`.
+
+They read their variables (FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT, AZURE_PG, ...)
+from the environment.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import requests
+
+from dev.airflow_services import run_airflow
+from dev.backfill import REPROCESS, Backfill, months_between
+from dev.background_process import inherited_environment
+from dev.choices import Choices
+from dev.console import console
+from dev.errors import StackError
+from dev.published import published_table
+from dev.stack import Stack
+from include.month import Month
+from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
+
+STATE = ROOT / ".local"
+DEMO_MONTHS = ("2024-01", "2024-03")
+
+
+def up(stack: Stack) -> int:
+    _up(stack)
+    stack.write_sample(months_between(*_range(DEMO_MONTHS)))
+    _show_address(stack)
+    return 0
+
+
+def down(stack: Stack) -> int:
+    stack.down()
+    console.print("Stopped. The data stay; make up brings them back.")
+    return 0
+
+
+def demo(stack: Stack) -> int:
+    return _backfill(stack, months_between(*_range(DEMO_MONTHS)))
+
+
+def backfill(stack: Stack) -> int:
+    return _backfill(stack, months_between(*_range()))
+
+
+def dsn(stack: Stack) -> int:
+    print(stack.warehouse.uri())
+    return 0
+
+
+def dbt(stack: Stack) -> int:
+    environment = stack.warehouse.dbt_environment() | {
+        "PG_SCHEMA": stack.published_schema,
+        "DBT_PROJECT_DIR": str(DBT_PROJECT),
+        "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
+    }
+    program = Path(sys.executable).with_name("dbt")
+    return subprocess.run([str(program), *_arguments()], env=inherited_environment() | environment).returncode
+
+
+def airflow(stack: Stack) -> int:
+    return run_airflow(stack.environment(), *_arguments()).returncode
+
+
+COMMANDS = {command.__name__: command for command in (up, down, demo, backfill, dsn, dbt, airflow)}
+
+
+def _up(stack: Stack) -> None:
+    began = time.monotonic()
+    choices = Choices.made(os.environ, stack.state)
+    if choices.source.kind == "sample":
+        console.rule("[bold red]MADE-UP ROWS")
+        console.print("TLC's host did not answer: these months are generated, in a schema of their own.")
+        console.rule()
+    stack.up(choices)
+    console.print(f"Up after {time.monotonic() - began:.0f} s")
+
+
+def _backfill(stack: Stack, months: list[Month]) -> int:
+    parallel, reprocess = _parallel(), _reprocess()
+    _up(stack)
+    stack.write_sample(months)
+    run = Backfill(stack.api, months)
+    run.create(parallel, reprocess)
+    console.print(f"Backfill of {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side")
+    outcome = run.follow()
+    try:
+        console.print(published_table(stack.warehouse.uri(), stack.published_schema, months))
+    except psycopg.errors.UndefinedTable:
+        console.print("Nothing is published yet.")
+    _show_address(stack)
+    if outcome.failed:
+        console.print(f"[red]Failed: {', '.join(map(str, outcome.failed))}[/red]; again: REPROCESS=failed")
+    return 1 if outcome.failed else 0
+
+
+def _show_address(stack: Stack) -> None:
+    user, password = stack.login
+    console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
+    console.print(f"Warehouse  schema {stack.published_schema}; its address: make dsn")
+    console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
+
+
+def _range(default: tuple[str, str] | None = None) -> tuple[str, str]:
+    first, last = os.environ.get("FROM"), os.environ.get("TO")
+    if not first and not last and default:
+        return default
+    if not (first and last):
+        raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
+    return first, last
+
+
+def _parallel() -> int:
+    text = os.environ.get("PARALLEL") or "3"
+    if not text.isdecimal() or int(text) == 0:
+        raise StackError(f"PARALLEL={text}: a number of months to run side by side is needed.")
+    return int(text)
+
+
+def _reprocess() -> str:
+    reprocess = os.environ.get("REPROCESS") or "none"
+    if reprocess not in REPROCESS:
+        raise StackError(f"REPROCESS={reprocess}: one of {', '.join(REPROCESS)} is needed.")
+    return reprocess
+
+
+def _arguments() -> list[str]:
+    return shlex.split(os.environ.get("ARGS", ""))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m dev", description="The local stack.")
+    parser.add_argument("command", choices=COMMANDS)
+    command = COMMANDS[parser.parse_args().command]
+    try:
+        return command(Stack(STATE))
+    except (StackError, SettingError) as error:
+        console.print(str(error), style="red", markup=False)
+    except requests.RequestException as error:
+        console.print(f"Airflow's API does not answer ({error}). Bring it back: make up", style="red", markup=False)
+    except KeyboardInterrupt:
+        console.print("Interrupted; the stack goes on. make down stops it.")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

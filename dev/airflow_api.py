@@ -1,0 +1,53 @@
+"""Airflow's REST API, as much of it as the stack uses."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import requests
+
+PAGE = 100  # [api] maximum_page_limit
+
+
+class AirflowApi:
+    """Calls below `<url>/api/v2`, logged in as one user. Methods raise requests.RequestException."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url
+        self._login = {"username": user, "password": password}
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the user's has no business on loopback
+
+    def call(self, method: str, path: str, *, params: dict | None = None, json: dict | None = None) -> dict:
+        """The answer's JSON. An HTTP error raises requests.HTTPError."""
+        response = self._request(method, path, params, json)
+        if response.status_code == requests.codes.unauthorized:  # no token yet, or one that has run out
+            token = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=10)
+            token.raise_for_status()
+            self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
+            response = self._request(method, path, params, json)
+        response.raise_for_status()
+        return response.json() if response.content else {}
+
+    def pages(self, path: str, field: str, **params) -> Iterator[dict]:
+        """Every entry of a list, over all its pages."""
+        offset, total = 0, 1
+        while offset < total:
+            page = self.call("GET", path, params=params | {"limit": PAGE, "offset": offset})
+            yield from page[field]
+            offset, total = offset + PAGE, page["total_entries"]
+
+    def health(self) -> dict[str, dict]:
+        """Status and latest heartbeat by component; needs no login."""
+        return self.call("GET", "/monitor/health")
+
+    def task_link(self, dag: str, run: str, task: str) -> str:
+        """The UI's page of a task instance."""
+        return f"{self.url}/dags/{dag}/runs/{requests.utils.quote(run, safe='')}/tasks/{task}"
+
+    def _request(self, method: str, path: str, params: dict | None, json: dict | None) -> requests.Response:
+        return self._session.request(method, f"{self.url}/api/v2{path}", params=params, json=json, timeout=30)
+
+
+def instant(text: str) -> float:
+    """A time of the API's, in seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,213 @@
+"""Airflow's four processes on this machine, and the environment they and the CLI run in."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+from dev.airflow_api import AirflowApi, instant
+from dev.background_process import BackgroundProcess, inherited_environment, stop_all
+from dev.choices import Choices
+from dev.console import console
+from dev.errors import StackError
+from dev.ports import LOOPBACK, kept_port
+from dev.private_file import write_private
+from dev.stack_secrets import StackSecrets
+from include.settings import BASE_URL_VARIABLE, DAG_ID, ROOT, WAREHOUSE_CONNECTION
+
+ADMIN = "admin"
+# Measured on 2 cores: from nothing to healthy 22 s, most of it Python imports. Slower machines exist.
+HEALTHY_SECONDS = 240
+# A warm dbt task takes 1.3-2 s, half of it waiting for Postgres.
+TASKS_PER_CORE = 3
+# Airflow's processes may end once, at most twice, after their database was gone.
+ATTEMPTS = 3
+# Loopback alone: the log servers of these two would listen on every interface, and the api-server finds their files in
+# the same folder anyway.
+OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
+HEARTBEATS = {
+    "scheduler": "latest_scheduler_heartbeat",
+    "dag-processor": "latest_dag_processor_heartbeat",
+    "triggerer": "latest_triggerer_heartbeat",
+}
+
+
+class AirflowServices:
+    """The api-server, scheduler, dag-processor and triggerer of one state folder."""
+
+    def __init__(self, state: Path, dags: Path) -> None:
+        self.home = state / "airflow"
+        self.dags = dags
+        self._state = state
+        self._processes = {
+            name: BackgroundProcess(state, name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+        }
+
+    @property
+    def url(self) -> str:
+        """Of the UI and the API, as of the last start."""
+        return f"http://{LOOPBACK}:{self._port_file.read_text().strip()}"
+
+    @property
+    def api(self) -> AirflowApi:
+        return AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
+
+    def environment(self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices) -> dict[str, str]:
+        """What is laid over a process' environment to make it part of this Airflow; holds passwords.
+
+        `warehouse` is the value of an Airflow connection variable.
+        """
+        secrets = StackSecrets.of(self._state)
+        settings = {
+            "CORE__DAGS_FOLDER": str(self.dags),
+            "CORE__PARALLELISM": str(TASKS_PER_CORE * (os.cpu_count() or 1)),
+            "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "CORE__FERNET_KEY": secrets.fernet_key,
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+            "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
+            "DATABASE__SQL_ALCHEMY_CONN": metadata_dsn.replace("postgresql://", "postgresql+psycopg2://"),
+            "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
+            "API__BASE_URL": self.url,
+            "API__HOST": LOOPBACK,
+            "API__PORT": self.url.rpartition(":")[2],
+            "API__SECRET_KEY": secrets.api_secret_key,
+            "API_AUTH__JWT_SECRET": secrets.jwt_secret,
+        }
+        return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_CONFIG": str(ROOT / "config/airflow.cfg"),
+            f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
+            f"AIRFLOW_VAR_{BASE_URL_VARIABLE.upper()}": source_url,
+            "AIRFLOW_STUDENT": choices.student,
+            # config/ holds airflow_local_settings.py.
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
+        }
+
+    def choose_port(self) -> None:
+        """Keep the api-server's port, unless another program took it while the api-server was down."""
+        if not self._processes["api-server"].is_running():
+            self._processes["api-server"].stop()
+            kept_port(self._port_file)
+
+    def ensure(self, environment: dict[str, str], database_started: float) -> None:
+        """Start what does not run, restart what runs otherwise than asked, return when all of it is healthy and the
+        DAG is there. Raises StackError with the log or the import error otherwise.
+
+        `database_started`, seconds since the epoch: a process that has not answered since may yet end, as Airflow's
+        processes do, each at its next heartbeat, when their database was gone.
+        """
+        self._prepare(environment)
+        code = code_version()
+        for _ in range(ATTEMPTS):
+            started = [name for name, process in self._processes.items() if self._start(process, environment, code)]
+            if started:
+                console.print(f"Airflow: starting {', '.join(started)}")
+            ended = self._wait_until_healthy(database_started)
+            if ended is None:
+                return self._wait_for_dag()
+        raise StackError(f"airflow {ended.name} ended; the end of {ended.log}:\n{ended.log_end()}")
+
+    def stop(self) -> None:
+        """Stop all four; tasks that run are ended with them."""
+        stop_all(self._processes.values())
+
+    @property
+    def _port_file(self) -> Path:
+        return self.home / "port"
+
+    @property
+    def _passwords_file(self) -> Path:
+        return self.home / "passwords.json"
+
+    def _prepare(self, environment: dict[str, str]) -> None:
+        """Home folder, login, and metadata tables of this Airflow version."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        write_private(self._passwords_file, json.dumps({ADMIN: StackSecrets.of(self._state).admin}))
+        version = importlib.metadata.version("apache-airflow")
+        database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].rpartition("/")[2]
+        migrated = self.home / f"migrated-{database}"
+        if migrated.exists() and migrated.read_text() == version:
+            return
+        console.print("Airflow: creating its tables")
+        done = run_airflow(environment, "db", "migrate", capture=True)
+        if done.returncode:
+            raise StackError(f"airflow db migrate failed:\n{done.stdout[-3000:]}")
+        migrated.write_text(version)
+
+    def _start(self, process: BackgroundProcess, environment: dict[str, str], code: str) -> bool:
+        return process.ensure(airflow_command(process.name, *OPTIONS.get(process.name, ())), environment, code)
+
+    def _wait_until_healthy(self, database_started: float) -> BackgroundProcess | None:
+        """Return None then, or the process that ended meanwhile."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        while unhealthy := self._unhealthy(database_started):
+            for process in self._processes.values():
+                if not process.is_running():
+                    return process
+            if time.monotonic() > deadline:
+                raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
+            time.sleep(0.25)
+        return None
+
+    def _unhealthy(self, since: float) -> list[str]:
+        """The processes without a heartbeat since they, and the database, were started.
+
+        Airflow itself takes a killed one for healthy until its last heartbeat is 30 s old.
+        """
+        try:
+            health = self.api.health()
+        except requests.RequestException:
+            return ["api-server"]
+        unhealthy = []
+        for name, heartbeat in HEARTBEATS.items():
+            component = health[name.replace("-", "_")]
+            last = component[heartbeat]
+            if component["status"] != "healthy" or instant(last) < max(since, self._processes[name].started()):
+                unhealthy.append(name)
+        return unhealthy
+
+    def _wait_for_dag(self) -> None:
+        """Until the dag-processor of now has parsed the DAG."""
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        since = self._processes["dag-processor"].started()
+        while True:
+            errors = self.api.pages("/importErrors", "import_errors")
+            if fresh := [error for error in errors if instant(error["timestamp"]) >= since]:
+                raise StackError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in fresh))
+            try:
+                dag = self.api.call("GET", f"/dags/{DAG_ID}")
+                if not dag["is_stale"] and instant(dag["last_parsed_time"]) >= since:
+                    return
+            except requests.HTTPError as error:
+                if error.response.status_code != requests.codes.not_found:
+                    raise
+            if time.monotonic() > deadline:
+                raise StackError(f"The DAG {DAG_ID} does not appear; see {self._processes['dag-processor'].log}")
+            time.sleep(0.25)
+
+
+def airflow_command(*arguments: str) -> list[str]:
+    """The Airflow CLI of this environment."""
+    return [sys.executable, "-m", "airflow", *arguments]
+
+
+def run_airflow(environment: dict[str, str], *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
+    """Run the CLI to its end; `capture` keeps both its outputs in `stdout`."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
+    return subprocess.run(airflow_command(*arguments), env=inherited_environment() | environment, **streams)
+
+
+def code_version() -> str:
+    """A hash of what the services read once, at their start: a change of it takes a restart."""
+    digest = hashlib.sha256()
+    read = [*ROOT.glob("config/*.*"), *ROOT.glob("include/**/*.py"), ROOT / "dev/requirements.lock"]
+    for file in sorted(read):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,72 @@
+"""What the user chose for a stack, remembered between commands."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dev.errors import StackError
+from dev.private_file import write_private
+from dev.source import Source
+from dev.warehouse_address import WarehouseAddress
+from include.settings import published_schema
+
+SAMPLE_STUDENT = "sample"
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """`warehouse` is None for the embedded one."""
+
+    source: Source
+    student: str = "default"
+    warehouse: WarehouseAddress | None = None
+
+    def __post_init__(self) -> None:
+        published_schema(self.student)
+        if (self.student == SAMPLE_STUDENT) != (self.source.kind == "sample"):
+            raise StackError(f"AIRFLOW_STUDENT={SAMPLE_STUDENT} is for the generated months, and for nothing else.")
+
+    @property
+    def metadata_database(self) -> str:
+        """Airflow's run history belongs to where the runs wrote: with one history for all, a month run into one schema
+        would count as done for the next."""
+        if self.warehouse:
+            place = f"{self.warehouse.host}:{self.warehouse.port}/{self.warehouse.dbname}"
+            return f"airflow_{self.student}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+        return f"airflow_{self.student}" if self.student != "default" else "airflow"
+
+    @classmethod
+    def made(cls, environment: Mapping[str, str], state: Path) -> "Choices":
+        """What the environment asks for, else what was used last, else what can be found.
+
+        Raises StackError, or include.settings.SettingError for the student.
+        """
+        last = cls.remembered(state)
+        source = Source.asked(environment) or (last and last.source) or Source.found(state / "sample")
+        if source.kind == "sample":
+            student = SAMPLE_STUDENT
+        else:
+            last_student = last.student if last and last.student != SAMPLE_STUDENT else "default"
+            student = environment.get("AIRFLOW_STUDENT") or last_student
+        if environment.get("AZURE_PG") == EMBEDDED:
+            warehouse = None
+        else:
+            warehouse = WarehouseAddress.from_environment(environment) or (last and last.warehouse)
+        return cls(source, student, warehouse)
+
+    @classmethod
+    def remembered(cls, state: Path) -> "Choices | None":
+        """What `remember` wrote last."""
+        file = state / "choices.json"
+        if not file.exists():
+            return None
+        kept = json.loads(file.read_text())
+        warehouse = WarehouseAddress(**kept["warehouse"]) if kept["warehouse"] else None
+        return cls(Source(**kept["source"]), kept["student"], warehouse)
+
+    def remember(self, state: Path) -> None:
+        """Private, as it may hold the password of the user's own server."""
+        write_private(state / "choices.json", json.dumps(asdict(self), indent=2) + "\n")

@@ -1,0 +1,38 @@
+"""Loopback ports: chosen free once, then kept, so that addresses survive a restart."""
+
+import socket
+import time
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+# A killed server with threads is dead to the process list a moment before its socket is closed.
+RELEASE_SECONDS = 2
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the loopback port now."""
+    with socket.socket() as probe:
+        # As servers do: connections of a server that just ended (TIME_WAIT) are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def kept_port(file: Path) -> int:
+    """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
+    if file.exists():
+        port = int(file.read_text())
+        deadline = time.monotonic() + RELEASE_SECONDS
+        while time.monotonic() < deadline:
+            if is_free(port):
+                return port
+            time.sleep(0.1)
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = probe.getsockname()[1]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{port}\n")
+    return port

@@ -1,0 +1,228 @@
+"""Made-up months of trips in TLC's format, with the oddities of the real files.
+
+Each oddity was counted in real files of 2020-04 to 2025-11; shares and extremes here are of their order. The same
+month, row count and version give the same rows everywhere.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.month import Month
+
+FEWEST_ROWS = 50
+ROW_GROUP_ROWS = 500_000
+CLOCK_ERRORS = np.array(["2008-12-31T23:02:22", "2009-01-01T00:11:05"], "datetime64[us]")
+# Zones in each.
+BOROUGHS = {"Manhattan": 69, "Queens": 69, "Brooklyn": 61, "Bronx": 43, "Staten Island": 20, "EWR": 1}
+NULL_BLOCK = (
+    "passenger_count",
+    "RatecodeID",
+    "payment_type",
+    "store_and_fwd_flag",
+    "trip_type",
+    "congestion_surcharge",
+)
+MONEY = (
+    "fare_amount",
+    "extra",
+    "mta_tax",
+    "tip_amount",
+    "tolls_amount",
+    "improvement_surcharge",
+    "total_amount",
+    "congestion_surcharge",
+    "cbd_congestion_fee",
+)
+
+
+def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1) -> Path:
+    """Write `green_tripdata_<month>.parquet` (month: YYYY-MM) and return its path.
+
+    Another version is the month as if TLC had published it again: the same months and counts, other trips.
+    Raises ValueError below FEWEST_ROWS rows, include.month.MonthError for the month.
+    """
+    if rows < FEWEST_ROWS:
+        raise ValueError(f"{rows} rows have no room for the oddities; {FEWEST_ROWS} have")
+    parsed = Month.parse(month)
+    columns = _trips(np.random.default_rng([int(parsed.ds_nodash), rows, version]), parsed, rows)
+    file = Path(folder) / f"green_tripdata_{month}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = schema_of(month)
+    table = pa.table([_arrow(columns[field.name], field.type) for field in schema], schema=schema)
+    draft = file.with_suffix(".draft")  # a reader of the folder sees the whole file or none
+    pq.write_table(table, draft, compression=_compression(month), row_group_size=ROW_GROUP_ROWS)
+    return draft.replace(file)
+
+
+def write_zones(folder: Path) -> Path:
+    """Write `taxi_zone_lookup.csv`: 265 zones, of which 264 is unknown and 265 outside of the city."""
+    boroughs = [borough for borough, count in BOROUGHS.items() for _ in range(count)] + ["Manhattan"]
+    zones = [
+        (number, borough, f"{borough} Zone {number}", "EWR" if borough == "EWR" else "Boro Zone")
+        for number, borough in enumerate(boroughs[:263], start=1)
+    ]
+    zones += [(264, "Unknown", "N/A", "N/A"), (265, "N/A", "Outside of NYC", "N/A")]
+    file = Path(folder) / "taxi_zone_lookup.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    with draft.open("w", newline="") as out:
+        writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
+        writer.writerow(["LocationID", "Borough", "Zone", "service_zone"])
+        writer.writerows(zones)
+    return draft.replace(file)
+
+
+def schema_of(month: str) -> pa.Schema:
+    """Column names, order and types of TLC's file of the month.
+
+    Seen in real files up to 2025-11. From 2026 on: timestamps as text, as in files that others have re-encoded, and
+    the new column `request_source`, as reported.
+    """
+    old, new = month < "2023-02", month >= "2025-01"
+    ids = pa.int64() if old else pa.int32()
+    codes = pa.float64() if old or new else pa.int64()
+    time = pa.string() if month >= "2026-01" else pa.timestamp("us")
+    fields = {
+        "VendorID": ids,
+        "lpep_pickup_datetime": time,
+        "lpep_dropoff_datetime": time,
+        "store_and_fwd_flag": pa.string() if old else pa.large_string(),
+        "RatecodeID": codes,
+        "PULocationID": ids,
+        "DOLocationID": ids,
+        "passenger_count": codes,
+        "trip_distance": pa.float64(),
+        "fare_amount": pa.float64(),
+        "extra": pa.float64(),
+        "mta_tax": pa.float64(),
+        "tip_amount": pa.float64(),
+        "tolls_amount": pa.float64(),
+        "ehail_fee": pa.null() if old else pa.float64(),
+        "improvement_surcharge": pa.float64(),
+        "total_amount": pa.float64(),
+        "payment_type": codes,
+        "trip_type": codes,
+        "congestion_surcharge": pa.float64(),
+    }
+    if new:
+        fields["cbd_congestion_fee"] = pa.float64()
+    if month >= "2026-01":
+        fields["request_source"] = pa.large_string()
+    return pa.schema(list(fields.items()))
+
+
+def _compression(month: str) -> str:
+    return "gzip" if month < "2023-02" else "zstd" if month < "2025-01" else "snappy"
+
+
+def _trips(random: np.random.Generator, month: Month, rows: int) -> dict[str, np.ndarray | np.ma.MaskedArray]:
+    """Columns by TLC's name; money in dollars."""
+
+    def some(values: list, shares: list[float]) -> np.ndarray:
+        return random.choice(values, rows, p=shares)
+
+    start, end = (np.datetime64(moment.replace(tzinfo=None), "us") for moment in (month.start, month.end))
+    seconds = (end - start) // np.timedelta64(1, "s")
+    pickup = start + random.integers(0, seconds, rows).astype("timedelta64[s]")
+    minutes = np.clip(random.lognormal(2.4, 0.6, rows), 1, 180)
+    dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
+    miles = np.round(minutes * random.uniform(0.08, 0.35, rows), 2)
+
+    cents = {
+        "fare_amount": 300 + (miles * 250).astype(int) // 10 * 10,
+        "extra": some([0, 50, 100, 250], [0.5, 0.2, 0.2, 0.1]),
+        "mta_tax": np.full(rows, 50),
+        "tip_amount": random.integers(0, 900, rows) * some([0, 1], [0.45, 0.55]),
+        "tolls_amount": some([0, 655, 694], [0.97, 0.02, 0.01]),
+        "improvement_surcharge": np.full(rows, 100 if str(month) >= "2023-01" else 30),
+        "congestion_surcharge": some([0, 275], [0.7, 0.3]),
+        "cbd_congestion_fee": some([0, 75], [0.8, 0.2]) * (str(month) >= "2025-01"),
+    }
+    # In 2 to 20 % of real rows the total is not the sum of its parts.
+    cents["total_amount"] = sum(cents.values()) + some([0, 275, -100], [0.93, 0.05, 0.02])
+
+    columns = {
+        "VendorID": some([1, 2, 6], [0.13, 0.868, 0.002]),
+        "store_and_fwd_flag": some(["N", "Y"], [0.99, 0.01]),
+        "RatecodeID": some([1, 2, 3, 4, 5, 6, 99], [0.95, 0.01, 0.005, 0.005, 0.027, 0.001, 0.002]),
+        "PULocationID": np.minimum(random.integers(1, 271, rows), 265),
+        "DOLocationID": np.minimum(random.integers(1, 273, rows), 265),
+        "passenger_count": some(list(range(10)), [0.01, 0.83, 0.08, 0.02, 0.01, 0.02, 0.02, 0.004, 0.003, 0.003]),
+        "payment_type": some([1, 2, 3, 4, 5], [0.65, 0.34, 0.006, 0.003, 0.001]),
+        "trip_type": some([1, 2], [0.97, 0.03]),
+        "request_source": some(["hail", "app"], [0.9, 0.1]),
+        "ehail_fee": np.ma.masked_all(rows),
+    }
+
+    # Other rows of the first part of the file for each oddity; at least one, so that a small file has them all.
+    ordinary = rows - max(10, rows * 6 // 100)
+    order = iter(random.permutation(ordinary - 1))
+
+    def draw(share: float) -> np.ndarray:
+        return np.fromiter(order, int, max(1, round(rows * share)))
+
+    before, after = draw(0.00004), draw(0.00004)
+    _move(pickup, dropoff, before, start - np.timedelta64(67, "m"))
+    _move(pickup, dropoff, after, end + np.timedelta64(13, "m"))
+    clock_errors = draw(0.00002)
+    _move(pickup, dropoff, clock_errors, random.choice(CLOCK_ERRORS, clock_errors.size))
+    backwards = draw(0.0003)
+    dropoff[backwards] = pickup[backwards] - np.timedelta64(8, "m")
+    whole_day = draw(0.002)
+    dropoff[whole_day] = pickup[whole_day] + np.timedelta64(23 * 60 + 41, "m")
+    miles_off = draw(0.0007)
+    miles[miles_off] = np.round(10 ** random.uniform(np.log10(201), np.log10(259_777), miles_off.size), 2)
+
+    # Reversals: the trip once more, with every amount negated.
+    original = draw(0.0025)
+    reversal = draw(0.0025)
+    for values in (pickup, dropoff, miles, *(values for name, values in columns.items() if name != "ehail_fee")):
+        values[reversal] = values[original]
+    for values in cents.values():
+        values[reversal] = -values[original]
+    columns["payment_type"][reversal] = 4
+
+    # The block at the end, from another feed: whole minutes, and these columns null.
+    block = np.arange(rows) >= ordinary
+    pickup[block] = pickup[block].astype("datetime64[m]")
+    dropoff[block] = dropoff[block].astype("datetime64[m]")
+    columns |= {"lpep_pickup_datetime": pickup, "lpep_dropoff_datetime": dropoff, "trip_distance": miles}
+    columns |= {name: cents[name] / 100 for name in MONEY}
+    return columns | {name: np.ma.masked_array(columns[name], mask=block) for name in NULL_BLOCK}
+
+
+def _move(pickup: np.ndarray, dropoff: np.ndarray, rows: np.ndarray, moment: np.datetime64 | np.ndarray) -> None:
+    """Let these trips begin at the moment and last as long as before."""
+    lasted = dropoff[rows] - pickup[rows]
+    pickup[rows] = moment
+    dropoff[rows] = pickup[rows] + lasted
+
+
+def _arrow(values: np.ndarray | np.ma.MaskedArray, type: pa.DataType) -> pa.Array:
+    if pa.types.is_null(type):
+        return pa.nulls(len(values))
+    mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    plain = np.ma.getdata(values)
+    if plain.dtype.kind == "M" and pa.types.is_string(type):
+        return pa.array(np.char.replace(plain.astype("datetime64[s]").astype(str), "T", " "), type)
+    return pa.array(plain, mask=mask).cast(type)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("month", nargs="+", help="YYYY-MM")
+    parser.add_argument("--rows", type=int, default=3000)
+    arguments = parser.parse_args()
+    write_zones(arguments.folder)
+    for month in arguments.month:
+        print(write_month(arguments.folder, month, arguments.rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
+
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev.airflow_api import AirflowApi
+from dev.airflow_services import ADMIN, AirflowServices
+from dev.background_process import BackgroundProcess
+from dev.choices import Choices
+from dev.errors import StackError
+from dev.locked import locked
+from dev.ports import LOOPBACK, kept_port
+from dev.postgres import EmbeddedPostgres
+from dev.sample_months import write_month, write_zones
+from dev.stack_secrets import StackSecrets
+from dev.warehouse_address import WarehouseAddress
+from include.month import Month
+from include.settings import ROOT, published_schema
+
+
+class Stack:
+    """All of it belongs to one state folder: stacks with different ones run side by side.
+
+    `dags` is the folder Airflow reads; it must hold the DAG `taxi_pipeline`. `durable=False` makes Postgres faster and
+    not crash-safe. Methods raise dev.errors.StackError with what to do about it.
+    """
+
+    def __init__(self, state: Path, dags: Path = ROOT / "dags", durable: bool = True) -> None:
+        self.state = state.absolute()
+        self.postgres = EmbeddedPostgres(self.state, durable)
+        self.airflow = AirflowServices(self.state, dags)
+        self._mirror = BackgroundProcess(self.state, "tlc-mirror")
+
+    def up(self, choices: Choices) -> None:
+        """Start what does not run, restart what runs under other choices, return when all of it is healthy."""
+        with locked(self.state / "stack.lock"):
+            choices.remember(self.state)
+            self.postgres.start()
+            self.postgres.ensure_metadata(choices.metadata_database)
+            self._ensure_mirror(choices)
+            self.airflow.choose_port()
+            self.airflow.ensure(self.environment(), self.postgres.started())
+
+    def down(self) -> None:
+        """Stop everything; the data stay."""
+        with locked(self.state / "stack.lock"):
+            self.airflow.stop()
+            self._mirror.stop()
+            self.postgres.stop()
+
+    @property
+    def choices(self) -> Choices:
+        """Those of the last `up`."""
+        if (remembered := Choices.remembered(self.state)) is None:
+            raise StackError("The stack has not been started yet: make up")
+        return remembered
+
+    @property
+    def api(self) -> AirflowApi:
+        return self.airflow.api
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password of the UI."""
+        return ADMIN, StackSecrets.of(self.state).admin
+
+    @property
+    def warehouse(self) -> WarehouseAddress:
+        return self.choices.warehouse or WarehouseAddress.from_dsn(self.postgres.dsn())
+
+    @property
+    def published_schema(self) -> str:
+        return published_schema(self.choices.student)
+
+    def environment(self) -> dict[str, str]:
+        """What is laid over a process' environment to run it as a part of the stack; holds passwords."""
+        return self.airflow.environment(
+            metadata_dsn=self.postgres.dsn(self.choices.metadata_database, "airflow"),
+            warehouse=self.warehouse.airflow_connection(),
+            source_url=self._source_url,
+            choices=self.choices,
+        )
+
+    def write_sample(self, months: Sequence[Month]) -> None:
+        """Generate those of the months that are not there yet, if the source is generated months."""
+        if self.choices.source.kind != "sample":
+            return
+        folder = Path(self.choices.source.place)
+        for month in months:
+            if not (folder / f"green_tripdata_{month}.parquet").exists():
+                write_month(folder, str(month))
+
+    @property
+    def _source_url(self) -> str:
+        source = self.choices.source
+        return (
+            source.place if source.kind == "url" else f"http://{LOOPBACK}:{self._mirror_port_file.read_text().strip()}"
+        )
+
+    @property
+    def _mirror_port_file(self) -> Path:
+        return self.state / "run" / "tlc-mirror.port"
+
+    def _ensure_mirror(self, choices: Choices) -> None:
+        if choices.source.kind == "url":
+            self._mirror.stop()
+            return
+        folder = Path(choices.source.place)
+        if choices.source.kind == "sample":
+            folder.mkdir(parents=True, exist_ok=True)
+            write_zones(folder)
+        if not self._mirror.is_running():
+            kept_port(self._mirror_port_file)
+        port = self._mirror_port_file.read_text().strip()
+        command = [sys.executable, "-m", "dev.tlc_mirror", str(folder), "--port", port]
+        self._mirror.ensure(command, {"PYTHONPATH": str(ROOT)})
+        self._wait_for_mirror(int(port))
+
+    def _wait_for_mirror(self, port: int) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection((LOOPBACK, port), timeout=1).close()
+                return
+            except OSError:
+                if not self._mirror.is_running() or time.monotonic() > deadline:
+                    raise StackError(f"The TLC mirror does not answer:\n{self._mirror.log_end()}") from None
+                time.sleep(0.05)

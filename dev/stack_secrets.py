@@ -1,0 +1,41 @@
+"""The stack's passwords and keys, generated once per state folder."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dev.private_file import write_private
+
+
+@dataclass(frozen=True)
+class StackSecrets:
+    """Passwords hold only characters that need no quoting in a URI."""
+
+    postgres: str
+    airflow: str
+    pipeline: str
+    analyst: str
+    admin: str
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+
+    @classmethod
+    def of(cls, state: Path) -> "StackSecrets":
+        """Those of the state folder, in its `secrets.json` (0600); generated at the first call."""
+        file = state / "secrets.json"
+        if file.exists():
+            return cls(**json.loads(file.read_text()))
+        accounts = ("postgres", "airflow", "pipeline", "analyst", "admin")
+        passwords = {name: secrets.token_urlsafe(24) for name in accounts}
+        generated = cls(
+            **passwords,
+            fernet_key=base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            jwt_secret=secrets.token_urlsafe(64),
+            api_secret_key=secrets.token_urlsafe(32),
+        )
+        write_private(file, json.dumps(asdict(generated), indent=2) + "\n")
+        return generated

@@ -1,0 +1,100 @@
+"""The address of a warehouse, in each of the forms that its users read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from urllib.parse import quote
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+from dev.errors import StackError
+
+
+@dataclass(frozen=True)
+class WarehouseAddress:
+    """A Postgres database and a role with its password."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    dbname: str
+    sslmode: str | None = None
+
+    @classmethod
+    def from_dsn(cls, dsn: str) -> "WarehouseAddress":
+        """From a URI or a `key=value` DSN of libpq's. Raises StackError where host, user or database is missing."""
+        try:
+            parts = conninfo_to_dict(dsn)
+            return cls(
+                host=str(parts["host"]),
+                port=int(parts.get("port", 5432)),
+                user=str(parts["user"]),
+                password=str(parts.get("password", "")),
+                dbname=str(parts["dbname"]),
+                sslmode=parts.get("sslmode"),
+            )
+        except (ProgrammingError, ValueError):
+            raise StackError("The warehouse DSN is not one that Postgres understands.") from None
+        except KeyError as missing:
+            raise StackError(f"The warehouse DSN does not name its {missing.args[0]}.") from None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "WarehouseAddress | None":
+        """The user's own server, from `AIRFLOW_CONN_AZURE_PG`, else `AZURE_PG`, else `PG_HOST`...`PG_DBNAME`."""
+        if connection := environment.get("AIRFLOW_CONN_AZURE_PG"):
+            return cls._from_airflow_connection(connection)
+        if dsn := environment.get("AZURE_PG"):
+            return cls.from_dsn(dsn)
+        if "PG_HOST" not in environment:
+            return None
+        names = ("host", "port", "user", "password", "dbname", "sslmode")
+        given = {name: environment[variable] for name in names if (variable := f"PG_{name.upper()}") in environment}
+        if missing := [f"PG_{name.upper()}" for name in ("user", "password", "dbname") if name not in given]:
+            raise StackError(f"PG_HOST is set, but not {', '.join(missing)}.")
+        return cls(**given | {"port": int(given.get("port", 5432))})
+
+    @classmethod
+    def _from_airflow_connection(cls, connection: str) -> "WarehouseAddress":
+        if not connection.startswith("{"):
+            scheme, _, rest = connection.partition("://")
+            if scheme not in ("postgres", "postgresql"):
+                raise StackError("AIRFLOW_CONN_AZURE_PG is not a Postgres connection.")
+            return cls.from_dsn(f"postgresql://{rest}")
+        try:
+            fields = json.loads(connection)
+            extra = fields.get("extra") or {}
+            extra = json.loads(extra) if isinstance(extra, str) else extra
+            return cls(
+                host=fields["host"],
+                port=int(fields.get("port") or 5432),
+                user=fields["login"],
+                password=fields["password"],
+                dbname=fields["schema"],
+                sslmode=extra.get("sslmode"),
+            )
+        except (KeyError, ValueError) as error:
+            raise StackError(f"AIRFLOW_CONN_AZURE_PG cannot be read: {error}") from None
+
+    def uri(self) -> str:
+        """For psql, psycopg and ADBC; holds the password."""
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        options = f"?sslmode={self.sslmode}" if self.sslmode else ""
+        return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.dbname, safe='')}{options}"
+
+    def airflow_connection(self) -> str:
+        """The value of `AIRFLOW_CONN_<ID>`, as JSON; holds the password."""
+        fields = {
+            "conn_type": "postgres",
+            "host": self.host,
+            "port": self.port,
+            "login": self.user,
+            "password": self.password,
+            "schema": self.dbname,
+        }
+        return json.dumps(fields | ({"extra": {"sslmode": self.sslmode}} if self.sslmode else {}))
+
+    def dbt_environment(self) -> dict[str, str]:
+        """What `profiles/profiles.yml` reads, but for the schema; holds the password."""
+        return {f"PG_{name.upper()}": str(value) for name, value in asdict(self).items() if value is not None}
