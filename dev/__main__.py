@@ -88,7 +88,7 @@ def _backfill(stack: Stack, months: list[Month]) -> int:
     parallel, reprocess = _parallel(), _reprocess()
     _up(stack)
     stack.write_sample(months)
-    run = Backfill(stack.api, months)
+    run = Backfill(stack.api, stack.environment(), months)
     run.create(parallel, reprocess)
     console.print(f"Backfill of {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side")
     outcome = run.follow()

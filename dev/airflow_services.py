@@ -73,6 +73,7 @@ class AirflowServices:
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords_file),
             "DATABASE__SQL_ALCHEMY_CONN": metadata_dsn.replace("postgresql://", "postgresql+psycopg2://"),
             "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
+            "COSMOS__CACHE_DIR": str(self.home / "cosmos"),
             "API__BASE_URL": self.url,
             "API__HOST": LOOPBACK,
             "API__PORT": self.url.rpartition(":")[2],

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-import requests
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dev.airflow_api import AirflowApi
+from dev.airflow_services import run_airflow
 from dev.console import console
 from dev.errors import StackError
 from include.month import FIRST_MONTH, Month, MonthError
@@ -57,8 +57,8 @@ class Outcome:
 class Backfill:
     """A backfill of consecutive months. Methods raise StackError and requests.RequestException."""
 
-    def __init__(self, api: AirflowApi, months: list[Month]) -> None:
-        self.api, self.months = api, months
+    def __init__(self, api: AirflowApi, environment: dict[str, str], months: list[Month]) -> None:
+        self.api, self.environment, self.months = api, environment, months
 
     def create(self, parallel: int = 3, reprocess: str = "none") -> None:
         """Ask Airflow for it. A running one of the same months is taken for it; one of others is an error."""
@@ -67,7 +67,7 @@ class Backfill:
         active = self._active()
         if active is None:
             self._tell_what_is_left_alone(reprocess)
-            self._post(parallel, reprocess)
+            self._create(parallel, reprocess)
         elif _range(active) == (self.months[0], self.months[-1]):
             console.print("A backfill of these months is running already; following it.")
         else:
@@ -96,18 +96,18 @@ class Backfill:
                     return outcome
                 time.sleep(POLL_SECONDS)
 
-    def _post(self, parallel: int, reprocess: str) -> None:
-        request = {
-            "dag_id": DAG_ID,
-            "from_date": self.months[0].start.isoformat(),
-            "to_date": self.months[-1].start.isoformat(),
-            "max_active_runs": parallel,
-            "reprocess_behavior": reprocess,
+    def _create(self, parallel: int, reprocess: str) -> None:
+        options = {
+            "--dag-id": DAG_ID,
+            "--from-date": self.months[0].ds,
+            "--to-date": self.months[-1].ds,
+            "--max-active-runs": str(parallel),
+            "--reprocess-behavior": reprocess,
         }
-        try:
-            self.api.call("POST", "/backfills", json=request)
-        except requests.HTTPError as error:
-            raise StackError(f"Airflow refuses the backfill: {error.response.text}") from error
+        words = [word for option in options.items() for word in option]
+        done = run_airflow(self.environment, "backfill", "create", *words, capture=True)
+        if done.returncode:
+            raise StackError(f"Airflow refuses the backfill:\n{done.stdout[-3000:]}")
 
     def _active(self) -> dict | None:
         """The backfill that runs, if any."""

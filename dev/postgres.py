@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
 from dev.locked import locked
@@ -85,6 +86,17 @@ class EmbeddedPostgres:
         `airflow` or `postgres` (superuser). The server must have been started once."""
         password = getattr(StackSecrets.of(self.state), role)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{self._port_file.read_text().strip()}/{database}"
+
+    def psql(self, *commands: str) -> None:
+        """Run each command, SQL or psql's own, in `warehouse` as the role `pipeline`. Raises CalledProcessError."""
+        login = conninfo_to_dict(self.dsn())
+        environment = {f"PG{name.upper()}": str(value) for name, value in login.items() if name != "dbname"}
+        words = [word for command in commands for word in ("-c", command)]
+        subprocess.run(
+            [self._binaries / "psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", login["dbname"], *words],
+            env=os.environ | environment | {"PGOPTIONS": "-c client_min_messages=warning"},
+            check=True,
+        )
 
     # ---------- place
 
