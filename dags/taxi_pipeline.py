@@ -42,7 +42,7 @@ with DAG(
         "month": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}-(0[1-9]|1[0-2])$",
+            pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$",
             description="Month to load, YYYY-MM. Empty: the month of the run's logical date.",
         )
     },

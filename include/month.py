@@ -29,7 +29,7 @@ class Month:
     @classmethod
     def parse(cls, text: str) -> Month:
         """The month written as `YYYY-MM`; anything else raises MonthError."""
-        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text):
+        if not re.fullmatch(r"[12]\d{3}-(0[1-9]|1[0-2])", text):
             raise MonthError(f"month {text!r} is not of the form YYYY-MM, for example 2024-01")
         return cls(date(int(text[:4]), int(text[5:]), 1))
 

@@ -25,7 +25,7 @@ HEALS = re.compile(
             r"connection (refused|reset|timed out)|timeout expired|no route to host|network is unreachable",
             r"temporary failure in name resolution|could not (receive|send) data|broken pipe",
             r"connection (already|is|was|not|has been) closed|connection not open|no connection to the server",
-            r"server closed the connection|terminating connection",
+            r"server closed the connection|terminating connection|EOF detected",
             r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
             r"too many (clients|connections)|remaining connection slots",
             r"deadlock detected|could not serialize access|canceling statement due to lock timeout",
@@ -66,9 +66,8 @@ def heals(exception: BaseException) -> bool:
 
 def delay(exception: BaseException, try_number: int) -> timedelta:
     """What the source asks for by Retry-After, in seconds, else twice as long each time; at most MAX_DELAY."""
-    wait = first_delay() * 2 ** (try_number - 1)
     if isinstance(exception, requests.HTTPError):
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():
-            wait = timedelta(seconds=int(asked))
-    return min(wait, MAX_DELAY)
+            return timedelta(seconds=min(int(asked), MAX_DELAY.total_seconds()))
+    return min(first_delay() * 2 ** min(try_number - 1, 20), MAX_DELAY)

@@ -20,6 +20,7 @@ from include.download import Download
 from include.month import Month
 
 TIMES = pa.timestamp("us")  # New York wall clock, as TLC writes it
+NAIVE_TIMES = tuple(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns"))
 MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
 
 TRIP_COLUMNS = pa.schema(
@@ -91,7 +92,8 @@ def read_trips(file: Download, month: Month) -> Table:
     The batches raise it too, for a value that cannot be cast.
     """
     try:
-        parquet = pa.parquet.ParquetFile(file.path)
+        # without these two the reader keeps whole row groups of the file in memory, and TLC's have but one
+        parquet = pa.parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=2**16)
     except (pa.ArrowInvalid, OSError) as error:
         head = file.path.open("rb").read(40)
         raise FileContentError(
@@ -105,7 +107,7 @@ def read_trips(file: Download, month: Month) -> Table:
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
-        for batch in parquet.iter_batches(BATCH_ROWS):
+        for batch in _whole(file, parquet.iter_batches(BATCH_ROWS)):
             given, rows = _lower_cased(batch), batch.num_rows
             columns = [_cast(file, field, given.get(field.name), rows) for field in TRIP_COLUMNS]
             source_month = pa.repeat(pa.scalar(month.first_day, pa.date32()), rows)
@@ -152,9 +154,18 @@ def _unknown_columns(
             "If TLC renamed one, change the declared columns in include/tlc_files.py."
         )
     for field in declared:
-        if field.name in columns and pa.types.is_timestamp(columns[field.name]) and columns[field.name].tz:
-            raise _type_error(file, field, columns[field.name], "times must carry no zone, they are New York's own")
+        found_type = columns.get(field.name, field.type)
+        # a number would pass for microseconds; a zone would say that New York's wall clock is another's
+        if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in (pa.string(), pa.large_string())):
+            raise _type_error(file, field, found_type, "a time without zone, or text, is needed")
     return tuple(name for name in columns if name not in declared.names)
+
+
+def _whole(file: Download, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except (pa.ArrowException, OSError) as error:
+        raise FileContentError(f"{file.url} is damaged, though its end is there: {error}. Clear this task.") from error
 
 
 def _lower_cased(batch: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -180,9 +191,13 @@ def _as_json(columns: dict[str, pa.Array], rows: int) -> pa.Array:
     if not columns:
         return pa.nulls(rows, pa.json_())
     records = pa.table(columns).to_pylist()
-    return pa.array([json.dumps(record, default=str) for record in map(_finite, records)], pa.json_())
+    return pa.array([json.dumps(_finite(record), default=str) for record in records], pa.json_())
 
 
-def _finite(record: dict[str, Any]) -> dict[str, Any]:
-    # JSON has no NaN and no infinity: they are kept as text
-    return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+def _finite(value: Any) -> Any:
+    """The value with what JSON has no number for, NaN and the infinities, as text."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,72 @@
+"""What several test files need: a file as if downloaded, files with other columns, and the raw tables' content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include.download import Download
+from include.month import Month
+
+SCHEMA = "airflow_test"
+JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
+ZONES = "/misc/taxi_zone_lookup.csv"
+
+
+def trips_path(month: Month) -> str:
+    """Where the mirror serves the month."""
+    return f"/trip-data/green_tripdata_{month}.parquet"
+
+
+def downloaded(file: Path) -> Download:
+    content = file.read_bytes()
+    return Download(
+        path=file,
+        url=f"https://tlc.example/{file.name}",
+        etag=None,
+        content_type="binary/octet-stream",
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+    )
+
+
+def with_columns(table: pa.Table, **columns: pa.Array | None) -> pa.Table:
+    """The table with these columns put in the place of those of the same name, appended, or (None) dropped."""
+    for name, values in columns.items():
+        if values is None:
+            table = table.drop_columns(name)
+        elif name in table.column_names:
+            table = table.set_column(table.column_names.index(name), name, values)
+        else:
+            table = table.append_column(name, values)
+    return table
+
+
+def rewrite(file: Path, **columns: pa.Array | None) -> None:
+    pq.write_table(with_columns(pq.read_table(file), **columns), file)
+
+
+def raw_content(dsn: str, schema: str = SCHEMA) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of the raw tables, in order; of load_log, what does not depend on when and by which run it was loaded.
+
+    A table that is not there yet has no rows.
+    """
+    queries = {
+        "raw_trips": "select * from {}.raw_trips order by source_month, source_row",
+        "raw_zones": "select * from {}.raw_zones order by locationid",
+        "load_log": "select file_id, table_name, source_month, url, etag, sha256, bytes, rows, unknown_columns"
+        " from {}.load_log order by table_name, source_month",
+    }
+    with psycopg.connect(dsn) as connection:
+        there = {
+            name for (name,) in connection.execute("select tablename from pg_tables where schemaname = %s", [schema])
+        }
+        return {
+            table: connection.execute(query.format(schema)).fetchall() if table in there else []
+            for table, query in queries.items()
+        }
