@@ -11,10 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
+from tests.project import Project
 
 STATE = ROOT / ".local" / "tests"
 
@@ -67,6 +69,36 @@ def tlc(tmp_path: Path) -> Iterator[TlcMirror]:
     folder.mkdir()
     with mirror(folder) as tlc:
         yield tlc
+
+
+@pytest.fixture(scope="session")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where dbt keeps what it parsed, so that each month is parsed once."""
+    return tmp_path_factory.mktemp("target")
+
+
+@pytest.fixture
+def project(dsn: str, tlc: TlcMirror, target: Path) -> Project:
+    """The dbt project on an empty warehouse."""
+    return Project(dsn, tlc, target)
+
+
+@pytest.fixture(scope="session")
+def january(postgres: EmbeddedPostgres, target: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database in which January 2024 is loaded, built and published: its name."""
+    with warehouse(postgres) as dsn, mirror(tmp_path_factory.mktemp("tlc")) as tlc:
+        project = Project(dsn, tlc, target)
+        project.load("2024-01")
+        done = project.build("2024-01")
+        assert done.returncode == 0, done.output
+        yield conninfo_to_dict(dsn)["dbname"]
+
+
+@pytest.fixture
+def built(postgres: EmbeddedPostgres, january: str, tlc: TlcMirror, target: Path) -> Iterator[Project]:
+    """The dbt project on a warehouse of this test's own in which January 2024 is published."""
+    with warehouse(postgres, copy_of=january) as dsn:
+        yield Project(dsn, tlc, target)
 
 
 @pytest.fixture(scope="session")

@@ -2,106 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
-from include.load import load_month
-from include.month import Month
-from include.settings import DBT_PROFILES, DBT_PROJECT
-from tests.conftest import mirror, warehouse
+from tests.project import ROWS, Project
 from tests.warehouse_content import content, query
-
-ROWS = 400
-
-
-@dataclass
-class Project:
-    """A warehouse, a source and dbt, as one who never starts Airflow has them."""
-
-    dsn: str
-    tlc: TlcMirror
-    target: Path
-    schema: str = "airflow_default"
-
-    def load(self, month: str, version: int = 1) -> None:
-        write_zones(self.tlc.folder)
-        write_month(self.tlc.folder, month, ROWS, version)
-        load_month(Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
-
-    def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-        fields = conninfo_to_dict(self.dsn)
-        variables = {f"PG_{name.upper()}": str(value) for name, value in fields.items()}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DBT_"))}
-        command = [str(Path(sys.executable).with_name("dbt")), *arguments]
-        if month:
-            command += ["--vars", f"{{ds: {month}-01}}"]
-        return subprocess.run(
-            command,
-            env=kept
-            | variables
-            | {
-                "PG_SCHEMA": self.schema,
-                "DBT_PROJECT_DIR": str(DBT_PROJECT),
-                "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
-                # a parse cache for each month, as Airflow's runs have
-                "DBT_TARGET_PATH": str(self.target / (month or "none")),
-                "DBT_LOG_PATH": str(self.target),
-                "DBT_USE_COLORS": "false",
-            }
-            | environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    def build(self, month: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.dbt("build", "--exclude-resource-type", "unit_test", month=month, **environment)
-
-
-@pytest.fixture(scope="session")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt keeps what it parsed, so that each month is parsed once."""
-    return tmp_path_factory.mktemp("target")
-
-
-@pytest.fixture
-def project(dsn: str, tlc: TlcMirror, target: Path) -> Project:
-    return Project(dsn, tlc, target)
-
-
-@pytest.fixture(scope="session")
-def january(postgres: EmbeddedPostgres, target: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A database in which January 2024 is loaded, built and published: its name."""
-    with warehouse(postgres) as dsn, mirror(tmp_path_factory.mktemp("tlc")) as tlc:
-        project = Project(dsn, tlc, target)
-        project.load("2024-01")
-        done = project.build("2024-01")
-        assert done.returncode == 0, done.stdout
-        yield conninfo_to_dict(dsn)["dbname"]
-
-
-@pytest.fixture
-def built(postgres: EmbeddedPostgres, january: str, tlc: TlcMirror, target: Path) -> Iterator[Project]:
-    """A warehouse of this test's own in which January 2024 is published."""
-    with warehouse(postgres, copy_of=january) as dsn:
-        yield Project(dsn, tlc, target)
 
 
 def test_a_month_is_built_audited_and_published_with_every_row_accounted_for(project: Project):
     project.load("2024-01")
     done = project.dbt("build", month="2024-01")  # the unit tests of every rule included
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.output
     [(rows, accepted, rejected, trips, rejected_trips, by_zone)] = query(
         project.dsn,
         """
@@ -134,7 +47,7 @@ def test_months_built_all_at_once_into_an_empty_warehouse_equal_months_built_one
         project.load(month)
     with ThreadPoolExecutor() as pool:
         for done in pool.map(project.build, months):
-            assert done.returncode == 0, done.stdout
+            assert done.returncode == 0, done.output
     one_by_one = replace(project, schema="airflow_one_by_one")
     for month in reversed(months):
         one_by_one.load(month)
@@ -149,7 +62,7 @@ def test_a_failing_audit_keeps_the_month_out_of_every_table_and_the_previous_ver
     query(built.dsn, "update airflow_default.raw_trips set trip_distance = 100000 where source_row % 10 = 0")
     done = built.build("2024-01")
     assert done.returncode == 1
-    assert "reject_share_is_plausible" in done.stdout
+    assert "reject_share_is_plausible" in done.output
     assert content(built.dsn) == before
 
 
@@ -168,7 +81,7 @@ def test_a_month_whose_trips_are_all_rejected_empties_its_tables(built: Project)
     query(built.dsn, "update airflow_default.raw_trips set trip_distance = 100000")
     # without the audit that would stop it
     done = built.dbt("run", month="2024-01")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.output
     counts = (
         "select (select count(*) from airflow_default.fct_trips), (select count(*) from airflow_default.fct_zone_days)"
     )
@@ -182,11 +95,11 @@ def test_a_slice_overtaken_by_a_newer_load_is_not_published(built: Project):
     newest = content(built.dsn)
     built.load("2024-01", version=1)  # a run that loads …
     done = built.dbt("run", "--select", "staging", "intermediate", month="2024-01")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.output
     built.load("2024-01", version=2)  # … and is overtaken before it publishes
     done = built.dbt("run", "--select", "marts", month="2024-01")
-    assert done.returncode == 0, done.stdout
-    assert "fct_trips left as it was" in done.stdout
+    assert done.returncode == 0, done.output
+    assert "fct_trips left as it was" in done.output
     assert content(built.dsn) == newest
     # its audits and tests hold nothing against it
     assert built.dbt("test", "--exclude-resource-type", "unit_test", month="2024-01").returncode == 0
@@ -195,7 +108,7 @@ def test_a_slice_overtaken_by_a_newer_load_is_not_published(built: Project):
 def test_a_full_refresh_of_one_month_leaves_the_others(built: Project):
     built.load("2023-12")
     done = built.build("2023-12", DBT_FULL_REFRESH="true")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.output
     assert query(built.dsn, "select count(*) from airflow_default.fct_months") == [(2,)]
 
 
@@ -203,7 +116,7 @@ def test_one_model_built_again_alone_leaves_the_tables_as_they_were(built: Proje
     before = content(built.dsn)
     for model in ("int_trips_judged", "fct_trips", "fct_months"):
         done = built.dbt("build", "--select", model, "--exclude-resource-type", "unit_test", month="2024-01")
-        assert done.returncode == 0, done.stdout
+        assert done.returncode == 0, done.output
     assert content(built.dsn) == before
 
 
@@ -216,7 +129,7 @@ def test_rows_that_break_a_contract_are_refused_whole(built: Project):
     )
     done = built.dbt("run", "--select", "fct_trips", month="2024-01")
     assert done.returncode == 1
-    assert "duplicate key" in done.stdout
+    assert "duplicate key" in done.output
     assert content(built.dsn) == before
 
 
@@ -237,14 +150,14 @@ def test_a_month_that_is_missing_or_contradicted_is_said_to_be_and_nothing_is_ma
 ):
     done = project.dbt(*arguments, **environment)
     assert done.returncode != 0
-    assert says in done.stdout
+    assert says in done.output
     assert query(project.dsn, "select nspname from pg_namespace where nspname like 'airflow%'") == []
 
 
 def test_a_run_schema_may_be_named_instead_of_the_published_one(built: Project):
     before = content(built.dsn)
     done = built.build("2024-01", PG_SCHEMA="airflow_default_20240101_0123abcd")
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.output
     assert content(built.dsn) == before
     assert query(built.dsn, "select count(*) from airflow_default_20240101_0123abcd.int_trips_judged") == [(ROWS,)]
 
@@ -255,18 +168,18 @@ def test_a_dropped_run_schema_is_answered_by_what_to_do(built: Project, command:
     before = content(built.dsn)
     done = built.dbt(command[0], "--select", command[1], month="2024-01")
     assert done.returncode != 0
-    assert "Clear the whole month, from load_month on" in done.stdout
+    assert "Clear the whole month, from load_month on" in done.output
     assert content(built.dsn) == before
 
 
 def test_a_month_nobody_loaded_is_refused(built: Project):
     done = built.build("2024-02")
     assert done.returncode == 1
-    assert "month_and_zones_are_loaded" in done.stdout
+    assert "month_and_zones_are_loaded" in done.output
     assert query(built.dsn, "select source_month::text from airflow_default.fct_months") == [("2024-01-01",)]
 
 
 def test_an_unreachable_database_is_named(project: Project):
     done = project.dbt("build", month="2024-01", PG_PORT="1")
     assert done.returncode != 0
-    assert "onnection refused" in done.stdout
+    assert "onnection refused" in done.output

@@ -1,0 +1,95 @@
+"""The dbt project as one who never starts Airflow has it: a warehouse, a source, and dbt on the command line."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# imported here, once: each invocation is a fork of this process, 2 s sooner than a new interpreter
+import dbt.adapters.postgres
+import dbt.task.build  # noqa: F401
+from dbt.cli.main import dbtRunner
+from psycopg.conninfo import conninfo_to_dict
+
+from dev.sample_months import write_month, write_zones
+from dev.tlc_mirror import TlcMirror
+from include.load import load_month
+from include.month import Month
+from include.settings import DBT_PROFILES, DBT_PROJECT
+
+ROWS = 400
+TIMEOUT_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Done:
+    """How an invocation of dbt ended, and all it printed."""
+
+    returncode: int
+    output: str
+
+
+@dataclass
+class Project:
+    """`target` is where dbt keeps what it parsed, one folder for each month and schema."""
+
+    dsn: str
+    tlc: TlcMirror
+    target: Path
+    schema: str = "airflow_default"
+
+    def load(self, month: str, version: int = 1, rows: int = ROWS) -> None:
+        self.publish_file(month, version, rows)
+        self.load_file(month)
+
+    def publish_file(self, month: str, version: int = 1, rows: int = ROWS) -> None:
+        """What TLC does: put the month's file up, in some version."""
+        write_zones(self.tlc.folder)
+        write_month(self.tlc.folder, month, rows, version)
+
+    def load_file(self, month: str) -> None:
+        load_month(Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
+
+    def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
+        """dbt with these arguments, in a process of its own."""
+        variables = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DBT_"))}
+        given = {
+            "PG_SCHEMA": self.schema,
+            "DBT_PROJECT_DIR": str(DBT_PROJECT),
+            "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
+            "DBT_TARGET_PATH": str(self.target / f"{self.schema}-{month}"),
+            "DBT_LOG_PATH": str(self.target),
+            "DBT_USE_COLORS": "false",
+        }
+        words = [*arguments, *(["--vars", f"{{ds: {month}-01}}"] if month else [])]
+        with tempfile.TemporaryFile() as output:
+            process = multiprocessing.get_context("fork").Process(
+                target=_invoke, args=(words, inherited | variables | given | environment, output.fileno())
+            )
+            process.start()
+            process.join(TIMEOUT_SECONDS)
+            assert process.exitcode is not None, f"dbt {words} still runs after {TIMEOUT_SECONDS} s"
+            output.seek(0)
+            return Done(process.exitcode, output.read().decode())
+
+    def build(self, month: str, **environment: str) -> Done:
+        """All of the month but the unit tests, as Airflow runs it."""
+        return self.dbt("build", "--exclude-resource-type", "unit_test", month=month, **environment)
+
+
+def _invoke(words: list[str], environment: dict[str, str], output: int) -> None:
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    result = dbtRunner().invoke(words)
+    if result.exception:
+        print(result.exception)
+    sys.stdout.flush()
+    os._exit(0 if result.success else 1)
