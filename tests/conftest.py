@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +35,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def warehouse(postgres: EmbeddedPostgres, copy_of: str = "template1") -> Iterator[str]:
-    """A warehouse of its own, empty or a copy of another database, as the role `pipeline`: a URI."""
-    name = f"warehouse_{secrets.token_hex(4)}"
+def warehouse(postgres: EmbeddedPostgres, name: str, copy_of: str = "template1") -> Iterator[str]:
+    """A database for the time being, empty or a copy of another, as the role `pipeline`: a URI."""
     with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
         admin.execute(f"create database {name} template {copy_of}")
         admin.execute(f"revoke all on database {name} from public")
@@ -50,7 +48,7 @@ def warehouse(postgres: EmbeddedPostgres, copy_of: str = "template1") -> Iterato
 @pytest.fixture
 def dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
     """An empty warehouse, as the role `pipeline`: a URI."""
-    with warehouse(postgres) as dsn:
+    with warehouse(postgres, "warehouse_of_a_test") as dsn:
         yield dsn
 
 
@@ -73,7 +71,7 @@ def tlc(tmp_path: Path) -> Iterator[TlcMirror]:
 
 @pytest.fixture(scope="session")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where dbt keeps what it parsed, so that each month is parsed once."""
+    """Where dbt keeps what it parsed. It parses a month anew for each database name, hence one name for all tests."""
     return tmp_path_factory.mktemp("target")
 
 
@@ -86,7 +84,7 @@ def project(dsn: str, tlc: TlcMirror, target: Path) -> Project:
 @pytest.fixture(scope="session")
 def january(postgres: EmbeddedPostgres, target: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database in which January 2024 is loaded, built and published: its name."""
-    with warehouse(postgres) as dsn, mirror(tmp_path_factory.mktemp("tlc")) as tlc:
+    with warehouse(postgres, "warehouse_of_january") as dsn, mirror(tmp_path_factory.mktemp("tlc")) as tlc:
         project = Project(dsn, tlc, target)
         project.load("2024-01")
         done = project.build("2024-01")
@@ -97,7 +95,7 @@ def january(postgres: EmbeddedPostgres, target: Path, tmp_path_factory: pytest.T
 @pytest.fixture
 def built(postgres: EmbeddedPostgres, january: str, tlc: TlcMirror, target: Path) -> Iterator[Project]:
     """The dbt project on a warehouse of this test's own in which January 2024 is published."""
-    with warehouse(postgres, copy_of=january) as dsn:
+    with warehouse(postgres, "warehouse_of_a_test", copy_of=january) as dsn:
         yield Project(dsn, tlc, target)
 
 
