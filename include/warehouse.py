@@ -70,6 +70,9 @@ class Warehouse:
     def commit(self) -> None:
         self._connection.commit()
 
+    def rollback(self) -> None:
+        self._connection.rollback()
+
     def execute(self, query: str, *, values: tuple[Any, ...] = (), **names: Composable) -> list[tuple[Any, ...]]:
         """Runs one statement: `{name}` for identifiers and literals, `$1` for values."""
         statement = SQL(query).format(schema=Identifier(self.schema), partitions=Identifier(self.partitions), **names)
