@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|dsn|dbt|airflow`.
+"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|dsn|dbt|drop-run-schemas|airflow`.
 
 They read their variables (FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT, AZURE_PG, ...)
 from the environment.
@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,7 @@ from dev.errors import StackError
 from dev.published import published_table
 from dev.stack import Stack
 from include.month import Month
+from include.run_schemas import drop_run_schemas as drop_old
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 
 STATE = ROOT / ".local"
@@ -66,11 +68,23 @@ def dbt(stack: Stack) -> int:
     return subprocess.run([str(program), *_arguments()], env=inherited_environment() | environment).returncode
 
 
+def drop_run_schemas(stack: Stack) -> int:
+    days = os.environ.get("OLDER_THAN_DAYS") or "30"
+    if not days.isdecimal():
+        raise StackError(f"OLDER_THAN_DAYS={days}: a number of days is needed.")
+    dropped = drop_old(stack.warehouse.uri(), stack.published_schema, timedelta(days=int(days)))
+    console.print(f"Dropped {', '.join(dropped) if dropped else 'nothing'}: published and loaded over {days} days ago.")
+    return 0
+
+
 def airflow(stack: Stack) -> int:
     return run_airflow(stack.environment(), *_arguments()).returncode
 
 
-COMMANDS = {command.__name__: command for command in (up, down, demo, backfill, dsn, dbt, airflow)}
+COMMANDS = {
+    command.__name__.replace("_", "-"): command
+    for command in (up, down, demo, backfill, dsn, dbt, drop_run_schemas, airflow)
+}
 
 
 def _up(stack: Stack) -> None:

@@ -12,9 +12,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from dev.choices import Choices
 from dev.postgres import EmbeddedPostgres
+from dev.sample_months import write_zones
+from dev.source import Source
+from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
+from tests.pipeline import Pipeline
 from tests.project import Project
 
 STATE = ROOT / ".local" / "tests"
@@ -97,6 +102,22 @@ def built(postgres: EmbeddedPostgres, january: str, tlc: TlcMirror, target: Path
     """The dbt project on a warehouse of this test's own in which January 2024 is published."""
     with warehouse(postgres, "warehouse_of_a_test", copy_of=january) as dsn:
         yield Project(dsn, tlc, target)
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The whole stack, over a mirror that has the zones and no month yet."""
+    state = STATE / f"stack-{os.getpid()}"
+    os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "1"}
+    stack = Stack(state)
+    with mirror(tmp_path_factory.mktemp("tlc")) as tlc:
+        write_zones(tlc.folder)
+        try:
+            stack.up(Choices(Source("url", tlc.url)))
+            yield Pipeline(stack, tlc)
+        finally:
+            stack.down()
+    shutil.rmtree(state)
 
 
 @pytest.fixture(scope="session")

@@ -2,136 +2,45 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from dev.airflow_services import run_airflow
-from dev.choices import Choices
-from dev.sample_months import write_month, write_zones
-from dev.source import Source
-from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
-from include.settings import DAG_ID
-from tests.conftest import STATE, mirror
+from include.month import Month
+from tests.pipeline import Pipeline
+from tests.project import ROWS
 from tests.warehouse_content import RAW, content, query
-
-ROWS = 400
-ENDED = {"success", "failed"}
-
-
-@dataclass
-class Pipeline:
-    """A running stack and the source it loads from."""
-
-    stack: Stack
-    tlc: TlcMirror
-
-    @property
-    def dsn(self) -> str:
-        return self.stack.warehouse.uri()
-
-    def trigger(self, *, logical_date: str | None = None, month: str | None = None) -> str:
-        """A manual run: its id."""
-        body = {"logical_date": logical_date, "conf": {"month": month} if month else {}}
-        return self.stack.api.call("POST", f"/dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"]
-
-    def state(self, run_id: str) -> str:
-        return self.stack.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}")["state"]
-
-    def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances"
-        return {each["task_id"]: each for each in self.stack.api.pages(path, "task_instances")}
-
-    def wait(self, run_id: str, seconds: float = 300) -> str:
-        """The state the run ends in."""
-        deadline = time.monotonic() + seconds
-        while (state := self.state(run_id)) not in ENDED:
-            assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
-            time.sleep(0.5)
-        return state
-
-    def states(self, run_id: str) -> dict[str, str]:
-        return {name: task["state"] for name, task in self.tasks(run_id).items()}
-
-    def clear(self, run_id: str, *tasks: str) -> None:
-        """Clears these tasks alone, as the grid does."""
-        body = {"dag_run_id": run_id, "task_ids": list(tasks), "dry_run": False, "only_failed": False}
-        self.stack.api.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body)
-
-    def log(self, run_id: str, task: str) -> str:
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task}/logs/1"
-        return str(self.stack.api.call("GET", path))
-
-    def run_of(self, logical_date: str) -> str:
-        """The id of the run with that logical date."""
-        runs = self.stack.api.pages(f"/dags/{DAG_ID}/dagRuns", "dag_runs")
-        return next(run["dag_run_id"] for run in runs if (run["logical_date"] or "").startswith(logical_date))
-
-
-@pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    state = STATE / f"stack-{os.getpid()}"
-    os.environ["PIPELINE_RETRY_SECONDS"] = os.environ["PIPELINE_POLL_SECONDS"] = "1"
-    stack = Stack(state, durable=False)
-    with mirror(tmp_path_factory.mktemp("tlc")) as tlc:
-        write_zones(tlc.folder)
-        for month in ("2023-01", "2023-12", "2024-01"):
-            write_month(tlc.folder, month, ROWS)
-        try:
-            stack.up(Choices(Source("url", tlc.url)))
-            yield Pipeline(stack, tlc)
-        finally:
-            stack.down()
-    shutil.rmtree(state)
 
 
 @pytest.fixture(scope="module")
 def backfilled(pipeline: Pipeline) -> Pipeline:
-    """December 2023 and January 2024, backfilled side by side."""
-    dates = ["--from-date", "2023-12-01", "--to-date", "2024-01-01"]
-    done = run_airflow(
-        pipeline.stack.environment(),
-        "backfill",
-        "create",
-        "--dag-id",
-        DAG_ID,
-        *dates,
-        "--max-active-runs",
-        "2",
-        capture=True,
-    )
-    assert done.returncode == 0, done.stdout
-    for logical_date in ("2023-12-01", "2024-01-01"):
-        run_id = pipeline.run_of(logical_date)
-        assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
+    """December 2023 and January 2024, backfilled side by side; January 2023 is there to be loaded."""
+    for month in ("2023-01", "2023-12", "2024-01"):
+        pipeline.publish_file(month)
+    pipeline.backfill("2023-12", "2024-01")
     return pipeline
 
 
 def test_a_backfill_publishes_its_months_side_by_side(backfilled: Pipeline):
-    months = query(backfilled.dsn, "select source_month::text, rows_in_file from airflow_default.fct_months order by 1")
-    assert months == [("2023-12-01", ROWS), ("2024-01-01", ROWS)]
-    raw = "select source_month::text, count(*) from airflow_default.raw_trips group by 1 order by 1"
-    assert query(backfilled.dsn, raw) == months
+    months = {("2023-12-01", ROWS), ("2024-01-01", ROWS)}
+    published = "select source_month::text, rows_in_file from airflow_default.fct_months"
+    assert months <= set(query(backfilled.dsn, published))
+    raw = "select source_month::text, count(*) from airflow_default.raw_trips group by 1"
+    assert months <= set(query(backfilled.dsn, raw))
 
 
 def test_each_month_has_a_schema_of_its_own_and_no_task_ran_twice(backfilled: Pipeline):
-    schemas = "select nspname from pg_namespace where nspname ~ '^airflow_default_[0-9]' order by 1"
-    assert query(backfilled.dsn, schemas)[:2] == [("airflow_default_20231201",), ("airflow_default_20240101",)]
-    tasks = backfilled.tasks(backfilled.run_of("2024-01-01"))
+    schemas = "select nspname from pg_namespace where nspname ~ '^airflow_default_[0-9]'"
+    assert {("airflow_default_20231201",), ("airflow_default_20240101",)} <= set(query(backfilled.dsn, schemas))
+    tasks = backfilled.tasks(backfilled.run_of("2024-01"))
     assert {task["try_number"] for task in tasks.values()} <= {0, 1}
 
 
 @pytest.mark.parametrize("task", ["build.int_trips_judged.run", "publish.fct_trips.run", "publish.fct_months.run"])
 def test_one_model_of_a_finished_month_cleared_runs_again_alone(backfilled: Pipeline, task: str):
-    run_id = backfilled.run_of("2024-01-01")
+    run_id = backfilled.run_of("2024-01")
     before, tries = content(backfilled.dsn), backfilled.tasks(run_id)
     backfilled.clear(run_id, task)
     assert backfilled.wait(run_id) == "success"
@@ -218,3 +127,67 @@ def test_a_source_that_is_busy_is_asked_again(backfilled: Pipeline):
     finally:
         del backfilled.tlc.faults[path]
     assert backfilled.tasks(run_id)["wait_for_month"]["try_number"] == 2
+
+
+def test_a_month_that_is_not_published_yet_waits_without_a_slot_and_goes_on_by_itself(backfilled: Pipeline):
+    last_month = str(Month.containing(datetime.now(UTC)).plus(-1))
+    waiting = backfilled.trigger(month=last_month)
+    backfilled.wait_for_task(waiting, "wait_for_month", "up_for_reschedule")
+    # another month goes past it
+    assert backfilled.wait(backfilled.trigger(month="2024-01")) == "success"
+    assert backfilled.state(waiting) == "running"
+    backfilled.publish_file(last_month)
+    assert backfilled.wait(waiting) == "success", backfilled.states(waiting)
+
+
+def test_a_failing_audit_keeps_a_restated_month_out_and_other_months_go_on(backfilled: Pipeline):
+    before = content(backfilled.dsn)
+    backfilled.publish_file("2024-01", version=2)
+    spoil(backfilled.tlc.folder / "green_tripdata_2024-01.parquet")
+    failing, other = backfilled.trigger(month="2024-01"), backfilled.trigger(month="2023-12")
+    assert backfilled.wait(failing) == "failed"
+    assert backfilled.wait(other) == "success"
+    states = backfilled.states(failing)
+    assert {name for name, state in states.items() if state == "failed"} == {"build.int_trips_judged.test"}
+    assert {states[name] for name in states if name.startswith("publish.")} == {"upstream_failed"}
+    assert backfilled.tasks(failing)["build.int_trips_judged.test"]["try_number"] == 1
+    assert "reject_share_is_plausible" in backfilled.log(failing, "build.int_trips_judged.test")
+    assert content(backfilled.dsn) == before
+    # mended by TLC, and the month cleared
+    backfilled.publish_file("2024-01")
+    backfilled.clear_run(failing)
+    assert backfilled.wait(failing) == "success"
+    assert content(backfilled.dsn) == before
+
+
+def spoil(file: Path) -> None:
+    """One trip in ten gets an odometer for its distance: more than any month has."""
+    trips = pq.read_table(file)
+    distances = trips["trip_distance"].to_pylist()
+    distances[::10] = [100_000.0] * len(distances[::10])
+    column = trips.column_names.index("trip_distance")
+    pq.write_table(trips.set_column(column, "trip_distance", [distances]), file)
+
+
+def test_a_model_cleared_after_its_run_schema_was_dropped_says_to_clear_the_month(backfilled: Pipeline):
+    run_id = backfilled.run_of("2023-12")
+    before = content(backfilled.dsn)
+    query(backfilled.dsn, "drop schema airflow_default_20231201 cascade")
+    backfilled.clear(run_id, "build.int_zone_days.run")
+    assert backfilled.wait(run_id) == "failed"
+    task = backfilled.tasks(run_id)["build.int_zone_days.run"]
+    log = backfilled.log(run_id, "build.int_zone_days.run", task["try_number"])
+    assert "Clear the whole month, from load_month on" in log
+    assert content(backfilled.dsn) == before
+    backfilled.clear_run(run_id)
+    assert backfilled.wait(run_id) == "success"
+    assert content(backfilled.dsn) == before
+
+
+def test_every_model_and_test_of_a_published_month_may_be_cleared_at_once(backfilled: Pipeline):
+    run_id = backfilled.run_of("2024-01")
+    before = content(backfilled.dsn)
+    tasks = [name for name in backfilled.tasks(run_id) if name.startswith(("build.", "publish."))]
+    backfilled.clear(run_id, *tasks)
+    assert backfilled.wait(run_id) == "success"
+    assert content(backfilled.dsn) == before

@@ -13,22 +13,29 @@ RAW = ("load_log", "raw_trips", "raw_zones")
 TIMES = {"published_at", "loaded_at", "dag_run", "file_id", "url"}
 
 
-def content(dsn: str, tables: tuple[str, ...] = PUBLISHED, schema: str = "airflow_default") -> dict[str, Any]:
-    """Every row of the tables, without TIMES, as sorted text; None for a table that is not there."""
+def content(
+    dsn: str, tables: tuple[str, ...] = PUBLISHED, schema: str = "airflow_default", month: str | None = None
+) -> dict[str, Any]:
+    """Every row of the tables, without TIMES, as sorted text; None for a table that is not there.
+
+    With `month`, of tables by month that month's rows alone.
+    """
     with psycopg.connect(dsn) as connection:
-        return {table: _rows(connection, schema, table) for table in tables}
+        return {table: _rows(connection, schema, table, month) for table in tables}
 
 
-def _rows(connection: psycopg.Connection, schema: str, table: str) -> list[str] | None:
+def _rows(connection: psycopg.Connection, schema: str, table: str, month: str | None) -> list[str] | None:
     columns = connection.execute(
         "select column_name from information_schema.columns where table_schema = %s and table_name = %s order by 1",
         [schema, table],
     ).fetchall()
     if not columns:
         return None
-    query = sql.SQL("select row({})::text as row from {} order by 1").format(
+    one_month = month and ("source_month",) in columns
+    query = sql.SQL("select row({})::text as row from {} where {} order by 1").format(
         sql.SQL(", ").join(sql.Identifier(name) for (name,) in columns if name not in TIMES),
         sql.Identifier(schema, table),
+        sql.SQL("source_month = {}").format(f"{month}-01") if one_month else sql.SQL("true"),
     )
     return [row for (row,) in connection.execute(query)]
 

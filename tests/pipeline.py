@@ -1,0 +1,92 @@
+"""The running stack as its operator has it: runs are triggered, backfilled, cleared and looked at."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from dev.airflow_services import run_airflow
+from dev.sample_months import write_month
+from dev.stack import Stack
+from dev.tlc_mirror import TlcMirror
+from include.month import Month
+from include.settings import DAG_ID
+from tests.project import ROWS
+
+ENDED = {"success", "failed"}
+
+
+@dataclass
+class Pipeline:
+    """A running stack and the source it loads from."""
+
+    stack: Stack
+    tlc: TlcMirror
+
+    @property
+    def dsn(self) -> str:
+        return self.stack.warehouse.uri()
+
+    def publish_file(self, month: str, version: int = 1) -> None:
+        """What TLC does: put the month's file up, in some version."""
+        write_month(self.tlc.folder, month, ROWS, version)
+
+    def backfill(self, *months: str) -> None:
+        """`airflow backfill create` over the months, all side by side; returns when all have succeeded."""
+        words = ["--from-date", f"{months[0]}-01", "--to-date", f"{months[-1]}-01", "--max-active-runs", "16"]
+        done = run_airflow(self.stack.environment(), "backfill", "create", "--dag-id", DAG_ID, *words, capture=True)
+        assert done.returncode == 0, done.stdout
+        for month in months:
+            run_id = self.run_of(month)
+            assert self.wait(run_id) == "success", self.states(run_id)
+
+    def trigger(self, *, logical_date: str | None = None, month: str | None = None) -> str:
+        """A manual run: its id."""
+        body = {"logical_date": logical_date, "conf": {"month": month} if month else {}}
+        return self.stack.api.call("POST", f"/dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"]
+
+    def state(self, run_id: str) -> str:
+        return self.stack.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}")["state"]
+
+    def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
+        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        return {each["task_id"]: each for each in self.stack.api.pages(path, "task_instances")}
+
+    def wait(self, run_id: str, seconds: float = 300) -> str:
+        """The state the run ends in."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state(run_id)) not in ENDED:
+            assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
+            time.sleep(0.5)
+        return state
+
+    def states(self, run_id: str) -> dict[str, str]:
+        return {name: task["state"] for name, task in self.tasks(run_id).items()}
+
+    def clear(self, run_id: str, *tasks: str) -> None:
+        """Clears these tasks alone, as the grid does."""
+        body = {"dag_run_id": run_id, "task_ids": list(tasks), "dry_run": False, "only_failed": False}
+        self.stack.api.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body)
+
+    def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while (found := self.states(run_id)[task]) != state:
+            assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
+            time.sleep(0.2)
+
+    def log(self, run_id: str, task: str, attempt: int = 1) -> str:
+        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task}/logs/{attempt}"
+        return str(self.stack.api.call("GET", path))
+
+    def clear_run(self, run_id: str) -> None:
+        """Clears every task of the run."""
+        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/clear"
+        self.stack.api.call("POST", path, json={"dry_run": False})
+
+    def run_of(self, month: str) -> str:
+        """The id of the run whose logical date is the month's first instant."""
+        start = Month.parse(month).start.strftime("%Y-%m-%dT%H:%M:%SZ")
+        runs = self.stack.api.pages(f"/dags/{DAG_ID}/dagRuns", "dag_runs")
+        return next(run["dag_run_id"] for run in runs if run["logical_date"] == start)

@@ -1,0 +1,161 @@
+"""Whatever happened to the months on the way: the published tables are those of one clean serial load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import adbc_driver_manager
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from psycopg.conninfo import conninfo_to_dict
+
+from dev.postgres import EmbeddedPostgres
+from tests.conftest import mirror, warehouse
+from tests.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.project import Project
+from tests.warehouse_content import content
+
+MONTHS = ("2023-01", "2023-12", "2024-01")
+months = st.sampled_from(MONTHS)
+versions = st.integers(1, 3)
+# a load sends about 35 messages, a build about 350
+cuts = st.integers(5, 40) | st.integers(40, 400)
+NO_TRIPS = 0  # the version of a file of which every row is rejected
+
+
+class Histories(RuleBasedStateMachine):
+    """Any order of publications by TLC, loads and builds, alone, at once, overtaken or cut off."""
+
+    postgres: EmbeddedPostgres
+    proxy: CuttingProxy
+    scratch: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context = ExitStack()
+        dsn = self.context.enter_context(warehouse(self.postgres, "warehouse_of_a_test"))
+        folder = self.scratch / "tlc"
+        folder.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            file.unlink()
+        tlc = self.context.enter_context(mirror(folder))
+        port = conninfo_to_dict(dsn)["port"]
+        self.direct = Project(dsn, tlc, self.scratch / "target")
+        self.project = replace(self.direct, dsn=dsn.replace(f":{port}/", f":{self.proxy.port}/"))
+        self.there: dict[str, int] = {}  # the version TLC has up
+        self.unfinished: set[str] = set()  # not published as TLC has it
+
+    # ---------- what TLC does
+
+    @rule(month=months, version=versions)
+    def tlc_publishes(self, month: str, version: int) -> None:
+        # another version has other rows, and more or fewer of them
+        self.project.publish_file(month, version, rows=600 + 50 * version)
+        self._changed(month, version)
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data())
+    def tlc_publishes_a_month_without_a_plausible_trip(self, data: st.DataObject) -> None:
+        month = data.draw(st.sampled_from(sorted(self.there)))
+        file = self.project.tlc.folder / f"green_tripdata_{month}.parquet"
+        trips = pq.read_table(file)
+        column = trips.column_names.index("trip_distance")
+        pq.write_table(trips.set_column(column, "trip_distance", [[100_000.0] * trips.num_rows]), file)
+        self._changed(month, NO_TRIPS)
+
+    def _changed(self, month: str, version: int) -> None:
+        self.there[month] = version
+        self.unfinished.add(month)
+
+    # ---------- what the pipeline does
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data())
+    def a_month_is_run(self, data: st.DataObject) -> None:
+        self._run(data.draw(st.sampled_from(sorted(self.there))))
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data())
+    def months_are_run_at_once_and_one_of_them_twice(self, data: st.DataObject) -> None:
+        runs = [*sorted(self.there), data.draw(st.sampled_from(sorted(self.there)))]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._run, runs, [""] * (len(runs) - 1) + ["_0123abcd"]))
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data(), version=versions)
+    def a_run_is_overtaken_by_a_newer_file(self, data: st.DataObject, version: int) -> None:
+        month = data.draw(st.sampled_from(sorted(self.there)))
+        self.project.load_file(month)
+        self._succeeds("run", "--select", "staging", "intermediate", month=month)
+        self.tlc_publishes(month, version)
+        self.project.load_file(month)
+        self._succeeds("run", "--select", "marts", month=month)
+
+    @precondition(lambda self: self.there)
+    @rule(data=st.data(), messages=cuts)
+    def a_run_is_cut_off(self, data: st.DataObject, messages: int) -> None:
+        month = data.draw(st.sampled_from(sorted(self.there)))
+        self.unfinished.add(month)
+        with self.proxy.cutting_after(messages):
+            try:
+                self.project.load_file(month)
+            except adbc_driver_manager.Error:
+                return
+            self.project.dbt("run", month=month)
+
+    def _run(self, month: str, suffix: str = "") -> None:
+        self.project.load_file(month)
+        schema = f"airflow_default_{month.replace('-', '')}01{suffix}" if suffix else "airflow_default"
+        target = str(self.scratch / "target" / f"{month}{suffix}")
+        # a file without a plausible trip would fail the audit of the share, so it is run without audits
+        command = ("run",) if self.there[month] == NO_TRIPS else ("build", "--exclude-resource-type", "unit_test")
+        self._succeeds(*command, month=month, PG_SCHEMA=schema, DBT_TARGET_PATH=target)
+        self.unfinished.discard(month)
+
+    def _succeeds(self, *arguments: str, month: str, **environment: str) -> None:
+        done = self.project.dbt(*arguments, month=month, **environment)
+        assert done.returncode == 0, done.output
+
+    # ---------- and in the end
+
+    def teardown(self) -> None:
+        with self.context:
+            for month in sorted(self.unfinished):
+                self._run(month)
+            clean = replace(self.direct, schema="airflow_clean")
+            for month, version in sorted(self.there.items()):
+                clean.load_file(month)
+                command = ("run",) if version == NO_TRIPS else ("build", "--exclude-resource-type", "unit_test")
+                done = clean.dbt(*command, month=month)
+                assert done.returncode == 0, done.output
+            assert content(self.direct.dsn) == content(self.direct.dsn, schema="airflow_clean")
+
+
+@pytest.fixture
+def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
+    with cutting_proxy(int(conninfo_to_dict(postgres.dsn())["port"])) as proxy:
+        yield proxy
+
+
+def test_any_history_ends_in_the_tables_of_one_clean_serial_load(
+    postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path
+):
+    machine = type("Histories", (Histories,), {"postgres": postgres, "proxy": proxy, "scratch": tmp_path})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=4,
+            stateful_step_count=6,
+            deadline=None,
+            derandomize=True,  # `make soak` draws others
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
