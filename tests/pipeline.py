@@ -35,6 +35,11 @@ class Pipeline:
 
     def backfill(self, *months: str) -> None:
         """`airflow backfill create` over the months, all side by side; returns when all have succeeded."""
+        # Airflow takes one at a time, and looks every 30 s whether one has ended
+        deadline = time.monotonic() + 60
+        while any(not each["completed_at"] for each in self.stack.api.pages("/backfills", "backfills", dag_id=DAG_ID)):
+            assert time.monotonic() < deadline, "another backfill does not end"
+            time.sleep(0.5)
         words = ["--from-date", f"{months[0]}-01", "--to-date", f"{months[-1]}-01", "--max-active-runs", "16"]
         done = run_airflow(self.stack.environment(), "backfill", "create", "--dag-id", DAG_ID, *words, capture=True)
         assert done.returncode == 0, done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -35,12 +36,18 @@ HOLDS = {
 }
 
 
-@pytest.fixture
-def restated(pipeline: Pipeline, tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A published month of which TLC has put up another version: its run, and what a load without a crash gives."""
+@pytest.fixture(scope="module")
+def versions(pipeline: Pipeline) -> Iterator[int]:
+    """Versions of the month's file that were not up before; the first is published."""
     pipeline.publish_file(MONTH)
     pipeline.backfill(MONTH)
-    pipeline.publish_file(MONTH, version=2)
+    return itertools.count(2)
+
+
+@pytest.fixture
+def restated(pipeline: Pipeline, versions: Iterator[int], tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A published month of which TLC has put up another version: its run, and what a load without a crash gives."""
+    pipeline.publish_file(MONTH, next(versions))
     expected = Project(pipeline.dsn, pipeline.tlc, tmp_path, schema="airflow_expected")
     expected.load_file(MONTH)
     done = expected.build(MONTH)
