@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from tests.project import ROWS, Project
@@ -64,6 +66,30 @@ def test_a_failing_audit_keeps_the_month_out_of_every_table_and_the_previous_ver
     assert done.returncode == 1
     assert "reject_share_is_plausible" in done.output
     assert content(built.dsn) == before
+
+
+def test_a_failing_audit_of_one_table_keeps_every_other_table_of_the_month_out_too(built: Project):
+    before = content(built.dsn)
+    built.load("2024-01", version=2)
+    query(built.dsn, "insert into airflow_default.raw_zones select * from airflow_default.raw_zones limit 1")
+    done = built.build("2024-01")
+    assert done.returncode == 1
+    assert "int_zones_zone_id_unique" in done.output
+    assert content(built.dsn) == before
+
+
+@pytest.mark.parametrize("lock", ["create", "fct_trips/2024-01-01", "dim_zones"])
+def test_what_sessions_would_fight_over_is_done_by_one_at_a_time(project: Project, lock: str):
+    project.load("2024-01")
+    with ThreadPoolExecutor() as pool, psycopg.connect(project.dsn) as holder:
+        holder.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"airflow_default/{lock}"])
+        build = pool.submit(project.build, "2024-01")
+        waits = "select true from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+        while not query(project.dsn, waits, holder.info.backend_pid):
+            assert not build.done(), build.result().output
+            time.sleep(0.05)
+        holder.rollback()
+        assert build.result().returncode == 0, build.result().output
 
 
 def test_a_restated_month_replaces_the_rows_it_had_and_no_other_months(built: Project):
