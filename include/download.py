@@ -26,6 +26,10 @@ class DownloadError(Exception):
     """What came is not what was asked for. The message names the URL and what to do."""
 
 
+class FileChanged(Exception):
+    """The source put up another version while this one was being loaded. Loading again takes that one."""
+
+
 @dataclass(frozen=True)
 class Download:
     """A complete file on disk, and what its server said of it."""
@@ -48,6 +52,13 @@ def is_published(url: str) -> bool:
         return False
     response.raise_for_status()
     return True
+
+
+def require_unchanged(file: Download) -> None:
+    """Raises FileChanged if the source has another version of the file by now, going by its ETag."""
+    response = requests.head(file.url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
+    if file.etag and response.headers.get("ETag") != file.etag:
+        raise FileChanged(f"{file.url} was replaced while it was being loaded. Nothing was changed; load it again.")
 
 
 @contextmanager

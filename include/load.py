@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from psycopg.sql import Identifier
 
-from include.download import Download, download
+from include.download import Download, download, require_unchanged
 from include.month import Month
 from include.tlc_files import Table, read_trips, read_zones
 from include.warehouse import Warehouse, raw_trips_partition
@@ -34,8 +34,8 @@ def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run:
     """Replaces the month's rows in raw_trips, and the zones, by what the source holds now.
 
     Loading again, at any time, leaves one copy. Returns what load_log now says of each file. Raises what
-    `download`, `read_trips` and `read_zones` raise, and adbc_driver_manager.Error; after any of them the
-    tables are as they were.
+    `download`, `require_unchanged`, `read_trips` and `read_zones` raise, and adbc_driver_manager.Error; after any of
+    them the tables are as they were.
     """
     trips_url, zones_url = month.parquet_url(base_url), f"{base_url.rstrip('/')}/misc/taxi_zone_lookup.csv"
     with download(trips_url) as trips_file, download(zones_url) as zones_file:
@@ -57,6 +57,8 @@ def _replace(
     ds = month.ds if month else None
     place = (warehouse.partitions, raw_trips_partition(month)) if month else (warehouse.schema, table)
     warehouse.lock(table, *([ds] if ds else []))
+    # of two loads at once, the one that comes second here must not have fetched its file first
+    require_unchanged(file)
     [[previous]] = warehouse.execute(
         "select max(sha256) from {schema}.load_log "
         "where table_name = $1 and source_month is not distinct from $2::text::date",

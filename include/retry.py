@@ -1,4 +1,4 @@
-"""Which failures heal by themselves and are tried again: connection trouble, and a busy source or database."""
+"""Which failures heal by themselves and are tried again: connection trouble, a busy source, a contended database."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk.definitions.context import Context
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from cosmos.exceptions import CosmosDbtRunError
 
+from include.download import FileChanged
 from include.settings import seconds
 
 RETRIES = 4
@@ -57,6 +58,10 @@ def first_delay() -> timedelta:
 def heals(exception: BaseException) -> bool:
     if isinstance(exception, requests.HTTPError):
         return exception.response.status_code == 429 or exception.response.status_code >= 500
+    if isinstance(exception, FileChanged):
+        return True
+    if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
+        return False
     if isinstance(exception, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
         return True
     if isinstance(exception, adbc_driver_manager.Error | CosmosDbtRunError):
