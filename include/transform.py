@@ -79,7 +79,11 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
             # Cosmos would name assets by run schema, one set a month; the published tables have their own
             emit_datasets=False,
         ),
-        operator_args={"interceptors": [use_own_parse_cache, mark_published_month]},
+        operator_args={
+            "interceptors": [use_own_parse_cache, mark_published_month],
+            # nothing reads a task's manifest and run results: 0.92 s of CPU a task with them, 0.74 s without
+            "dbt_cmd_global_flags": ["--no-write-json"],
+        },
     )
     for node in group.dbt_graph.filtered_nodes.values():
         if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:

@@ -38,6 +38,12 @@ def test_each_month_has_a_schema_of_its_own_and_no_task_ran_twice(backfilled: Pi
     assert {task["try_number"] for task in tasks.values()} <= {0, 1}
 
 
+def test_the_grid_shows_the_sql_that_ran_and_the_schema_it_ran_in(backfilled: Pipeline):
+    task = backfilled.tasks(backfilled.run_of("2024-01"))["build.int_trips_judged.run"]
+    assert "pickup_outside_window" in task["rendered_fields"]["compiled_sql"]
+    assert task["rendered_fields"]["env"] == {"PG_SCHEMA": "airflow_default_20240101"}
+
+
 @pytest.mark.parametrize("task", ["build.int_trips_judged.run", "publish.fct_trips.run", "publish.fct_months.run"])
 def test_one_model_of_a_finished_month_cleared_runs_again_alone(backfilled: Pipeline, task: str):
     run_id = backfilled.run_of("2024-01")
