@@ -58,11 +58,12 @@ def first_delay() -> timedelta:
 def heals(exception: BaseException) -> bool:
     if isinstance(exception, requests.HTTPError):
         return exception.response.status_code == 429 or exception.response.status_code >= 500
-    if isinstance(exception, FileChanged):
-        return True
     if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
         return False
-    if isinstance(exception, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError):
+    if isinstance(
+        exception,
+        FileChanged | requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
+    ):
         return True
     if isinstance(exception, adbc_driver_manager.Error | CosmosDbtRunError):
         return HEALS.search(str(exception)) is not None

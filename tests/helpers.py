@@ -51,6 +51,15 @@ def rewrite(file: Path, **columns: pa.Array | None) -> None:
     pq.write_table(with_columns(pq.read_table(file), **columns), file)
 
 
+def cut(request) -> None:
+    """Promises more than it sends, and closes the connection in good order."""
+    request.send_response(200)
+    request.send_header("Content-Length", "1000000")
+    request.end_headers()
+    request.wfile.write(b"PAR1 and no more")
+    request.close_connection = True
+
+
 def raw_content(dsn: str, schema: str = SCHEMA) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of the raw tables, in order; of load_log, what does not depend on when and by which run it was loaded.
 

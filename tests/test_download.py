@@ -17,7 +17,7 @@ from dev.ports import LOOPBACK
 from include import download as module
 from include.download import DownloadError, FileUnavailable, download, is_published
 from include.retry import heals
-from tests.helpers import JANUARY, trips_path
+from tests.helpers import JANUARY, cut, trips_path
 
 PATH = trips_path(JANUARY)
 CONTENT = b"PAR1" + bytes(range(256)) * 20_000  # 5 MB: several chunks
@@ -36,15 +36,6 @@ def temporary(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
-
-
-def cut(request) -> None:
-    """Promises more than it sends, and closes the connection in good order."""
-    request.send_response(200)
-    request.send_header("Content-Length", "1000000")
-    request.end_headers()
-    request.wfile.write(b"PAR1 and no more")
-    request.close_connection = True
 
 
 def reset(request) -> None:

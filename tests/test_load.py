@@ -33,7 +33,7 @@ from include.retry import heals
 from include.settings import ROOT
 from include.tlc_files import BATCH_ROWS, FileContentError
 from include.warehouse import Warehouse
-from tests.helpers import FEBRUARY, JANUARY, SCHEMA, ZONES, raw_content, rewrite, trips_path
+from tests.helpers import FEBRUARY, JANUARY, SCHEMA, ZONES, cut, raw_content, rewrite, trips_path
 from tests.warehouse_content import RAW, content, query
 
 ROWS = {JANUARY: 90, FEBRUARY: 60}
@@ -293,16 +293,8 @@ def bad_last_row(source: TlcMirror) -> None:
     rewrite(file, VendorID=pa.array([2.0] * (MANY_ROWS - 1) + [2.5]))
 
 
-def cut_short(request) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", "100000")
-    request.end_headers()
-    request.wfile.write(b"PAR1")
-    request.close_connection = True
-
-
 def cut_transfer(source: TlcMirror) -> None:
-    source.faults[trips_path(JANUARY)] = cut_short
+    source.faults[trips_path(JANUARY)] = cut
 
 
 TRIPS_FILE, ZONES_FILE = "green_tripdata_2024-01.parquet", "taxi_zone_lookup.csv"
