@@ -196,7 +196,7 @@ class AirflowServices:
 
 def airflow_command(*arguments: str) -> list[str]:
     """The Airflow CLI of this environment."""
-    return [sys.executable, "-m", "airflow", *arguments]
+    return [str(Path(sys.executable).with_name("airflow")), *arguments]
 
 
 def run_airflow(environment: dict[str, str], *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:

@@ -11,12 +11,12 @@ from dev.airflow_services import ADMIN, AirflowServices
 from dev.background_process import BackgroundProcess
 from dev.choices import Choices
 from dev.errors import StackError
-from dev.locked import locked
 from dev.ports import LOOPBACK, kept_port
 from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
+from include.locked import locked
 from include.month import Month
 from include.settings import ROOT, published_schema
 

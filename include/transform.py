@@ -19,10 +19,10 @@ from cosmos.constants import (
     SourceRenderingBehavior,
     TestBehavior,
 )
-from cosmos.settings import cache_dir
 
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
+from include.parse_cache import use_parse_cache
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, SettingError
 
 
@@ -80,7 +80,7 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
             emit_datasets=False,
         ),
         operator_args={
-            "interceptors": [use_own_parse_cache, mark_published_month],
+            "interceptors": [use_parse_cache, mark_published_month],
             # nothing reads a task's manifest and run results: 0.92 s of CPU a task with them, 0.74 s without
             "dbt_cmd_global_flags": ["--no-write-json"],
         },
@@ -91,11 +91,6 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> DbtTaskGroup:
             run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
             run.outlets.append(table_asset(node.name))
     return group
-
-
-def use_own_parse_cache(context: Context, operator: Any) -> None:
-    """Gives each run schema its own dbt parse cache: months that share one re-parse the project at every task."""
-    operator.cache_dir = cache_dir / operator.env["PG_SCHEMA"]
 
 
 def mark_published_month(context: Context, operator: Any) -> None:

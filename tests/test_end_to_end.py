@@ -38,6 +38,13 @@ def test_each_month_has_a_schema_of_its_own_and_no_task_ran_twice(backfilled: Pi
     assert {task["try_number"] for task in tasks.values()} <= {0, 1}
 
 
+def test_no_task_of_a_month_parses_the_project_anew(backfilled: Pipeline):
+    run_id = backfilled.run_of("2024-01")
+    logs = {name: backfilled.log(run_id, name) for name in backfilled.tasks(run_id)}
+    assert len([name for name, log in logs.items() if "Running with dbt" in log]) > 20
+    assert [name for name, log in logs.items() if "Unable to do partial parsing" in log] == []
+
+
 def test_the_grid_shows_the_sql_that_ran_and_the_schema_it_ran_in(backfilled: Pipeline):
     task = backfilled.tasks(backfilled.run_of("2024-01"))["build.int_trips_judged.run"]
     assert "pickup_outside_window" in task["rendered_fields"]["compiled_sql"]

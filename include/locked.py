@@ -12,4 +12,7 @@ def locked(file: Path) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:  # closing it would leave the lock to a process forked meanwhile
+            fcntl.flock(handle, fcntl.LOCK_UN)
