@@ -3,6 +3,7 @@
 # make backfill    FROM=2024-01 TO=2024-03 [PARALLEL=3] [REPROCESS=none|completed|failed]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..."   dbt on the warehouse
 # make airflow     ARGS="dags list"                 make test / lint / bench
+# make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: about an hour
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
@@ -18,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test lint bench env install
+.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test soak lint bench env install
 .DELETE_ON_ERROR:
 
 demo up backfill: $(MANIFEST)
@@ -29,6 +30,9 @@ down dsn dbt airflow drop-run-schemas: env
 
 test: $(MANIFEST)
 	@$(RUN) -m pytest $(ARGS)
+
+soak: $(MANIFEST)
+	@$(RUN) -m pytest -s tests/soak.py $(ARGS)
 
 lint: env
 	@$(RUN) -m ruff check .

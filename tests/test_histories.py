@@ -147,14 +147,21 @@ def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
 def test_any_history_ends_in_the_tables_of_one_clean_serial_load(
     postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path
 ):
-    machine = type("Histories", (Histories,), {"postgres": postgres, "proxy": proxy, "scratch": tmp_path})
+    run_histories(postgres, proxy, tmp_path, examples=4, steps=6, derandomize=True)
+
+
+def run_histories(
+    postgres: EmbeddedPostgres, proxy: CuttingProxy, scratch: Path, examples: int, steps: int, derandomize: bool
+) -> None:
+    """`derandomize`: the same histories each time."""
+    machine = type("Histories", (Histories,), {"postgres": postgres, "proxy": proxy, "scratch": scratch})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=4,
-            stateful_step_count=6,
+            max_examples=examples,
+            stateful_step_count=steps,
             deadline=None,
-            derandomize=True,  # `make soak` draws others
+            derandomize=derandomize,
             phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),
         ),
