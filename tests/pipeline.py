@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ class Pipeline:
     @property
     def dsn(self) -> str:
         return self.stack.warehouse.uri()
+
+    @property
+    def scheduler_pid(self) -> int:
+        return json.loads((self.stack.state / "run" / "scheduler.json").read_text())["pid"]
 
     def publish_file(self, month: str, version: int = 1) -> None:
         """What TLC does: put the month's file up, in some version."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import signal
 import threading
@@ -105,11 +104,10 @@ def test_a_killed_scheduler_or_database_leaves_the_tables_of_no_crash(
     choices = pipeline.stack.choices
     pipeline.clear_run(run_id)
     pipeline.wait_for_task(run_id, "build.int_trips_judged.run", "running")
-    state = pipeline.stack.state
     if victim == "scheduler":
-        kill(json.loads((state / "run" / "scheduler.json").read_text())["pid"])
+        kill(pipeline.scheduler_pid)
     else:
-        kill(int((state / "postgres" / "data" / "postmaster.pid").read_text().split()[0]))
+        kill(int((pipeline.stack.state / "postgres" / "data" / "postmaster.pid").read_text().split()[0]))
     pipeline.stack.up(choices)
     assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
     assert content(pipeline.dsn, month=MONTH) == expected

@@ -131,6 +131,18 @@ def test_a_slice_overtaken_by_a_newer_load_is_not_published(built: Project):
     assert built.dbt("test", "--exclude-resource-type", "unit_test", month="2024-01").returncode == 0
 
 
+def test_a_slice_beside_one_of_a_newer_file_is_not_published_and_its_tests_hold_nothing_against_it(built: Project):
+    before = content(built.dsn, ("fct_zone_days",))
+    built.load("2024-01", version=2)
+    done = built.dbt("run", "--select", "int_trips_judged", month="2024-01")
+    assert done.returncode == 0, done.output
+    done = built.dbt("test", "--select", "int_zone_days", "--exclude-resource-type", "unit_test", month="2024-01")
+    assert done.returncode == 0, done.output
+    done = built.dbt("run", "--select", "fct_zone_days", month="2024-01")
+    assert "fct_zone_days left as it was" in done.output
+    assert content(built.dsn, ("fct_zone_days",)) == before
+
+
 def test_a_full_refresh_of_one_month_leaves_the_others(built: Project):
     built.load("2023-12")
     done = built.build("2023-12", DBT_FULL_REFRESH="true")

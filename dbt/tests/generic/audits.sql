@@ -59,8 +59,12 @@
     having count(*) > 1
 {% endtest %}
 
-{#- The sums, where those of the model are not those of the accepted trips. -#}
+{#-
+    The sums, where those of the model are not those of the accepted trips. Silent where the two were made from different
+    versions of the file, as when one of them alone was cleared after a newer load: such a slice is not published.
+-#}
 {% test sums_equal(model, trips) %}
+    {%- set version = '(select file_id from ' ~ trips ~ ' limit 1)' %}
     {%- set measures = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
     select * from (
         select sum(trips)::bigint as trips, sum(reversals)::bigint as reversals {%- for each in measures %}, sum({{ each }}) as {{ each }}{% endfor %}
@@ -71,6 +75,7 @@
         from {{ trips }} where rejection_reason is null
     ) as expected
     where (summed.*) is distinct from (expected.*)
+        and coalesce((select file_id from {{ model }} limit 1), {{ version }}) is not distinct from {{ version }}
 {% endtest %}
 
 {#- Months whose counts of rows, or sums of money, do not add up. -#}

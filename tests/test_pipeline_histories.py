@@ -1,0 +1,85 @@
+"""Random histories on the whole stack: files put up, months run, tasks cleared and killed, all of it at once."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.pipeline import Pipeline
+from tests.project import Project
+from tests.warehouse_content import content, query
+
+MONTHS = ("2022-05", "2022-06")
+EVENTS = 8
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_history_on_the_whole_stack_ends_in_the_tables_of_one_clean_load(
+    pipeline: Pipeline, tmp_path: Path, seed: int
+):
+    tell_a_history(pipeline, tmp_path, random.Random(seed))  # noqa: S311
+
+
+def tell_a_history(pipeline: Pipeline, scratch: Path, draw: random.Random) -> None:
+    """`draw` decides what happens, and after how long; the processes decide the rest."""
+    for month in MONTHS:
+        pipeline.publish_file(month, version=draw.randint(1, 9))
+    runs = [pipeline.trigger(month=month) for month in MONTHS]
+    told = []
+    for event in draw.choices([restate, run, clear, kill], weights=[3, 1, 3, 3], k=EVENTS):
+        time.sleep(draw.uniform(0, 5))
+        told.append(event(pipeline, runs, draw))
+    print(*told, sep="\n")
+    for each in runs:
+        assert pipeline.wait(each) == "success", pipeline.states(each)
+    # what was put up last may not have been loaded by any run
+    for each in [pipeline.trigger(month=month) for month in MONTHS]:
+        assert pipeline.wait(each) == "success", pipeline.states(each)
+    clean = Project(pipeline.dsn, pipeline.tlc, scratch, schema="airflow_clean")
+    try:
+        for month in MONTHS:
+            clean.load_file(month)
+            done = clean.build(month)
+            assert done.returncode == 0, done.output
+            assert content(pipeline.dsn, month=month) == content(pipeline.dsn, schema=clean.schema, month=month)
+    finally:
+        for (schema,) in query(pipeline.dsn, "select nspname from pg_namespace where nspname ~ '^airflow_clean'"):
+            query(pipeline.dsn, f"drop schema {schema} cascade")
+
+
+def restate(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
+    month, version = draw.choice(MONTHS), draw.randint(1, 9)
+    pipeline.publish_file(month, version)
+    return f"TLC puts up version {version} of {month}"
+
+
+def run(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
+    month = draw.choice(MONTHS)
+    runs.append(pipeline.trigger(month=month))
+    return f"{month} is run"
+
+
+def clear(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
+    cleared = draw.choice(runs)
+    ended = sorted(task for task, state in pipeline.states(cleared).items() if state == "success")
+    if not ended:
+        return f"no task of {cleared} has ended yet"
+    task = draw.choice(ended)
+    pipeline.clear(cleared, task)
+    return f"{task} of {cleared} is cleared"
+
+
+def kill(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
+    workers = psutil.Process(pipeline.scheduler_pid).children()
+    tasks = [task for worker in workers for task in worker.children()]
+    if not tasks:
+        return "nothing runs that could be killed"
+    victim = draw.choice(tasks)
+    with suppress(psutil.NoSuchProcess):
+        victim.kill()
+    return f"the task in process {victim.pid} is killed"

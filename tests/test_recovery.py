@@ -1,0 +1,158 @@
+"""What heals by itself, on the whole stack: the task is tried again, and the month ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from include.retry import RETRIES
+from tests.helpers import cut
+from tests.pipeline import ENDED, Pipeline
+from tests.project import Project
+from tests.warehouse_content import content, query
+
+MONTH, DAY = "2023-06", "2023-06-01"
+PATH = f"/trip-data/green_tripdata_{MONTH}.parquet"
+ROWS_OF_MONTH = f"where source_month = '{DAY}'"
+
+
+@pytest.fixture(scope="module")
+def published(pipeline: Pipeline) -> Pipeline:
+    pipeline.publish_file(MONTH)
+    pipeline.backfill(MONTH)
+    return pipeline
+
+
+@pytest.fixture
+def admin(pipeline: Pipeline) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres"), autocommit=True) as connection:
+        yield connection
+
+
+def test_a_month_goes_through_whatever_heals(published: Pipeline, admin: psycopg.Connection, tmp_path: Path):
+    published.publish_file(MONTH, version=2)
+    expected = Project(published.dsn, published.tlc, tmp_path, schema="airflow_expected_to_heal")
+    expected.load_file(MONTH)
+    done = expected.build(MONTH)
+    assert done.returncode == 0, done.output
+
+    run_id = published.run_of(MONTH)
+    before = {name: task["try_number"] for name, task in published.tasks(run_id).items()}
+    published.tlc.faults[PATH] = busy_then_cut_off()
+    try:
+        with (
+            deadlock_at_fct_trips(published, admin) as deadlock,
+            conflict_at_fct_zone_days(published, admin) as conflict,
+        ):
+            published.clear_run(run_id)
+            published.wait_for_task(run_id, "load_month", "success")
+            refuse_connections_until_a_task_was_refused(published, admin, run_id)
+            deadline = time.monotonic() + 120
+            while published.state(run_id) not in ENDED:
+                assert time.monotonic() < deadline, published.states(run_id)
+                deadlock()
+                conflict()
+                time.sleep(0.05)
+    finally:
+        del published.tlc.faults[PATH]
+    assert published.state(run_id) == "success", published.states(run_id)
+    assert content(published.dsn, month=MONTH) == content(published.dsn, schema=expected.schema, month=MONTH)
+
+    tasks = published.tasks(run_id)
+    said = {
+        task: [published.log(run_id, task, attempt) for attempt in range(before[task] + 1, tasks[task]["try_number"])]
+        for task in tasks
+    }
+    assert ["503" in log for log in said["wait_for_month"]] == [True]
+    assert ["429" in said["load_month"][0], "IncompleteRead" in said["load_month"][1]] == [True, True]
+    assert any("too many connections for role" in log for logs in said.values() for log in logs)
+    assert "deadlock detected" in said["publish.fct_trips.run"][-1]
+    assert "could not serialize access" in said["publish.fct_zone_days.run"][-1]
+
+
+def test_what_does_not_heal_is_not_tried_again(published: Pipeline):
+    run_id, model = published.run_of(MONTH), "publish.fct_zone_days.run"
+    before, tries = content(published.dsn), published.tasks(run_id)[model]["try_number"]
+    rename = "alter table airflow_default_20230601.int_zone_days rename column {} to {}"
+    query(published.dsn, rename.format("trips", "rides"))
+    published.clear(run_id, model)
+    published.wait_for_task(run_id, model, "failed")
+    task = published.tasks(run_id)[model]
+    assert (task["try_number"], task["max_tries"] >= RETRIES) == (tries + 1, True)
+    assert "does not exist" in published.log(run_id, model, tries + 1)
+    assert content(published.dsn) == before
+    # mended, and cleared
+    query(published.dsn, rename.format("rides", "trips"))
+    published.clear(run_id, model)
+    published.wait_for_task(run_id, model, "success")
+    assert content(published.dsn) == before
+
+
+def busy_then_cut_off():
+    """A source that is busy when asked, busy when asked for the file, and then hangs up in the middle of it."""
+    answers = {
+        "HEAD": [lambda request: request.answer(503, b"busy")],
+        "GET": [lambda request: request.answer(429, b"slow down", Retry_After="1"), cut],
+    }
+
+    def answer(request) -> bool | None:
+        return answers[request.command].pop(0)(request) if answers[request.command] else False
+
+    return answer
+
+
+def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psycopg.Connection, run_id: str) -> None:
+    admin.execute("alter role pipeline connection limit 0")
+    try:
+        deadline = time.monotonic() + 60
+        while "up_for_retry" not in pipeline.states(run_id).values():
+            assert time.monotonic() < deadline, pipeline.states(run_id)
+            time.sleep(0.1)
+    finally:
+        admin.execute("alter role pipeline connection limit -1")
+
+
+@contextmanager
+def deadlock_at_fct_trips(pipeline: Pipeline, admin: psycopg.Connection):
+    """A session that holds the month's rows, and wants the month's lock as soon as a task wants the rows."""
+    # whoever's timeout ends first looks for a deadlock, and is its victim: the task, if the session is quick
+    admin.execute("alter role pipeline set deadlock_timeout = '3s'")
+    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session:
+        session.execute("set deadlock_timeout = '10min'")
+        session.execute(f"select from airflow_default.fct_trips {ROWS_OF_MONTH} for update")
+
+        def step() -> None:
+            if not session.closed and waiting_for(session, admin):
+                lock = f"select pg_advisory_xact_lock(hashtextextended('airflow_default/fct_trips/{DAY}', 0))"
+                session.execute(lock)
+                session.close()
+
+        yield step
+    admin.execute("alter role pipeline reset deadlock_timeout")
+
+
+@contextmanager
+def conflict_at_fct_zone_days(pipeline: Pipeline, admin: psycopg.Connection):
+    """A session that changes the month's rows, and commits that while a task waits to delete them."""
+    admin.execute("alter role pipeline set default_transaction_isolation = 'repeatable read'")
+    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session:
+        session.execute(f"update airflow_default.fct_zone_days set trips = trips {ROWS_OF_MONTH}")
+
+        def step() -> None:
+            if not session.closed and waiting_for(session, admin):
+                admin.execute("alter role pipeline reset default_transaction_isolation")
+                session.commit()
+                session.close()
+
+        yield step
+    admin.execute("alter role pipeline reset default_transaction_isolation")
+
+
+def waiting_for(session: psycopg.Connection, admin: psycopg.Connection) -> bool:
+    blocked = "select exists (select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))"
+    return admin.execute(blocked, [session.info.backend_pid]).fetchone()[0]
