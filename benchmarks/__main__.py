@@ -1,91 +1,89 @@
-"""`make bench`: what loading a month costs, beside psql's `\\copy` of the same rows ready-made, in one run.
+"""`make bench`: what the project costs, beside what it could cost at best and what it costs elsewhere, in one run.
 
-Files: those of TLC_DIR, else made-up ones.
+`make bench ARGS="load dags"` runs some of them; the files loaded are those of TLC_DIR, else made-up ones.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import statistics
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-import pyarrow.parquet
-
+from benchmarks.measures import Measure, report
 from dev.console import console
 from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
-from include.load import load_month
-from include.month import Month
 from include.settings import ROOT
 
-MONTH = Month.parse("2024-01")
-RUNS = 7
+STATE = ROOT / ".local" / "bench"
+# before anything imports Airflow: the project's settings, and nothing of the user's own Airflow
+os.environ |= {"AIRFLOW_HOME": str(STATE / "airflow"), "AIRFLOW_CONFIG": str(ROOT / "config" / "airflow.cfg")}
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+
+
+def load() -> list[Measure]:
+    from benchmarks.load import measure_load
+
+    with postgres() as server, tempfile.TemporaryDirectory() as scratch:
+        return measure_load(server, Path(scratch))
+
+
+def dags() -> list[Measure]:
+    from benchmarks.dag_file import measure_dag_file
+
+    return measure_dag_file()
+
+
+def transform() -> list[Measure]:
+    from benchmarks.stack import measure_transform
+
+    return measure_transform(STATE / "transform")
+
+
+def growth() -> list[Measure]:
+    from benchmarks.growth import measure_growth
+
+    with postgres() as server, tempfile.TemporaryDirectory() as scratch:
+        return measure_growth(server, Path(scratch))
+
+
+def backfill() -> list[Measure]:
+    from benchmarks.stack import measure_backfill
+
+    return measure_backfill(STATE / "backfill")
+
+
+BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
+    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, backfill)
+}
+
+
+@contextmanager
+def postgres() -> Iterator[EmbeddedPostgres]:
+    shutil.rmtree(STATE / "postgres-alone", ignore_errors=True)
+    server = EmbeddedPostgres(STATE / "postgres-alone")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(STATE / "postgres-alone")
 
 
 def main() -> int:
-    server = EmbeddedPostgres(ROOT / ".local" / "bench")
-    server.start()
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            compare_load_with_copy(server, source_folder(Path(scratch)), Path(scratch) / "rows.csv")
-    finally:
-        server.stop()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("which", nargs="*", default=list(BENCHMARKS), help=", ".join(BENCHMARKS))
+    which = parser.parse_args().which
+    if unknown := set(which) - set(BENCHMARKS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    for name in which:
+        console.rule(name)
+        report(BENCHMARKS[name]())
     return 0
-
-
-def source_folder(scratch: Path) -> Path:
-    if "TLC_DIR" in os.environ:
-        return Path(os.environ["TLC_DIR"])
-    write_zones(scratch)
-    write_month(scratch, str(MONTH), rows=60_000)
-    return scratch
-
-
-def compare_load_with_copy(server: EmbeddedPostgres, folder: Path, csv: Path) -> None:
-    dsn, psql = server.dsn(), server.psql
-    rows = pyarrow.parquet.read_metadata(folder / f"green_tripdata_{MONTH}.parquet").num_rows
-    with TlcMirror(folder) as tlc:
-
-        def load() -> None:
-            load_month(MONTH, tlc.url, dsn, "airflow_bench", "benchmark")
-
-        load()
-        copied = "airflow_bench.copied"
-        psql(f"\\copy (select * from airflow_bench.raw_trips) to '{csv}' csv")
-        psql(f"drop table if exists {copied}", f"create table {copied} (like airflow_bench.raw_trips)")
-
-        def copy() -> None:
-            psql(f"truncate {copied}", f"\\copy {copied} from '{csv}' csv")
-
-        loads, reloads, copies = [], [], []
-        for _ in range(RUNS):
-            psql("truncate airflow_bench.raw_trips")
-            loads.append(seconds(load))
-            copies.append(seconds(copy))
-            reloads.append(seconds(load))
-    with psycopg.connect(dsn) as connection:
-        assert connection.execute(f"select count(*) from {copied}").fetchone() == (rows,)
-    ratios = [load / copy for load, copy in zip(loads, copies, strict=True)]
-    console.print(f"{MONTH}, {rows:,} rows, {RUNS} runs of each in turn: median (least to most)")
-    console.print(f"load_month          {spread(loads)} s, the month again {spread(reloads)} s")
-    console.print(f"psql \\copy          {spread(copies)} s")
-    console.print(f"load_month / \\copy  {spread(ratios)}")
-
-
-def seconds(action: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def use_parse_cache(context: Context, operator: Any) -> None:
 
 def parse_project(target: Path, environment: dict[str, str], *arguments: str) -> dbtRunnerResult:
     """`dbt parse` in this process; what it parsed is in `target` then. Needs PG_*, and connects to nothing."""
-    quiet = ["--quiet", "--log-level-file", "none", "--no-write-json"]
+    quiet = ["--quiet", "--log-level-file", "none", "--log-path", str(target), "--no-write-json"]
     places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
     profile = ["--profile", "taxi", "--target", "postgres"]
     command = ["dbt", *quiet, "parse", *map(str, places), *profile, *arguments]

@@ -1,0 +1,35 @@
+"""Reading the DAG file in a process forked from a warm one, as each task does."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+from airflow.dag_processing.dagbag import DagBag
+
+from benchmarks.measures import Measure, seconds
+from include.settings import ROOT
+from include.warm_up import warm_up
+
+RUNS = 9
+
+
+def measure_dag_file() -> list[Measure]:
+    receive, send = multiprocessing.Pipe(duplex=False)
+    fork = multiprocessing.get_context("fork").Process
+
+    def read() -> None:
+        send.send(seconds(lambda: DagBag(ROOT / "dags" / "taxi_pipeline.py", load_op_links=False)))
+
+    def parent() -> None:
+        warm_up()
+        for _ in range(RUNS):
+            child = fork(target=read)
+            child.start()
+            child.join()
+
+    process = fork(target=parent)
+    process.start()
+    process.join()
+    return [
+        Measure("dag_parse_s", "reading the DAG file, warm", [receive.recv() for _ in range(RUNS)], "s", at_most=0.5)
+    ]

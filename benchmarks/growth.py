@@ -1,0 +1,64 @@
+"""One more month, in a warehouse that holds one month and in one that holds many, in turn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.measures import Measure, seconds, spread
+from dev.console import console
+from dev.postgres import EmbeddedPostgres
+from dev.tlc_mirror import TlcMirror
+from include.month import FIRST_MONTH, Month
+from tests.project import Project
+
+SIZES = (1, 12, 60, 150)
+ROWS, RUNS = 3_000, 5
+MONTHS = [FIRST_MONTH.plus(number) for number in range(max(SIZES))]
+
+
+def measure_growth(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
+    folder = scratch / "growth"
+    folder.mkdir()
+    with TlcMirror(folder) as tlc:
+        one = Project(server.dsn(), tlc, scratch / "target", schema="airflow_one")
+        many = replace(one, schema="airflow_many")
+        one.publish_file(str(MONTHS[0]), rows=ROWS)
+        _run(one, MONTHS[0])
+        details, ratios = {}, []
+        for number, month in enumerate(MONTHS, start=1):
+            many.publish_file(str(month), rows=ROWS)
+            _run(many, month)
+            if number in SIZES:
+                pairs = [
+                    (seconds(lambda month=month: _run(many, month)), seconds(lambda: _run(one, MONTHS[0])))
+                    for _ in range(RUNS)
+                ]
+                ratios = [ours / first for ours, first in pairs]
+                took = [ours for ours, _ in pairs]
+                details[f"{number} months"] = f"{spread(took)} s, {spread(ratios)} x; {_size(server):.0f} MiB on disk"
+                console.print(f"growth: {number} months, {details[f'{number} months']}")
+    return [
+        Measure(
+            "growth150",
+            f"load and `dbt build` of one month beside {SIZES[-1] - 1} others / the only one",
+            ratios,
+            at_most=1.1,
+            details=details,
+        )
+    ]
+
+
+def _run(project: Project, month: Month) -> None:
+    project.load_file(str(month))
+    done = project.build(str(month))
+    assert done.returncode == 0, done.output
+
+
+def _size(server: EmbeddedPostgres) -> float:
+    """MiB of the whole warehouse."""
+    with psycopg.connect(server.dsn()) as connection:
+        [bytes] = connection.execute("select pg_database_size(current_database())").fetchone()
+    return bytes / 2**20

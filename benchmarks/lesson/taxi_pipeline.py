@@ -1,0 +1,69 @@
+"""The recipe this project grew out of, on the same dbt project: one month at a time, dbt as two Bash commands."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas
+import psycopg
+import sqlalchemy
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Connection, CronDataIntervalTimetable, Variable, task
+
+from include.month import Month
+from include.settings import DBT_PROFILES, DBT_PROJECT, published_schema
+from include.tlc_files import RAW_TRIPS
+from include.warehouse import Warehouse
+
+LOG = """
+    insert into {}.load_log (table_name, source_month, url, sha256, bytes, rows, unknown_columns, loaded_at, dag_run)
+    values ('raw_trips', %(month)s, '', md5(random()::text), 0, %(rows)s, '[]', now(), ''),
+           ('raw_zones', null, '', '', 0, 0, '[]', now(), '')
+    on conflict (table_name, source_month) do update set rows = excluded.rows, sha256 = excluded.sha256
+"""
+DBT = (
+    f"{Path(sys.executable).with_name('dbt')} {{}} --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent} "
+    "--target-path $AIRFLOW_HOME/lesson --log-level-file none --exclude-resource-type unit_test "
+    "--vars '{{ ds: {{{{ ds }}}} }}'"
+)
+FIELDS = {"HOST": "host", "PORT": "port", "USER": "login", "PASSWORD": "password", "DBNAME": "schema"}
+PG = {f"PG_{name}": f"{{{{ conn.azure_pg.{field} }}}}" for name, field in FIELDS.items()}
+
+with DAG(
+    "taxi_pipeline",
+    schedule=CronDataIntervalTimetable("@monthly", timezone="UTC"),
+    start_date=datetime(2013, 8, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+):
+
+    @task
+    def load_month(ds=None) -> None:
+        month, schema = Month.containing(datetime.fromisoformat(ds).replace(tzinfo=UTC)), published_schema()
+        base_url, connection = Variable.get("tlc_base_url"), Connection.get("azure_pg")
+        dsn = connection.get_uri().replace("postgres://", "postgresql://")
+        with Warehouse(dsn, schema) as warehouse:
+            warehouse.create_raw_tables(month)
+        engine = sqlalchemy.create_engine(dsn.replace("postgresql://", "postgresql+psycopg2://"))
+        trips = pandas.read_parquet(month.parquet_url(base_url)).rename(columns=str.lower)
+        trips = trips[[name for name in RAW_TRIPS.names if name in trips.columns]]
+        trips["source_month"], trips["source_row"] = month.first_day, range(1, len(trips) + 1)
+        with psycopg.connect(dsn) as warehouse:
+            warehouse.execute(f"delete from {schema}.raw_trips where source_month = %s", [month.first_day])
+        how = {"schema": schema, "if_exists": "append", "index": False, "method": "multi", "chunksize": 1000}
+        trips.to_sql("raw_trips", engine, **how)
+        zones = pandas.read_csv(f"{base_url}/misc/taxi_zone_lookup.csv", keep_default_na=False).rename(
+            columns=str.lower
+        )
+        with psycopg.connect(dsn) as warehouse:
+            warehouse.execute(f"truncate {schema}.raw_zones")
+        zones.rename(columns=str.lower).to_sql("raw_zones", engine, **how)
+        with psycopg.connect(dsn) as warehouse:
+            warehouse.execute(LOG.format(schema), {"month": month.first_day, "rows": len(trips)})
+
+    environment = PG | {"PG_SCHEMA": published_schema()}
+    run, test = (
+        BashOperator(task_id=f"dbt_{verb}", bash_command=DBT.format(verb), env=environment, append_env=True)
+        for verb in ("run", "test")
+    )
+    load_month() >> run >> test
