@@ -20,7 +20,7 @@ from dbt.cli.main import dbtRunnerResult
 from include.locked import locked
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
-# What is dropped is made again by the first task that misses it. 2 MB each.
+# What is dropped is made again by the first task that misses it. 1.3 MB each.
 KEPT_FOR = timedelta(days=7)
 KEPT_AT_MOST = 150
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.month import Month
 from include.settings import DAG_ID
-from tests.project import ROWS
+from tests.project import ROWS, Project
+from tests.warehouse_content import content, drop_schemas
 
 ENDED = {"success", "failed"}
 
@@ -51,6 +53,17 @@ class Pipeline:
         for month in months:
             run_id = self.run_of(month)
             assert self.wait(run_id) == "success", self.states(run_id)
+
+    def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
+        """The month in the published tables after one load of the file that is up, alone, without Airflow."""
+        clean = Project(self.dsn, self.tlc, scratch, schema="airflow_clean")
+        try:
+            clean.load_file(month)
+            done = clean.build(month)
+            assert done.returncode == 0, done.output
+            return content(self.dsn, schema=clean.schema, month=month)
+        finally:
+            drop_schemas(self.dsn, "^airflow_clean")
 
     def trigger(self, *, logical_date: str | None = None, month: str | None = None) -> str:
         """A manual run: its id."""

@@ -7,15 +7,13 @@ import os
 import time
 from pathlib import Path
 
-from psycopg.sql import SQL, Identifier
-
 from dev.backfill import Backfill, months_between
 from dev.postgres import EmbeddedPostgres
 from tests.cutting_proxy import CuttingProxy
 from tests.pipeline import Pipeline
-from tests.project import ROWS, Project
+from tests.project import ROWS
 from tests.test_histories import proxy, run_histories  # noqa: F401
-from tests.warehouse_content import PUBLISHED, RAW, content, query
+from tests.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 10)
 YEAR = months_between("2023-01", "2023-12")
@@ -26,18 +24,12 @@ def fingerprint(dsn: str) -> str:
     return hashlib.sha256(repr(content(dsn, RAW + PUBLISHED)).encode()).hexdigest()[:16]
 
 
-def empty(dsn: str) -> None:
-    """Drops every schema the pipeline made."""
-    for (schema,) in query(dsn, "select nspname from pg_namespace where nspname ~ '^airflow_default'"):
-        query(dsn, SQL("drop schema {} cascade").format(Identifier(schema)).as_string())
-
-
 def test_a_year_four_months_side_by_side_into_an_empty_database(pipeline: Pipeline):
     for month in YEAR:
         pipeline.publish_file(str(month))
     results = set()
     for number in range(1, ROUNDS + 1):
-        empty(pipeline.dsn)
+        drop_schemas(pipeline.dsn, "^airflow_default")
         began = time.monotonic()
         backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), YEAR)
         backfill.create(parallel=4, reprocess="completed")
@@ -63,17 +55,14 @@ def test_one_month_started_four_times_at_once(pipeline: Pipeline, tmp_path: Path
     scheduled = pipeline.run_of(MONTH)
     for number in range(1, ROUNDS + 1):
         pipeline.publish_file(MONTH, version=number + 1)
-        expected = Project(pipeline.dsn, pipeline.tlc, tmp_path, schema=f"airflow_expected{number}")
-        expected.load_file(MONTH)
-        done = expected.build(MONTH)
-        assert done.returncode == 0, done.output
+        expected = pipeline.content_of_a_clean_load(MONTH, tmp_path)
         began = time.monotonic()
         pipeline.clear_run(scheduled)
         runs = [scheduled, *(pipeline.trigger(month=MONTH) for _ in range(3))]
         states = [pipeline.wait(run) for run in runs]
         print(f"round {number}: 4 runs of {MONTH} in {time.monotonic() - began:.0f} s: {', '.join(states)}")
         assert states == ["success"] * 4, [pipeline.states(run) for run in runs]
-        assert content(pipeline.dsn, month=MONTH) == content(pipeline.dsn, schema=expected.schema, month=MONTH)
+        assert content(pipeline.dsn, month=MONTH) == expected
         raw = query(
             pipeline.dsn, "select count(*) from airflow_default.raw_trips where source_month = %s", f"{MONTH}-01"
         )

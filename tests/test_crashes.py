@@ -17,7 +17,6 @@ import psycopg
 import pytest
 
 from tests.pipeline import Pipeline
-from tests.project import Project
 from tests.warehouse_content import PUBLISHED, content
 
 MONTH, RUN_SCHEMA = "2023-03", "airflow_default_20230301"
@@ -44,17 +43,10 @@ def versions(pipeline: Pipeline) -> Iterator[int]:
 
 
 @pytest.fixture
-def restated(pipeline: Pipeline, versions: Iterator[int], tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def restated(pipeline: Pipeline, versions: Iterator[int], tmp_path: Path) -> tuple[str, dict[str, Any]]:
     """A published month of which TLC has put up another version: its run, and what a load without a crash gives."""
     pipeline.publish_file(MONTH, next(versions))
-    expected = Project(pipeline.dsn, pipeline.tlc, tmp_path, schema="airflow_expected")
-    expected.load_file(MONTH)
-    done = expected.build(MONTH)
-    assert done.returncode == 0, done.output
-    yield pipeline.run_of(MONTH), content(pipeline.dsn, schema="airflow_expected", month=MONTH)
-    with superuser(pipeline) as connection:
-        for schema in ("airflow_expected", "airflow_expected_partitions", "airflow_expected_20230301"):
-            connection.execute(f"drop schema {schema} cascade")
+    return pipeline.run_of(MONTH), pipeline.content_of_a_clean_load(MONTH, tmp_path)
 
 
 def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_see_whole_months(
@@ -202,7 +194,3 @@ def client_of(port: int) -> int:
 
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-
-
-def superuser(pipeline: Pipeline) -> psycopg.Connection:
-    return psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres"), autocommit=True)

@@ -13,7 +13,6 @@ import pytest
 from include.retry import RETRIES
 from tests.helpers import cut
 from tests.pipeline import ENDED, Pipeline
-from tests.project import Project
 from tests.warehouse_content import content, query
 
 MONTH, DAY = "2023-06", "2023-06-01"
@@ -36,11 +35,7 @@ def admin(pipeline: Pipeline) -> Iterator[psycopg.Connection]:
 
 def test_a_month_goes_through_whatever_heals(published: Pipeline, admin: psycopg.Connection, tmp_path: Path):
     published.publish_file(MONTH, version=2)
-    expected = Project(published.dsn, published.tlc, tmp_path, schema="airflow_expected_to_heal")
-    expected.load_file(MONTH)
-    done = expected.build(MONTH)
-    assert done.returncode == 0, done.output
-
+    expected = published.content_of_a_clean_load(MONTH, tmp_path)
     run_id = published.run_of(MONTH)
     before = {name: task["try_number"] for name, task in published.tasks(run_id).items()}
     published.tlc.faults[PATH] = busy_then_cut_off()
@@ -61,7 +56,7 @@ def test_a_month_goes_through_whatever_heals(published: Pipeline, admin: psycopg
     finally:
         del published.tlc.faults[PATH]
     assert published.state(run_id) == "success", published.states(run_id)
-    assert content(published.dsn, month=MONTH) == content(published.dsn, schema=expected.schema, month=MONTH)
+    assert content(published.dsn, month=MONTH) == expected
 
     tasks = published.tasks(run_id)
     said = {

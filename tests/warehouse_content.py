@@ -45,3 +45,9 @@ def query(dsn: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(dsn) as connection:
         cursor = connection.execute(statement, values or None)
         return cursor.fetchall() if cursor.description else []
+
+
+def drop_schemas(dsn: str, pattern: str) -> None:
+    """Drops, with all in them, the schemas whose names match."""
+    for (schema,) in query(dsn, "select nspname from pg_namespace where nspname ~ %s", pattern):
+        query(dsn, sql.SQL("drop schema {} cascade").format(sql.Identifier(schema)).as_string())
