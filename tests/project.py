@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import sys
@@ -9,8 +10,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# imported here, once: each invocation is a fork of this process, 2 s sooner than a new interpreter
-import dbt.adapters.postgres
 import dbt.task.build  # noqa: F401
 from dbt.cli.main import dbtRunner
 from psycopg.conninfo import conninfo_to_dict
@@ -20,6 +19,7 @@ from dev.tlc_mirror import TlcMirror
 from include.load import load_month
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.warm_up import warm_up
 
 ROWS = 400
 TIMEOUT_SECONDS = 300
@@ -56,6 +56,7 @@ class Project:
 
     def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
         """dbt with these arguments, in a process of its own."""
+        warm_up_once()
         variables = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DBT_"))}
         given = {
@@ -80,6 +81,12 @@ class Project:
     def build(self, month: str, **environment: str) -> Done:
         """All of the month but the unit tests, as Airflow runs it."""
         return self.dbt("build", "--exclude-resource-type", "unit_test", month=month, **environment)
+
+
+@functools.cache
+def warm_up_once() -> None:
+    """Each invocation is a fork of this process, and so some 3 s sooner done than a new interpreter."""
+    warm_up()
 
 
 def _invoke(words: list[str], environment: dict[str, str], output: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.cutting_proxy import CuttingProxy
 from tests.pipeline import Pipeline
 from tests.project import ROWS
 from tests.test_histories import proxy, run_histories  # noqa: F401
+from tests.test_pipeline_histories import tell_a_history
 from tests.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 10)
@@ -67,6 +69,12 @@ def test_one_month_started_four_times_at_once(pipeline: Pipeline, tmp_path: Path
             pipeline.dsn, "select count(*) from airflow_default.raw_trips where source_month = %s", f"{MONTH}-01"
         )
         assert raw == [(ROWS,)]
+
+
+def test_histories_on_the_whole_stack(pipeline: Pipeline, tmp_path: Path):
+    for number in range(2, ROUNDS + 2):
+        tell_a_history(pipeline, tmp_path, random.Random(number))  # noqa: S311
+        print(f"history {number} of the whole stack")
 
 
 def test_histories_not_drawn_before(postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path):  # noqa: F811
