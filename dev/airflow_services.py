@@ -155,7 +155,8 @@ class AirflowServices:
             if time.monotonic() > deadline:
                 raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
             time.sleep(0.25)
-        return None
+        # one that was killed a moment ago may have answered just before
+        return next((process for process in self._processes.values() if not process.is_running()), None)
 
     def _unhealthy(self, since: float) -> list[str]:
         """The processes without a heartbeat since they, and the database, were started.

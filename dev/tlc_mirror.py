@@ -96,6 +96,7 @@ class TlcMirror:
     """
 
     def __init__(self, folder: Path, port: int = 0, log: bool = False) -> None:
+        self.folder = folder
         self.faults: dict[str, Fault] = {}
         handler = partial(TlcRequest, folder=folder, faults=self.faults, log=log)
         self.server = ThreadingHTTPServer((LOOPBACK, port), handler)

@@ -57,20 +57,12 @@ def dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
         yield dsn
 
 
-@contextmanager
-def mirror(folder: Path) -> Iterator[TlcMirror]:
-    """A mirror of the folder, `.folder`; put files there in TLC's names."""
-    with TlcMirror(folder) as mirror:
-        mirror.folder = folder
-        yield mirror
-
-
 @pytest.fixture
 def tlc(tmp_path: Path) -> Iterator[TlcMirror]:
     """A mirror in TLC's place, over a folder that is empty yet."""
     folder = tmp_path / "tlc"
     folder.mkdir()
-    with mirror(folder) as tlc:
+    with TlcMirror(folder) as tlc:
         yield tlc
 
 
@@ -89,7 +81,7 @@ def project(dsn: str, tlc: TlcMirror, target: Path) -> Project:
 @pytest.fixture(scope="session")
 def january(postgres: EmbeddedPostgres, target: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A database in which January 2024 is loaded, built and published: its name."""
-    with warehouse(postgres, "warehouse_of_january") as dsn, mirror(tmp_path_factory.mktemp("tlc")) as tlc:
+    with warehouse(postgres, "warehouse_of_january") as dsn, TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc:
         project = Project(dsn, tlc, target)
         project.load("2024-01")
         done = project.build("2024-01")
@@ -110,7 +102,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     state = STATE / f"stack-{os.getpid()}"
     os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "1"}
     stack = Stack(state)
-    with mirror(tmp_path_factory.mktemp("tlc")) as tlc:
+    with TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc:
         write_zones(tlc.folder)
         try:
             stack.up(Choices(Source("url", tlc.url)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -193,4 +191,7 @@ def client_of(port: int) -> int:
 
 
 def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
+    """`kill -9`; returns once the process has ended, which a large one takes a moment for."""
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(30)

@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.postgres import EmbeddedPostgres
-from tests.conftest import mirror, warehouse
+from dev.tlc_mirror import TlcMirror
+from tests.conftest import warehouse
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.project import Project
 from tests.warehouse_content import content
@@ -45,7 +46,7 @@ class Histories(RuleBasedStateMachine):
         folder.mkdir(exist_ok=True)
         for file in folder.iterdir():
             file.unlink()
-        tlc = self.context.enter_context(mirror(folder))
+        tlc = self.context.enter_context(TlcMirror(folder))
         port = conninfo_to_dict(dsn)["port"]
         self.direct = Project(dsn, tlc, self.scratch / "target")
         self.project = replace(self.direct, dsn=dsn.replace(f":{port}/", f":{self.proxy.port}/"))

@@ -23,7 +23,7 @@ LOG = """
 """
 DBT = (
     f"{Path(sys.executable).with_name('dbt')} {{}} --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent} "
-    "--target-path $AIRFLOW_HOME/lesson --log-level-file none --exclude-resource-type unit_test "
+    "--target-path $AIRFLOW_HOME/lesson --log-level-file none "
     "--vars '{{ ds: {{{{ ds }}}} }}'"
 )
 FIELDS = {"HOST": "host", "PORT": "port", "USER": "login", "PASSWORD": "password", "DBNAME": "schema"}
@@ -63,7 +63,7 @@ with DAG(
 
     environment = PG | {"PG_SCHEMA": published_schema()}
     run, test = (
-        BashOperator(task_id=f"dbt_{verb}", bash_command=DBT.format(verb), env=environment, append_env=True)
-        for verb in ("run", "test")
+        BashOperator(task_id=name, bash_command=DBT.format(command), env=environment, append_env=True)
+        for name, command in {"dbt_run": "run", "dbt_test": "test --exclude-resource-type unit_test"}.items()
     )
     load_month() >> run >> test
