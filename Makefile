@@ -3,7 +3,7 @@
 # make backfill    FROM=2024-01 TO=2024-03 [PARALLEL=3] [REPROCESS=none|completed|failed]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..."   dbt on the warehouse
 # make airflow     ARGS="dags list"                 make test / lint / bench
-# make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: about an hour
+# make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
