@@ -66,7 +66,8 @@ def report(measures: list[Measure]) -> None:
     file = RESULTS / "results.json"
     known = json.loads(file.read_text()) if file.exists() else {}
     known |= {
-        each.key: asdict(each) | {"median": each.median, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
+        each.key: asdict(each)
+        | {"median": each.median, "limit": each.limit, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
         for each in measures
     }
     file.write_text(json.dumps(known, indent=2) + "\n")
@@ -89,11 +90,10 @@ def _markdown(known: dict[str, dict]) -> str:
         "| measure | result | limit | measured |",
         "| --- | --- | --- | --- |",
     ]
-    for key, each in known.items():
-        limit = Measure(**{name: each[name] for name in Measure.__dataclass_fields__}).limit
-        lines.append(
-            f"| {each['what']} (`{key}`) | {spread(each['values'])} {each['unit']} | {limit} | {each['measured']} |"
-        )
+    lines += [
+        f"| {each['what']} (`{key}`) | {spread(each['values'])} {each['unit']} | {each['limit']} | {each['measured']} |"
+        for key, each in known.items()
+    ]
     lines += ["", "## Their parts", "", "| measure | part | |", "| --- | --- | --- |"]
     lines += [f"| `{key}` | {part} | {text} |" for key, each in known.items() for part, text in each["details"].items()]
     return "\n".join(lines) + "\n"

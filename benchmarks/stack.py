@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from benchmarks.measures import Measure, seconds, spread
-from dev.backfill import ENDED, Backfill, months_between
-from dev.background_process import inherited_environment
+from dev.backfill import Backfill, months_between
 from dev.choices import Choices
 from dev.sample_months import write_month, write_zones
 from dev.source import Source
 from dev.stack import Stack
+from dev.tlc_mirror import TlcMirror
 from include.month import Month
-from include.settings import DAG_ID, DBT_PROFILES, DBT_PROJECT, ROOT
+from include.settings import ROOT
+from tests.pipeline import Pipeline
 
 RUNS = 3
 SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024
@@ -29,7 +26,7 @@ LESSON = Path(__file__).parent / "lesson"
 
 
 @contextmanager
-def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags") -> Iterator[Stack]:
+def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags") -> Iterator[Pipeline]:
     """A stack that starts from nothing, over generated months."""
     shutil.rmtree(state, ignore_errors=True)
     folder = state / "tlc"
@@ -38,27 +35,26 @@ def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags
     for month in months:
         write_month(folder, str(month), rows)
     running = Stack(state, dags)
-    try:
-        running.up(Choices(Source("folder", str(folder))))
-        yield running
-    finally:
-        running.down()
-        shutil.rmtree(state)
+    with TlcMirror(folder) as tlc:
+        try:
+            running.up(Choices(Source("url", tlc.url)))
+            yield Pipeline(running, tlc)
+        finally:
+            running.down()
+            shutil.rmtree(state)
 
 
 def measure_transform(state: Path) -> list[Measure]:
-    with stack(state, THREE_MONTHS, SMALL) as running:
-        backfill = Backfill(running.api, running.environment(), THREE_MONTHS)
-        backfill.create(parallel=len(THREE_MONTHS))
-        assert backfill.follow().failed == []
-        runs = {month: run["dag_run_id"] for month, run in backfill.runs().items()}
+    with stack(state, THREE_MONTHS, SMALL) as pipeline:
+        pipeline.backfill(*map(str, THREE_MONTHS))
+        runs = [pipeline.run_of(str(month)) for month in THREE_MONTHS]
         found: dict[str, list[float]] = {"three": [], "one": [], "dbt of three": [], "dbt of one": []}
         for _ in range(RUNS + 1):  # the first round fills the caches of both
-            found["three"].append(seconds(lambda: _build_and_publish(running, list(runs.values()))))
-            plain = [seconds(lambda month=month: _plain_dbt(running, month)) for month in THREE_MONTHS]
+            found["three"].append(seconds(lambda: _build_and_publish(pipeline, runs)))
+            plain = [seconds(lambda month=month: _plain_dbt(pipeline, month)) for month in THREE_MONTHS]
             found["dbt of three"].append(sum(plain))
             found["dbt of one"].append(plain[0])
-            found["one"].append(seconds(lambda: _build_and_publish(running, [runs[THREE_MONTHS[0]]])))
+            found["one"].append(seconds(lambda: _build_and_publish(pipeline, runs[:1])))
     found = {name: values[1:] for name, values in found.items()}
     details = {name: f"{spread(values)} s" for name, values in found.items()}
     return [
@@ -81,8 +77,8 @@ def measure_transform(state: Path) -> list[Measure]:
 def measure_backfill(state: Path) -> list[Measure]:
     took = {}
     for name, dags, parallel in (("ours", ROOT / "dags", 4), ("lesson", LESSON, 1)):
-        with stack(state, YEAR, WHOLE, dags) as running:
-            backfill = Backfill(running.api, running.environment(), YEAR)
+        with stack(state, YEAR, WHOLE, dags) as pipeline:
+            backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), YEAR)
 
             def run(backfill: Backfill = backfill, parallel: int = parallel) -> None:
                 backfill.create(parallel)
@@ -100,29 +96,17 @@ def measure_backfill(state: Path) -> list[Measure]:
     ]
 
 
-def _build_and_publish(running: Stack, runs: list[str]) -> None:
+def _build_and_publish(pipeline: Pipeline, runs: list[str]) -> None:
     """Clears all dbt tasks of the runs, and waits until they have run again."""
     for run in runs:
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run, safe='')}/taskInstances"
-        names = [task["task_id"] for task in running.api.pages(path, "task_instances")]
-        body = {"dag_run_id": run, "task_ids": [name for name in names if "." in name], "only_failed": False}
-        running.api.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body | {"dry_run": False})
-    while any(_state(running, run) not in ENDED for run in runs):
-        time.sleep(0.25)
-    assert {_state(running, run) for run in runs} == {"success"}
+        pipeline.clear(run, *(name for name in pipeline.tasks(run) if "." in name))
+    for run in runs:
+        assert pipeline.wait(run) == "success", pipeline.states(run)
 
 
-def _state(running: Stack, run: str) -> str:
-    return running.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run, safe='')}")["state"]
-
-
-def _plain_dbt(running: Stack, month: Month) -> None:
-    words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}"]
-    places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent]
-    places += ["--target-path", running.state / f"dbt-{month}", "--log-path", running.state / "dbt-logs"]
-    subprocess.run(
-        [Path(sys.executable).with_name("dbt"), *words, *map(str, places)],
-        env=inherited_environment() | running.warehouse.dbt_environment() | {"PG_SCHEMA": running.published_schema},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
+def _plain_dbt(pipeline: Pipeline, month: Month) -> None:
+    state = pipeline.stack.state
+    places = ["--target-path", str(state / f"dbt-{month}"), "--log-path", str(state / "dbt-logs")]
+    words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}", *places]
+    done = pipeline.stack.run_dbt(*words, capture=True)
+    assert done.returncode == 0, done.stdout

@@ -6,9 +6,11 @@ import sys
 
 # Those that fork a process for each task, or for each DAG file. Three months side by side took 147 s with every dbt
 # task importing dbt for itself, and 48 s with the imports inherited (2 cores).
-if {"scheduler", "dag-processor", "celery", "standalone"}.intersection(sys.argv[1:3]):
-    import include.load
-    import include.retry  # noqa: F401
+if {"scheduler", "celery", "standalone"}.intersection(sys.argv[1:3]):
     from include.warm_up import warm_up
 
     warm_up()
+elif "dag-processor" in sys.argv[1:3]:
+    from include.warm_up import read_dag_files
+
+    read_dag_files()

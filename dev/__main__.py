@@ -7,26 +7,23 @@ from the environment.
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import psycopg
 import requests
 
-from dev.airflow_services import run_airflow
 from dev.backfill import REPROCESS, Backfill, months_between
-from dev.background_process import inherited_environment
 from dev.choices import Choices
 from dev.console import console
 from dev.errors import StackError
+from dev.programs import run
 from dev.published import published_table
 from dev.stack import Stack
 from include.month import Month
 from include.run_schemas import drop_run_schemas as drop_old
-from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
+from include.settings import ROOT, SettingError
 
 STATE = ROOT / ".local"
 DEMO_MONTHS = ("2024-01", "2024-03")
@@ -59,13 +56,7 @@ def dsn(stack: Stack) -> int:
 
 
 def dbt(stack: Stack) -> int:
-    environment = stack.warehouse.dbt_environment() | {
-        "PG_SCHEMA": stack.published_schema,
-        "DBT_PROJECT_DIR": str(DBT_PROJECT),
-        "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
-    }
-    program = Path(sys.executable).with_name("dbt")
-    return subprocess.run([str(program), *_arguments()], env=inherited_environment() | environment).returncode
+    return stack.run_dbt(*_arguments()).returncode
 
 
 def drop_run_schemas(stack: Stack) -> int:
@@ -78,7 +69,7 @@ def drop_run_schemas(stack: Stack) -> int:
 
 
 def airflow(stack: Stack) -> int:
-    return run_airflow(stack.environment(), *_arguments()).returncode
+    return run("airflow", *_arguments(), environment=stack.environment()).returncode
 
 
 COMMANDS = {

@@ -4,20 +4,19 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import requests
 
 from dev.airflow_api import AirflowApi, instant
-from dev.background_process import BackgroundProcess, inherited_environment, stop_all
+from dev.background_process import BackgroundProcess, stop_all
 from dev.choices import Choices
 from dev.console import console
 from dev.errors import StackError
 from dev.ports import LOOPBACK, kept_port
 from dev.private_file import write_private
+from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
 from include.settings import BASE_URL_VARIABLE, DAG_ID, ROOT, WAREHOUSE_CONNECTION
 
@@ -137,26 +136,28 @@ class AirflowServices:
         if migrated.exists() and migrated.read_text() == version:
             return
         console.print("Airflow: creating its tables")
-        done = run_airflow(environment, "db", "migrate", capture=True)
+        done = run("airflow", "db", "migrate", environment=environment, capture=True)
         if done.returncode:
             raise StackError(f"airflow db migrate failed:\n{done.stdout[-3000:]}")
         migrated.write_text(version)
 
     def _start(self, process: BackgroundProcess, environment: dict[str, str], code: str) -> bool:
-        return process.ensure(airflow_command(process.name, *OPTIONS.get(process.name, ())), environment, code)
+        return process.ensure(command("airflow", process.name, *OPTIONS.get(process.name, ())), environment, code)
 
     def _wait_until_healthy(self, database_started: float) -> BackgroundProcess | None:
         """Return None then, or the process that ended meanwhile."""
         deadline = time.monotonic() + HEALTHY_SECONDS
-        while unhealthy := self._unhealthy(database_started):
+        while True:
+            unhealthy = self._unhealthy(database_started)
+            # looked at last: one that was killed a moment ago may have answered just before
             for process in self._processes.values():
                 if not process.is_running():
                     return process
+            if not unhealthy:
+                return None
             if time.monotonic() > deadline:
                 raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
             time.sleep(0.25)
-        # one that was killed a moment ago may have answered just before
-        return next((process for process in self._processes.values() if not process.is_running()), None)
 
     def _unhealthy(self, since: float) -> list[str]:
         """The processes without a heartbeat since they, and the database, were started.
@@ -193,17 +194,6 @@ class AirflowServices:
             if time.monotonic() > deadline:
                 raise StackError(f"The DAG {DAG_ID} does not appear; see {self._processes['dag-processor'].log}")
             time.sleep(0.25)
-
-
-def airflow_command(*arguments: str) -> list[str]:
-    """The Airflow CLI of this environment."""
-    return [str(Path(sys.executable).with_name("airflow")), *arguments]
-
-
-def run_airflow(environment: dict[str, str], *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
-    """Run the CLI to its end; `capture` keeps both its outputs in `stdout`."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
-    return subprocess.run(airflow_command(*arguments), env=inherited_environment() | environment, **streams)
 
 
 def code_version() -> str:

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dev.airflow_api import AirflowApi
-from dev.airflow_services import run_airflow
 from dev.console import console
 from dev.errors import StackError
+from dev.programs import run
 from include.month import FIRST_MONTH, Month, MonthError
 from include.settings import DAG_ID
 
@@ -77,7 +77,7 @@ class Backfill:
                 f"(make backfill FROM={first} TO={last} follows it), or cancel it: "
                 f"{self.api.url}/dags/{DAG_ID}/backfills"
             )
-        made = self.runs()
+        made = self._runs()
         if missing := [str(month) for month in self.months if month not in made]:
             raise StackError(f"Airflow made no DAG run for {', '.join(missing)}.")
 
@@ -86,7 +86,7 @@ class Backfill:
         outcome = Outcome()
         with _progress(len(self.months)) as show:
             while True:
-                for month, run in sorted(self.runs().items()):
+                for month, run in sorted(self._runs().items()):
                     if run["state"] in ENDED and month not in outcome.months:
                         outcome.add(month, run["state"])
                         if run["state"] == "failed":
@@ -105,7 +105,7 @@ class Backfill:
             "--reprocess-behavior": reprocess,
         }
         words = [word for option in options.items() for word in option]
-        done = run_airflow(self.environment, "backfill", "create", *words, capture=True)
+        done = run("airflow", "backfill", "create", *words, environment=self.environment, capture=True)
         if done.returncode:
             raise StackError(f"Airflow refuses the backfill:\n{done.stdout[-3000:]}")
 
@@ -114,14 +114,14 @@ class Backfill:
         for backfill in self.api.pages("/backfills", "backfills", dag_id=DAG_ID):
             if backfill["completed_at"]:
                 continue
-            if any(run["state"] not in ENDED for run in self.runs(*_range(backfill)).values()):
+            if any(run["state"] not in ENDED for run in self._runs(*_range(backfill)).values()):
                 return backfill
             # All of it has ended, which Airflow notices within 30 s, and takes no other backfill before. To cancel it
             # now closes it and touches no run.
             self.api.call("PUT", f"/backfills/{backfill['id']}/cancel")
         return None
 
-    def runs(self, first: Month | None = None, last: Month | None = None) -> dict[Month, dict]:
+    def _runs(self, first: Month | None = None, last: Month | None = None) -> dict[Month, dict]:
         """The DAG run of each month that has one; of this backfill's months unless told others."""
         found = self.api.pages(f"/dags/{DAG_ID}/dagRuns", "dag_runs", **self._date_range(first, last))
         by_start = {datetime.fromisoformat(run["logical_date"]): run for run in found}
@@ -140,7 +140,7 @@ class Backfill:
 
     def _tell_what_is_left_alone(self, reprocess: str) -> None:
         """Airflow passes over months that have a run, in silence."""
-        states = {month: run["state"] for month, run in sorted(self.runs().items())}
+        states = {month: run["state"] for month, run in sorted(self._runs().items())}
         kept = {"none": ENDED, "failed": {"success"}, "completed": set()}[reprocess]
         for state, hint in (
             ("success", "done before, not run again (REPROCESS=completed does)"),

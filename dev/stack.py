@@ -1,6 +1,7 @@
 """The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
 
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from dev.choices import Choices
 from dev.errors import StackError
 from dev.ports import LOOPBACK, kept_port
 from dev.postgres import EmbeddedPostgres
+from dev.programs import run
 from dev.sample_months import write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
 from include.locked import locked
 from include.month import Month
-from include.settings import ROOT, published_schema
+from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT, published_schema
 
 
 class Stack:
@@ -83,6 +85,15 @@ class Stack:
             source_url=self._source_url,
             choices=self.choices,
         )
+
+    def run_dbt(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
+        """Run dbt on the warehouse to its end; `capture` keeps both its outputs in `stdout`."""
+        environment = self.warehouse.dbt_environment() | {
+            "PG_SCHEMA": self.published_schema,
+            "DBT_PROJECT_DIR": str(DBT_PROJECT),
+            "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
+        }
+        return run("dbt", *arguments, environment=environment, capture=capture)
 
     def write_sample(self, months: Sequence[Month]) -> None:
         """Generate those of the months that are not there yet, if the source is generated months."""

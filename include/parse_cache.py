@@ -32,9 +32,19 @@ def use_parse_cache(context: Context, operator: Any) -> None:
         return
     with locked(own / "lock"):
         if not _is_current(own):
-            with operator.profile_config.ensure_profile() as (_, connection):
+            profile = operator.profile_config
+            # dbt parses anew also where these differ from the task's own
+            arguments = [
+                "--profile",
+                profile.profile_name,
+                "--target",
+                profile.target_name,
+                "--vars",
+                str(operator.vars),
+            ]
+            with profile.ensure_profile() as (_, connection):
                 # a project that cannot be parsed is for the task itself to report
-                parse_project(own / "target", operator.env | connection, "--vars", str(operator.vars))
+                parse_project(own / "target", operator.env | connection, *arguments)
             prune(cache_dir)
 
 
@@ -42,8 +52,7 @@ def parse_project(target: Path, environment: dict[str, str], *arguments: str) ->
     """`dbt parse` in this process; what it parsed is in `target` then. Needs PG_*, and connects to nothing."""
     quiet = ["--quiet", "--log-level-file", "none", "--log-path", str(target), "--no-write-json"]
     places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
-    profile = ["--profile", "taxi", "--target", "postgres"]
-    command = ["dbt", *quiet, "parse", *map(str, places), *profile, *arguments]
+    command = ["dbt", *quiet, "parse", *map(str, places), *arguments]
     return run_command(command, environment, cwd=str(DBT_PROJECT))
 
 
@@ -61,4 +70,7 @@ def _is_current(own: Path) -> bool:
 
 def _written(file: Path) -> float:
     """Seconds since the epoch; 0 for a file that is not there."""
-    return file.stat().st_mtime if file.exists() else 0.0
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:  # another task may drop it at any moment
+        return 0.0

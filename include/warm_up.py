@@ -8,8 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-# what a dbt task imports when it runs
-import dbt.adapters.postgres
+# what a dbt task imports when it runs, and no parse does
 import dbt.task.run
 import dbt.task.test  # noqa: F401
 import openlineage.common.provider.dbt.local  # noqa: F401
@@ -32,8 +31,13 @@ def warm_up() -> None:
         for _ in range(2):  # the second reads what the first one wrote
             # the static parser is Rust with threads of its own: a fork of a process that used it hangs when it does
             parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
+    read_dag_files()
+    # dbt asks for the source of its callers; the first time, that is the real path of each of some 3,000 modules
+    inspect.stack()
+
+
+def read_dag_files() -> None:
+    """The part of it that a process which runs no tasks, but reads DAG files in forks, has a use for."""
     for file in sorted((ROOT / "dags").glob("*.py")):
         with suppress(Exception):
             runpy.run_path(str(file))
-    # dbt asks for the source of its callers; the first time, that is the real path of each of some 3,000 modules
-    inspect.stack()

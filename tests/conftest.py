@@ -19,6 +19,7 @@ from dev.source import Source
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
+from tests.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.pipeline import Pipeline
 from tests.project import Project
 
@@ -94,6 +95,13 @@ def built(postgres: EmbeddedPostgres, january: str, tlc: TlcMirror, target: Path
     """The dbt project on a warehouse of this test's own in which January 2024 is published."""
     with warehouse(postgres, "warehouse_of_a_test", copy_of=january) as dsn:
         yield Project(dsn, tlc, target)
+
+
+@pytest.fixture
+def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
+    """Between the tests and the server; it cuts connections off when it is told to."""
+    with cutting_proxy(int(conninfo_to_dict(postgres.dsn())["port"])) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")

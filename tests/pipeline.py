@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dev.airflow_services import run_airflow
+from dev.backfill import ENDED, Backfill, months_between
 from dev.sample_months import write_month
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
@@ -17,8 +17,6 @@ from include.month import Month
 from include.settings import DAG_ID
 from tests.project import ROWS, Project
 from tests.warehouse_content import content, drop_schemas
-
-ENDED = {"success", "failed"}
 
 
 @dataclass
@@ -42,14 +40,8 @@ class Pipeline:
 
     def backfill(self, *months: str) -> None:
         """`airflow backfill create` over the months, all side by side; returns when all have succeeded."""
-        # Airflow takes one at a time, and looks every 30 s whether one has ended
-        deadline = time.monotonic() + 60
-        while any(not each["completed_at"] for each in self.stack.api.pages("/backfills", "backfills", dag_id=DAG_ID)):
-            assert time.monotonic() < deadline, "another backfill does not end"
-            time.sleep(0.5)
-        words = ["--from-date", f"{months[0]}-01", "--to-date", f"{months[-1]}-01", "--max-active-runs", "16"]
-        done = run_airflow(self.stack.environment(), "backfill", "create", "--dag-id", DAG_ID, *words, capture=True)
-        assert done.returncode == 0, done.stdout
+        backfill = Backfill(self.stack.api, self.stack.environment(), months_between(months[0], months[-1]))
+        backfill.create(parallel=16)
         for month in months:
             run_id = self.run_of(month)
             assert self.wait(run_id) == "success", self.states(run_id)

@@ -13,7 +13,7 @@ from dev.postgres import EmbeddedPostgres
 from tests.cutting_proxy import CuttingProxy
 from tests.pipeline import Pipeline
 from tests.project import ROWS
-from tests.test_histories import proxy, run_histories  # noqa: F401
+from tests.test_histories import run_histories
 from tests.test_pipeline_histories import tell_a_history
 from tests.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
 
@@ -77,5 +77,5 @@ def test_histories_on_the_whole_stack(pipeline: Pipeline, tmp_path: Path):
         print(f"history {number} of the whole stack")
 
 
-def test_histories_not_drawn_before(postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path):  # noqa: F811
+def test_histories_not_drawn_before(postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path):
     run_histories(postgres, proxy, tmp_path, examples=5 * ROUNDS, steps=10, derandomize=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import adbc_driver_manager
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
@@ -19,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
 from tests.conftest import warehouse
-from tests.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.cutting_proxy import CuttingProxy
 from tests.project import Project
 from tests.warehouse_content import content
 
@@ -138,12 +136,6 @@ class Histories(RuleBasedStateMachine):
                 done = clean.dbt(*command, month=month)
                 assert done.returncode == 0, done.output
             assert content(self.direct.dsn) == content(self.direct.dsn, schema="airflow_clean")
-
-
-@pytest.fixture
-def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
-    with cutting_proxy(int(conninfo_to_dict(postgres.dsn())["port"])) as proxy:
-        yield proxy
 
 
 def test_any_history_ends_in_the_tables_of_one_clean_serial_load(

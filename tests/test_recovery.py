@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from dev.backfill import ENDED
 from include.retry import RETRIES
 from tests.helpers import cut
-from tests.pipeline import ENDED, Pipeline
+from tests.pipeline import Pipeline
 from tests.warehouse_content import content, query
 
 MONTH, DAY = "2023-06", "2023-06-01"
@@ -101,23 +102,32 @@ def busy_then_cut_off():
     return answer
 
 
-def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psycopg.Connection, run_id: str) -> None:
-    admin.execute("alter role pipeline connection limit 0")
+@contextmanager
+def altered_role(admin: psycopg.Connection, so: str, back: str) -> Iterator[None]:
+    """The pipeline's role altered so, for sessions that begin meanwhile."""
+    admin.execute(f"alter role pipeline {so}")
     try:
+        yield
+    finally:
+        admin.execute(f"alter role pipeline {back}")
+
+
+def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psycopg.Connection, run_id: str) -> None:
+    with altered_role(admin, "connection limit 0", back="connection limit -1"):
         deadline = time.monotonic() + 60
         while "up_for_retry" not in pipeline.states(run_id).values():
             assert time.monotonic() < deadline, pipeline.states(run_id)
             time.sleep(0.1)
-    finally:
-        admin.execute("alter role pipeline connection limit -1")
 
 
 @contextmanager
-def deadlock_at_fct_trips(pipeline: Pipeline, admin: psycopg.Connection):
+def deadlock_at_fct_trips(pipeline: Pipeline, admin: psycopg.Connection) -> Iterator[Callable[[], None]]:
     """A session that holds the month's rows, and wants the month's lock as soon as a task wants the rows."""
-    # whoever's timeout ends first looks for a deadlock, and is its victim: the task, if the session is quick
-    admin.execute("alter role pipeline set deadlock_timeout = '3s'")
-    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session:
+    with (
+        # whoever's timeout ends first looks for a deadlock, and is its victim: the task, if the session is quick
+        altered_role(admin, "set deadlock_timeout = '3s'", back="reset deadlock_timeout"),
+        psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session,
+    ):
         session.execute("set deadlock_timeout = '10min'")
         session.execute(f"select from airflow_default.fct_trips {ROWS_OF_MONTH} for update")
 
@@ -128,24 +138,25 @@ def deadlock_at_fct_trips(pipeline: Pipeline, admin: psycopg.Connection):
                 session.close()
 
         yield step
-    admin.execute("alter role pipeline reset deadlock_timeout")
 
 
 @contextmanager
-def conflict_at_fct_zone_days(pipeline: Pipeline, admin: psycopg.Connection):
+def conflict_at_fct_zone_days(pipeline: Pipeline, admin: psycopg.Connection) -> Iterator[Callable[[], None]]:
     """A session that changes the month's rows, and commits that while a task waits to delete them."""
-    admin.execute("alter role pipeline set default_transaction_isolation = 'repeatable read'")
-    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session:
+    isolation = "default_transaction_isolation"
+    with (
+        altered_role(admin, f"set {isolation} = 'repeatable read'", back=f"reset {isolation}"),
+        psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session,
+    ):
         session.execute(f"update airflow_default.fct_zone_days set trips = trips {ROWS_OF_MONTH}")
 
         def step() -> None:
             if not session.closed and waiting_for(session, admin):
-                admin.execute("alter role pipeline reset default_transaction_isolation")
+                admin.execute(f"alter role pipeline reset {isolation}")
                 session.commit()
                 session.close()
 
         yield step
-    admin.execute("alter role pipeline reset default_transaction_isolation")
 
 
 def waiting_for(session: psycopg.Connection, admin: psycopg.Connection) -> bool:

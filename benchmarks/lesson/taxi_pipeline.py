@@ -52,9 +52,7 @@ with DAG(
             warehouse.execute(f"delete from {schema}.raw_trips where source_month = %s", [month.first_day])
         how = {"schema": schema, "if_exists": "append", "index": False, "method": "multi", "chunksize": 1000}
         trips.to_sql("raw_trips", engine, **how)
-        zones = pandas.read_csv(f"{base_url}/misc/taxi_zone_lookup.csv", keep_default_na=False).rename(
-            columns=str.lower
-        )
+        zones = pandas.read_csv(f"{base_url}/misc/taxi_zone_lookup.csv", keep_default_na=False)
         with psycopg.connect(dsn) as warehouse:
             warehouse.execute(f"truncate {schema}.raw_zones")
         zones.rename(columns=str.lower).to_sql("raw_zones", engine, **how)

@@ -1,0 +1,20 @@
+"""The programs that this environment installed beside its Python."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from dev.background_process import inherited_environment
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    """A command line: `airflow` or `dbt`, with its arguments."""
+    return [str(Path(sys.executable).with_name(program)), *arguments]
+
+
+def run(
+    program: str, *arguments: str, environment: dict[str, str], capture: bool = False
+) -> subprocess.CompletedProcess:
+    """Run it to its end, `environment` laid over this process' own; `capture` keeps both its outputs in `stdout`."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
+    return subprocess.run(command(program, *arguments), env=inherited_environment() | environment, **streams)
