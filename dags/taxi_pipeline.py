@@ -63,7 +63,8 @@ with DAG(
 
     @task.sensor(
         mode="reschedule",  # holds no worker slot between two asks
-        poke_interval=seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1)).total_seconds(),
+        # Airflow's scheduler ends if it hears of the end of one ask after the next has begun (apache/airflow#71923)
+        poke_interval=seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10).total_seconds(),
         timeout=(OVERDUE_AFTER + timedelta(days=62)).total_seconds(),
     )
     def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:

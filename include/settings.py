@@ -41,11 +41,13 @@ def published_schema(student: str | None = None) -> str:
     return f"airflow_{student}"
 
 
-def seconds(variable: str, default: timedelta) -> timedelta:
+def seconds(variable: str, default: timedelta, at_least: int = 1) -> timedelta:
     """A duration from the environment, whole seconds."""
     text = os.environ.get(variable)
     if text is None:
         return default
-    if not re.fullmatch(r"[1-9]\d{0,7}", text):
-        raise SettingError(f"{variable}={text!r}: a whole number of seconds is needed, for example 3600")
+    if not re.fullmatch(r"[1-9]\d{0,7}", text) or int(text) < at_least:
+        raise SettingError(
+            f"{variable}={text!r}: a whole number of seconds is needed, at least {at_least}, for example 3600"
+        )
     return timedelta(seconds=int(text))

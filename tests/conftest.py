@@ -108,7 +108,7 @@ def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """The whole stack, over a mirror that has the zones and no month yet."""
     state = STATE / f"stack-{os.getpid()}"
-    os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "1"}
+    os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "10"}
     stack = Stack(state)
     with TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc:
         write_zones(tlc.folder)

@@ -50,6 +50,14 @@ def test_a_duration_is_whole_seconds(monkeypatch):
     assert seconds("PIPELINE_RETRY_SECONDS", timedelta(hours=1)) == timedelta(seconds=90)
 
 
+def test_a_duration_below_what_can_work_is_refused_and_the_bound_named(monkeypatch):
+    monkeypatch.setenv("PIPELINE_POLL_SECONDS", "9")
+    with pytest.raises(SettingError, match="PIPELINE_POLL_SECONDS='9'.* at least 10"):
+        seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10)
+    monkeypatch.setenv("PIPELINE_POLL_SECONDS", "10")
+    assert seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10) == timedelta(seconds=10)
+
+
 def test_a_duration_not_set_is_its_default(monkeypatch):
     monkeypatch.delenv("PIPELINE_RETRY_SECONDS", raising=False)
     assert seconds("PIPELINE_RETRY_SECONDS", timedelta(hours=1)) == timedelta(hours=1)
