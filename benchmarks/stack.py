@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measures import Measure, seconds, spread
+from benchmarks.memory import memory
+from benchmarks.task_parts import parts_of_tasks
 from dev.backfill import Backfill, months_between
 from dev.choices import Choices
+from dev.console import console
 from dev.sample_months import write_month, write_zones
 from dev.source import Source
 from dev.stack import Stack
@@ -55,6 +58,10 @@ def measure_transform(state: Path) -> list[Measure]:
             found["dbt of three"].append(sum(plain))
             found["dbt of one"].append(plain[0])
             found["one"].append(seconds(lambda: _build_and_publish(pipeline, runs[:1])))
+            console.print(f"transform: {', '.join(f'{name} {took[-1]:.0f} s' for name, took in found.items())}")
+        parts = parts_of_tasks(pipeline, runs[0])
+        with memory(pipeline.scheduler_pid) as megabytes:
+            _build_and_publish(pipeline, runs)
     found = {name: values[1:] for name, values in found.items()}
     details = {name: f"{spread(values)} s" for name, values in found.items()}
     return [
@@ -70,6 +77,8 @@ def measure_transform(state: Path) -> list[Measure]:
             "dbt part of one month / one plain `dbt build`",
             [ours / plain for ours, plain in zip(found["one"], found["dbt of one"], strict=True)],
             at_most=3,
+            details={f"a task's {name}": f"{took:.2f} s" for name, took in parts.items()}
+            | {f"memory of {what}, at the peak": f"{most:.0f} MiB" for what, most in megabytes.items()},
         ),
     ]
 

@@ -67,8 +67,9 @@ ZONE_COLUMNS = pa.schema(
 )
 RAW_ZONES = pa.schema([*ZONE_COLUMNS, ("extra_columns", pa.json_())])
 
-# Rows decoded, cast and sent at a time: about 10 MiB of trips, so memory does not grow with the file.
-BATCH_ROWS = 65_536
+# Rows decoded, cast and sent at a time: memory does not grow with the file, and the server takes in one batch while
+# the next is decoded. A month of 56,551 rows took 0.32 s with 4,096, 8,192 or 16,384 of them, and 0.38 s with 65,536.
+BATCH_ROWS = 16_384
 
 
 class FileContentError(Exception):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
 import runpy
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 # what a dbt task imports when it runs, and no parse does
+import cosmos.profiles  # noqa: F401
 import dbt.task.run
 import dbt.task.test  # noqa: F401
+import dbt_common.clients.agate_helper  # noqa: F401
 import openlineage.common.provider.dbt.local  # noqa: F401
 
 from include.parse_cache import parse_project
@@ -22,18 +27,21 @@ PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DBNAME", "PG
 def warm_up() -> None:
     """Parses the dbt project and reads the DAG files, for what this leaves behind in memory.
 
-    A dbt task takes 1.7 s of CPU without and 0.5 s with (medians of 6, in forked processes; the warming takes 4 s).
-    What stays are dbt's JSON schemas and (de)serializers, which mashumaro writes when they are first needed, what the
-    DAG files import, Airflow's plugins, and `inspect`'s table of modules. Neither the parsed project nor the DAGs are
-    used. One that cannot be read is no error here: the DAG processor, and the tasks, say so.
+    A dbt task takes 1.7 s of CPU without and 0.4 s with (medians, in forked processes; the warming takes some 5 s).
+    What stays are dbt's JSON schemas and (de)serializers, which mashumaro writes when they are first needed, the
+    compiled macros, what the DAG files import, Airflow's plugins, and `inspect`'s table of modules. Neither the parsed
+    project nor the DAGs are used. One that cannot be read is no error here: the DAG processor, and the tasks, say so.
     """
     with tempfile.TemporaryDirectory() as target:
         for _ in range(2):  # the second reads what the first one wrote
             # the static parser is Rust with threads of its own: a fork of a process that used it hangs when it does
-            parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
+            parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
+    if parsed.success:
+        _compile(parsed.result.macros.values())
     read_dag_files()
-    # dbt asks for the source of its callers; the first time, that is the real path of each of some 3,000 modules
-    inspect.stack()
+    # Dbt asks for the source of its callers; the first time, that is the real path of each module that was loaded since
+    # the last time. Before the fork: Airflow loads another 500 after this.
+    os.register_at_fork(before=inspect.stack)
 
 
 def read_dag_files() -> None:
@@ -41,3 +49,15 @@ def read_dag_files() -> None:
     for file in sorted((ROOT / "dags").glob("*.py")):
         with suppress(Exception):
             runpy.run_path(str(file))
+
+
+def _compile(macros: Iterable[Any]) -> None:
+    """Has dbt compile its macros, 500 with its own, of which a task needs some 40 and spends 0.1 s of CPU on them.
+
+    Dbt keeps what it compiled in dbt-common, and documents neither: where that is no more, each task compiles.
+    """
+    with suppress(ImportError, AttributeError):
+        from dbt_common.clients.jinja import template_cache
+
+        for macro in macros:
+            template_cache.get_node_template(macro)

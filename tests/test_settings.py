@@ -52,7 +52,7 @@ def test_a_duration_is_whole_seconds(monkeypatch):
 
 def test_a_duration_below_what_can_work_is_refused_and_the_bound_named(monkeypatch):
     monkeypatch.setenv("PIPELINE_POLL_SECONDS", "9")
-    with pytest.raises(SettingError, match="PIPELINE_POLL_SECONDS='9'.* at least 10"):
+    with pytest.raises(SettingError, match=r"PIPELINE_POLL_SECONDS='9'.* at least 10"):
         seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10)
     monkeypatch.setenv("PIPELINE_POLL_SECONDS", "10")
     assert seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10) == timedelta(seconds=10)

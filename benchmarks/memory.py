@@ -1,0 +1,44 @@
+"""Memory of the scheduler and of the tasks it forks, while they run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psutil
+
+INTERVAL_SECONDS = 0.5
+
+
+@contextmanager
+def memory(scheduler_pid: int) -> Iterator[dict[str, float]]:
+    """MiB at the peak of what was seen each half second: of the scheduler alone, of one task, of all of it.
+
+    Pages that several processes share are counted once in the whole, and not at all in a task: only what it does not
+    share with the process it was forked from.
+    """
+    most = {"the scheduler itself": 0.0, "one task": 0.0, "scheduler and tasks together": 0.0}
+    stop = threading.Event()
+
+    def watch() -> None:
+        scheduler = psutil.Process(scheduler_pid)
+        while not stop.wait(INTERVAL_SECONDS):
+            together = 0.0
+            for process in [scheduler, *scheduler.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    found = process.memory_full_info()
+                    together += found.pss / 2**20
+                    what, size = (
+                        ("the scheduler itself", found.rss) if process == scheduler else ("one task", found.uss)
+                    )
+                    most[what] = max(most[what], size / 2**20)
+            most["scheduler and tasks together"] = max(most["scheduler and tasks together"], together)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        stop.set()
+        watcher.join()

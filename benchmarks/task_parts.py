@@ -1,0 +1,61 @@
+"""Where the time of a dbt task goes, as told by Airflow's own times and the task's own log."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from statistics import median
+from urllib.parse import quote
+
+from dev.airflow_api import instant
+from include.settings import DAG_ID
+from tests.pipeline import Pipeline
+
+# The line that ends each part, in the order in which they come in the log of a task
+LINES = {
+    "start of the process": "::group::Pre Execute",
+    "DAG file": "Worker startup parse complete",
+    "parameters rendered, schema's parse looked up": "Cloning project",
+    "project and its parse copied": "Trying to run dbtRunner",
+    "dbt start": "Registered adapter",
+    "dbt reads what was parsed": "Concurrency:",
+    "connection, relations, hooks": r"1 of \d+ START (?!hook)",
+    "SQL of the model or test": "Finished running",
+}
+BEFORE = ("scheduler hop", "executor, fork, supervisor")
+AFTER = "dbt's end, artifacts, report to Airflow"
+
+
+def parts_of_tasks(pipeline: Pipeline, run_id: str) -> dict[str, float]:
+    """Seconds of wall clock spent in each part by the dbt task in the middle, by name of the part.
+
+    Of the latest try of each dbt task of a run that succeeded. The hop is that from the end of the last task it waited
+    for until the scheduler has queued it.
+    """
+    tasks = pipeline.tasks(run_id)
+    graph = pipeline.stack.api.call("GET", f"/dags/{DAG_ID}/tasks")["tasks"]
+    waits_for: dict[str, list[str]] = {name: [] for name in tasks}
+    for task in graph:
+        for downstream in task["downstream_task_ids"]:
+            waits_for[downstream].append(task["task_id"])
+    found = [
+        _parts(task, max(instant(tasks[before]["end_date"]) for before in waits_for[name]), _log(pipeline, task))
+        for name, task in tasks.items()
+        if "." in name and task["queued_when"]  # Airflow does not run tasks that do nothing, as those of sources
+    ]
+    return {part: median(parts[part] for parts in found) for part in found[0]}
+
+
+def _parts(task: dict, ready: float, log: list[tuple[float, str]]) -> dict[str, float]:
+    moments = [ready, instant(task["queued_when"]), instant(task["start_date"])]
+    lines = iter(log)
+    for line in LINES.values():
+        moments.append(next(moment for moment, event in lines if re.search(line, event)))
+    moments.append(instant(task["end_date"]))
+    return dict(zip((*BEFORE, *LINES, AFTER), (until - since for since, until in pairwise(moments)), strict=True))
+
+
+def _log(pipeline: Pipeline, task: dict) -> list[tuple[float, str]]:
+    path = f"/dags/{DAG_ID}/dagRuns/{quote(task['dag_run_id'], safe='')}/taskInstances/{task['task_id']}"
+    answer = pipeline.stack.api.call("GET", f"{path}/logs/{task['try_number']}", params={"full_content": True})
+    return [(instant(line["timestamp"]), line["event"]) for line in answer["content"] if line.get("timestamp")]
