@@ -20,7 +20,7 @@ from include.load import load_month
 from include.month import Month
 
 MONTH = Month.parse("2024-01")
-RUNS, RUNS_OF_3_MILLION = 7, 3
+RUNS, RUNS_OF_3_MILLION = 15, 5
 SCHEMA = "airflow_bench"
 
 

@@ -1,8 +1,10 @@
-"""What several test files need: a file as if downloaded, files with other columns, and the raw tables' content."""
+"""What several test files need: a file as if downloaded, files with other columns, the raw tables' content, a fork."""
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from include.month import Month
 
 SCHEMA = "airflow_test"
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
+FORK_SECONDS = 120
 ZONES = "/misc/taxi_zone_lookup.csv"
 
 
@@ -79,3 +82,17 @@ def raw_content(dsn: str, schema: str = SCHEMA) -> dict[str, list[tuple[Any, ...
             table: connection.execute(query.format(schema)).fetchall() if table in there else []
             for table, query in queries.items()
         }
+
+
+def fork(function: Callable[..., object], *arguments: object) -> multiprocessing.Process:
+    # dbt in this process itself would start threads that no later fork survives
+    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
+def ends_well(process: multiprocessing.Process) -> None:
+    process.join(FORK_SECONDS)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0

@@ -1,11 +1,9 @@
-"""dbt's parse: made once for each run schema, and prepared for in the process that tasks are forked from."""
+"""dbt's parse: made once for each run schema."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,12 +12,11 @@ from airflow.dag_processing.dagbag import DagBag
 
 from include import parse_cache
 from include.locked import locked
-from include.parse_cache import KEPT_AT_MOST, KEPT_FOR, parse_project, prune, use_parse_cache
+from include.parse_cache import KEPT_AT_MOST, KEPT_FOR, prune, use_parse_cache
 from include.settings import DBT_MANIFEST, ROOT
-from include.warm_up import PG_VARIABLES, warm_up
+from tests.helpers import ends_well, fork
 
 SCHEMA = "airflow_test_20240101"
-MINUTE = 60
 
 
 @pytest.fixture
@@ -42,20 +39,6 @@ def task():
     operator = task["build.int_zones.run"]
     operator.env, operator.vars = {"PG_SCHEMA": SCHEMA}, {"ds": "2024-01-01"}
     return operator
-
-
-def fork(function: Callable[..., object], *arguments: object) -> multiprocessing.Process:
-    # dbt in this process itself would start threads that no later fork survives
-    process = multiprocessing.get_context("fork").Process(target=function, args=arguments)
-    process.start()
-    return process
-
-
-def ends_well(process: multiprocessing.Process) -> None:
-    process.join(2 * MINUTE)
-    ended = process.exitcode
-    process.kill()
-    assert ended == 0
 
 
 def test_the_first_task_of_a_run_schema_parses_and_the_next_one_does_not(task, parsed: Path):
@@ -101,16 +84,3 @@ def test_caches_not_written_for_long_and_the_oldest_of_many_are_dropped(tmp_path
     prune(tmp_path)
     assert (tmp_path / "new" / "target").exists()
     assert not (tmp_path / str(KEPT_AT_MOST) / "target").exists()
-
-
-def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path):
-    def parse() -> None:
-        environment = dict.fromkeys(PG_VARIABLES, "1")
-        assert parse_project(tmp_path / "target", environment, "--vars", "{ds: 2024-01-01}").success
-
-    def warm_then_fork() -> None:
-        warm_up()
-        ends_well(fork(parse))
-
-    ends_well(fork(warm_then_fork))
-    assert (tmp_path / "target" / "partial_parse.msgpack").exists()

@@ -1,7 +1,7 @@
 {#-
     The published tables this invocation writes, made ready before dbt looks at them: dbt would create a missing
     incremental table from the first month's rows, and two months that do so at once fail (6 of 12 in a trial).
-    Columns, types and constraints come from each model's contract.
+    Columns, types and constraints come from each model's contract, indexes from its configuration.
 -#}
 {%- macro create_published_tables() -%}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
@@ -14,10 +14,19 @@
         {%- if adapter.get_relation(table.database, table.schema, table.identifier) is none -%}
             {%- set definition = adapter.render_raw_columns_constraints(raw_columns=node.columns)
                 + adapter.render_raw_model_constraints(raw_constraints=node.constraints) -%}
-            {%- do run_query(
-                advisory_lock('create') ~ '; create table if not exists ' ~ table
-                ~ ' (' ~ definition | join(', ') ~ ')' ~ (' partition by list (source_month)' if monthly) ~ '; commit'
-            ) -%}
+            {%- set statements = [
+                advisory_lock('create'),
+                'create table if not exists ' ~ table
+                ~ ' (' ~ definition | join(', ') ~ ')' ~ (' partition by list (source_month)' if monthly),
+            ] -%}
+            {#- not dbt's own statement: the name it gives an index is another one each time -#}
+            {%- for index in node.config.get('indexes') or [] -%}
+                {%- set name = table.identifier ~ '_' ~ index.columns | join('_') -%}
+                {%- do statements.append(
+                    'create index if not exists ' ~ name ~ ' on ' ~ table ~ ' (' ~ index.columns | join(', ') ~ ')'
+                ) -%}
+            {%- endfor -%}
+            {%- do run_query((statements + ['commit']) | join('; ')) -%}
             {%- do adapter.cache_added(table) -%}
         {%- endif -%}
         {%- if monthly -%} {%- do create_partition(table) -%} {%- endif -%}
