@@ -67,7 +67,7 @@ def report(measures: list[Measure]) -> None:
     known = json.loads(file.read_text()) if file.exists() else {}
     known |= {
         each.key: asdict(each)
-        | {"median": each.median, "limit": each.limit, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
+        | {"median": each.median, "limit": each.limit, "kept": each.kept, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
         for each in measures
     }
     file.write_text(json.dumps(known, indent=2) + "\n")
@@ -87,11 +87,12 @@ def _markdown(known: dict[str, dict]) -> str:
         f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}; {versions}.",
         "Each figure is the median of several runs in turn (least to most).",
         "",
-        "| measure | result | limit | measured |",
-        "| --- | --- | --- | --- |",
+        "| measure | result | limit | | measured |",
+        "| --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| {each['what']} (`{key}`) | {spread(each['values'])} {each['unit']} | {each['limit']} | {each['measured']} |"
+        f"| {each['what']} (`{key}`) | {spread(each['values'])} {each['unit']} | {each['limit']} "
+        f"| {'' if each['kept'] else 'missed'} | {each['measured']} |"
         for key, each in known.items()
     ]
     lines += ["", "## Their parts", "", "| measure | part | |", "| --- | --- | --- |"]

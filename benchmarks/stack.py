@@ -26,6 +26,8 @@ SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024
 THREE_MONTHS = months_between("2024-01", "2024-03")
 YEAR = months_between("2023-01", "2023-12")
 LESSON = Path(__file__).parent / "lesson"
+THREE, ONE = "three months, in Airflow", "one month, in Airflow"
+DBT_THREE, DBT_ONE = "three months, plain dbt", "one month, plain dbt"
 
 
 @contextmanager
@@ -51,13 +53,13 @@ def measure_transform(state: Path) -> list[Measure]:
     with stack(state, THREE_MONTHS, SMALL) as pipeline:
         pipeline.backfill(*map(str, THREE_MONTHS))
         runs = [pipeline.run_of(str(month)) for month in THREE_MONTHS]
-        found: dict[str, list[float]] = {"three": [], "one": [], "dbt of three": [], "dbt of one": []}
+        found: dict[str, list[float]] = {name: [] for name in (THREE, ONE, DBT_THREE, DBT_ONE)}
         for _ in range(RUNS + 1):  # the first round fills the caches of both
-            found["three"].append(seconds(lambda: _build_and_publish(pipeline, runs)))
+            found[THREE].append(seconds(lambda: _build_and_publish(pipeline, runs)))
             plain = [seconds(lambda month=month: _plain_dbt(pipeline, month)) for month in THREE_MONTHS]
-            found["dbt of three"].append(sum(plain))
-            found["dbt of one"].append(plain[0])
-            found["one"].append(seconds(lambda: _build_and_publish(pipeline, runs[:1])))
+            found[DBT_THREE].append(sum(plain))
+            found[DBT_ONE].append(plain[0])
+            found[ONE].append(seconds(lambda: _build_and_publish(pipeline, runs[:1])))
             console.print(f"transform: {', '.join(f'{name} {took[-1]:.0f} s' for name, took in found.items())}")
         parts = parts_of_tasks(pipeline, runs[0])
         with memory(pipeline.scheduler_pid) as megabytes:
@@ -68,14 +70,14 @@ def measure_transform(state: Path) -> list[Measure]:
         Measure(
             "transform3_vs_dbt",
             "dbt part of three months side by side / three plain `dbt build` in series",
-            [ours / plain for ours, plain in zip(found["three"], found["dbt of three"], strict=True)],
+            [ours / plain for ours, plain in zip(found[THREE], found[DBT_THREE], strict=True)],
             at_most=1.5,
             details=details,
         ),
         Measure(
             "transform1_vs_dbt",
             "dbt part of one month / one plain `dbt build`",
-            [ours / plain for ours, plain in zip(found["one"], found["dbt of one"], strict=True)],
+            [ours / plain for ours, plain in zip(found[ONE], found[DBT_ONE], strict=True)],
             at_most=3,
             details={f"a task's {name}": f"{took:.2f} s" for name, took in parts.items()}
             | {f"memory of {what}, at the peak": f"{most:.0f} MiB" for what, most in megabytes.items()},
