@@ -200,17 +200,16 @@ def test_numbers_run_on_over_batches_and_row_groups(tmp_path):
 
 @pytest.mark.parametrize("row_groups", ["one row group", "many row groups"])
 def test_memory_does_not_grow_with_the_file(tmp_path, row_groups):
-    def most_memory(batches: int) -> tuple[int, int]:
-        """Size of a file of so many batches, and the most memory that its reading holds at once; bytes."""
-        file = write_month(tmp_path, "2024-01", batches * BATCH_ROWS)
-        group = BATCH_ROWS if row_groups == "many row groups" else batches * BATCH_ROWS
-        pq.write_table(pq.read_table(file), file, row_group_size=group)
+    def most_memory(rows: int) -> tuple[int, int]:
+        """Size of a file of so many rows, and the most memory that its reading holds at once; bytes."""
+        file = write_month(tmp_path, "2024-01", rows)
+        pq.write_table(pq.read_table(file), file, row_group_size=65_536 if row_groups == "many row groups" else rows)
         before, most = pa.total_allocated_bytes(), 0
         for _ in read_trips(downloaded(file), JANUARY).batches:
             most = max(most, pa.total_allocated_bytes() - before)
         return file.stat().st_size, most
 
-    (small_file, small), (large_file, large) = most_memory(4), most_memory(10)
+    (small_file, small), (large_file, large) = most_memory(262_144), most_memory(655_360)
     assert large - small < (large_file - small_file) / 3
 
 
