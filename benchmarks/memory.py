@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import psutil
+
+from tests.meanwhile import meanwhile
 
 INTERVAL_SECONDS = 0.5
 
@@ -19,26 +20,17 @@ def memory(scheduler_pid: int) -> Iterator[dict[str, float]]:
     share with the process it was forked from.
     """
     most = {"the scheduler itself": 0.0, "one task": 0.0, "scheduler and tasks together": 0.0}
-    stop = threading.Event()
+    scheduler = psutil.Process(scheduler_pid)
 
-    def watch() -> None:
-        scheduler = psutil.Process(scheduler_pid)
-        while not stop.wait(INTERVAL_SECONDS):
-            together = 0.0
-            for process in [scheduler, *scheduler.children(recursive=True)]:
-                with suppress(psutil.Error):
-                    found = process.memory_full_info()
-                    together += found.pss / 2**20
-                    what, size = (
-                        ("the scheduler itself", found.rss) if process == scheduler else ("one task", found.uss)
-                    )
-                    most[what] = max(most[what], size / 2**20)
-            most["scheduler and tasks together"] = max(most["scheduler and tasks together"], together)
+    def look() -> None:
+        together = 0.0
+        for process in [scheduler, *scheduler.children(recursive=True)]:
+            with suppress(psutil.Error):
+                found = process.memory_full_info()
+                together += found.pss / 2**20
+                what, size = ("the scheduler itself", found.rss) if process == scheduler else ("one task", found.uss)
+                most[what] = max(most[what], size / 2**20)
+        most["scheduler and tasks together"] = max(most["scheduler and tasks together"], together)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with meanwhile(look, every=INTERVAL_SECONDS):
         yield most
-    finally:
-        stop.set()
-        watcher.join()

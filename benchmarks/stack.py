@@ -11,15 +11,12 @@ from benchmarks.measures import Measure, seconds, spread
 from benchmarks.memory import memory
 from benchmarks.task_parts import parts_of_tasks
 from dev.backfill import Backfill, months_between
-from dev.choices import Choices
 from dev.console import console
 from dev.sample_months import write_month, write_zones
-from dev.source import Source
 from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
 from include.month import Month
 from include.settings import ROOT
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, running_pipeline
 
 RUNS = 3
 SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024
@@ -39,14 +36,11 @@ def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags
     write_zones(folder)
     for month in months:
         write_month(folder, str(month), rows)
-    running = Stack(state, dags)
-    with TlcMirror(folder) as tlc:
-        try:
-            running.up(Choices(Source("url", tlc.url)))
-            yield Pipeline(running, tlc)
-        finally:
-            running.down()
-            shutil.rmtree(state)
+    try:
+        with running_pipeline(Stack(state, dags), folder) as pipeline:
+            yield pipeline
+    finally:
+        shutil.rmtree(state)
 
 
 def measure_transform(state: Path) -> list[Measure]:

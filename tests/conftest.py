@@ -12,15 +12,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.choices import Choices
 from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_zones
-from dev.source import Source
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
 from tests.cutting_proxy import CuttingProxy, cutting_proxy
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, running_pipeline
 from tests.project import Project
 
 STATE = ROOT / ".local" / "tests"
@@ -109,14 +107,10 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """The whole stack, over a mirror that has the zones and no month yet."""
     state = STATE / f"stack-{os.getpid()}"
     os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "10"}
-    stack = Stack(state)
-    with TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc:
-        write_zones(tlc.folder)
-        try:
-            stack.up(Choices(Source("url", tlc.url)))
-            yield Pipeline(stack, tlc)
-        finally:
-            stack.down()
+    folder = tmp_path_factory.mktemp("tlc")
+    write_zones(folder)
+    with running_pipeline(Stack(state), folder) as pipeline:
+        yield pipeline
     shutil.rmtree(state)
 
 

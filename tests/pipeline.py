@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from dev.backfill import ENDED, Backfill, months_between
+from dev.choices import Choices
 from dev.sample_months import write_month
+from dev.source import Source
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.month import Month
@@ -105,3 +109,14 @@ class Pipeline:
         start = Month.parse(month).start.strftime("%Y-%m-%dT%H:%M:%SZ")
         runs = self.stack.api.pages(f"/dags/{DAG_ID}/dagRuns", "dag_runs")
         return next(run["dag_run_id"] for run in runs if run["logical_date"] == start)
+
+
+@contextmanager
+def running_pipeline(stack: Stack, folder: Path) -> Iterator[Pipeline]:
+    """The stack, up, over a mirror of the folder; stopped afterwards, its data left."""
+    with TlcMirror(folder) as tlc:
+        try:
+            stack.up(Choices(Source("url", tlc.url)))
+            yield Pipeline(stack, tlc)
+        finally:
+            stack.down()

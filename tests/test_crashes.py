@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.meanwhile import meanwhile
 from tests.pipeline import Pipeline
 from tests.warehouse_content import PUBLISHED, content
 
@@ -165,19 +165,9 @@ class Seen:
 @contextmanager
 def polling(dsn: str, versions: list[dict[str, Any]]) -> Iterator[Seen]:
     """A reader that looks at the month's published rows all the while."""
-    seen, stop = Seen(versions), threading.Event()
-
-    def look() -> None:
-        while not stop.wait(0.2):
-            seen.look(dsn)
-
-    reader = threading.Thread(target=look)
-    reader.start()
-    try:
+    seen = Seen(versions)
+    with meanwhile(lambda: seen.look(dsn), every=0.2):
         yield seen
-    finally:
-        stop.set()
-        reader.join()
     seen.look(dsn)
 
 

@@ -1,0 +1,25 @@
+"""Something that is done again and again while something else goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def meanwhile(action: Callable[[], None], every: float) -> Iterator[None]:
+    """Calls the action in a thread, each time `every` seconds after the last call has ended."""
+    stop = threading.Event()
+
+    def repeat() -> None:
+        while not stop.wait(every):
+            action()
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
