@@ -44,6 +44,7 @@ class AirflowServices:
         self.home = state / "airflow"
         self.dags = dags
         self._state = state
+        self._api: AirflowApi | None = None
         self._processes = {
             name: BackgroundProcess(state, name) for name in ("api-server", "scheduler", "dag-processor", "triggerer")
         }
@@ -55,7 +56,10 @@ class AirflowServices:
 
     @property
     def api(self) -> AirflowApi:
-        return AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
+        """The same one, with its login, for as long as the port stays the same."""
+        if self._api is None or self._api.url != self.url:
+            self._api = AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
+        return self._api
 
     def environment(self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices) -> dict[str, str]:
         """What is laid over a process' environment to make it part of this Airflow; holds passwords.

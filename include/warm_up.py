@@ -17,6 +17,8 @@ import dbt.task.run
 import dbt.task.test  # noqa: F401
 import dbt_common.clients.agate_helper  # noqa: F401
 import openlineage.common.provider.dbt.local  # noqa: F401
+import sqlparse
+from dbt.artifacts.resources import Hook
 
 from include.parse_cache import parse_project
 from include.settings import ROOT
@@ -38,6 +40,11 @@ def warm_up() -> None:
             parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
     if parsed.success:
         _compile(parsed.result.macros.values())
+        # what a run does that a parse does not: its summary of the graph, its hooks, SQL with tests' subqueries
+        for node in parsed.result.nodes.values():
+            node.to_dict(omit_none=True)
+    Hook.validate({"sql": ""})
+    sqlparse.parse("")
     read_dag_files()
     # Dbt asks for the source of its callers; the first time, that is the real path of each module that was loaded since
     # the last time. Before the fork: Airflow loads another 500 after this.

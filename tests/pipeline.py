@@ -66,19 +66,22 @@ class Pipeline:
         body = {"logical_date": logical_date, "conf": {"month": month} if month else {}}
         return self.stack.api.call("POST", f"/dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"]
 
+    def dag_run(self, run_id: str) -> dict[str, Any]:
+        return self.stack.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}")
+
     def state(self, run_id: str) -> str:
-        return self.stack.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}")["state"]
+        return self.dag_run(run_id)["state"]
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return {each["task_id"]: each for each in self.stack.api.pages(path, "task_instances")}
 
-    def wait(self, run_id: str, seconds: float = 300) -> str:
-        """The state the run ends in."""
+    def wait(self, run_id: str, seconds: float = 300, every: float = 0.5) -> str:
+        """The state the run ends in, which is asked for every so many seconds."""
         deadline = time.monotonic() + seconds
         while (state := self.state(run_id)) not in ENDED:
             assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
-            time.sleep(0.5)
+            time.sleep(every)
         return state
 
     def states(self, run_id: str) -> dict[str, str]:

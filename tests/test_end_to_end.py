@@ -46,6 +46,19 @@ def test_no_task_of_a_month_parses_the_project_anew(backfilled: Pipeline):
     assert [name for name, log in logs.items() if "Unable to do partial parsing" in log] == []
 
 
+def test_a_task_renders_the_task_group_it_is_of_and_no_other(backfilled: Pipeline):
+    run_id = backfilled.run_of("2024-01")
+    rendered = {
+        task: set(re.findall(r"taxi_pipeline__(\w+)", backfilled.log(run_id, task)))
+        for task in ("load_month", "build.int_trips_judged.run", "publish.fct_months.test")
+    }
+    assert rendered == {
+        "load_month": set(),
+        "build.int_trips_judged.run": {"build"},
+        "publish.fct_months.test": {"publish"},
+    }
+
+
 def test_the_grid_shows_the_sql_that_ran_and_the_schema_it_ran_in(backfilled: Pipeline):
     task = backfilled.tasks(backfilled.run_of("2024-01"))["build.int_trips_judged.run"]
     assert "pickup_outside_window" in task["rendered_fields"]["compiled_sql"]
