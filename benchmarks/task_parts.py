@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from statistics import median
-from urllib.parse import quote
 
 from dev.airflow_api import instant
+from dev.backfill import run_path
 from include.settings import DAG_ID
 from tests.pipeline import Pipeline
 
@@ -56,6 +56,6 @@ def _parts(task: dict, ready: float, log: list[tuple[float, str]]) -> dict[str, 
 
 
 def _log(pipeline: Pipeline, task: dict) -> list[tuple[float, str]]:
-    path = f"/dags/{DAG_ID}/dagRuns/{quote(task['dag_run_id'], safe='')}/taskInstances/{task['task_id']}"
+    path = f"{run_path(task['dag_run_id'])}/taskInstances/{task['task_id']}"
     answer = pipeline.stack.api.call("GET", f"{path}/logs/{task['try_number']}", params={"full_content": True})
     return [(instant(line["timestamp"]), line["event"]) for line in answer["content"] if line.get("timestamp")]

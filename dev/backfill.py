@@ -89,15 +89,18 @@ class Backfill:
         with _progress(len(self.months)) as show:
             while True:
                 if self._count(RUNS, state=ENDED) != len(outcome.months):
-                    for month, run in sorted(self._runs().items()):
-                        if run["state"] in ENDED and month not in outcome.months:
-                            outcome.add(month, run["state"])
-                            if run["state"] == "failed":
-                                self._tell_of_failure(month, run)
+                    self._add_ended(outcome)
                 show(outcome, self._count(TASKS, state=TASK_ENDED), self._count(TASKS))
                 if len(outcome.months) == len(self.months):
                     return outcome
                 time.sleep(POLL_SECONDS)
+
+    def _add_ended(self, outcome: Outcome) -> None:
+        for month, dag_run in sorted(self._runs().items()):
+            if dag_run["state"] in ENDED and month not in outcome.months:
+                outcome.add(month, dag_run["state"])
+                if dag_run["state"] == "failed":
+                    self._tell_of_failure(month, dag_run)
 
     def _create(self, parallel: int, reprocess: str) -> None:
         options = {
@@ -155,9 +158,13 @@ class Backfill:
     def _tell_of_failure(self, month: Month, run: dict) -> None:
         run_id = run["dag_run_id"]
         console.print(f"[red]{month} failed[/red]: dag run {run_id}")
-        path = f"{RUNS}/{quote(run_id, safe='')}/taskInstances"
-        for task in self.api.pages(path, "task_instances", state="failed"):
+        for task in self.api.pages(f"{run_path(run_id)}/taskInstances", "task_instances", state="failed"):
             console.print(f"  task {task['task_id']}: {self.api.task_link(DAG_ID, run_id, task['task_id'])}")
+
+
+def run_path(run_id: str) -> str:
+    """The API's path of a run of the pipeline."""
+    return f"{RUNS}/{quote(run_id, safe='')}"
 
 
 def _range(backfill: dict) -> tuple[Month, Month]:

@@ -40,9 +40,9 @@ def warm_up() -> None:
             parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
     if parsed.success:
         _compile(parsed.result.macros.values())
-        # what a run does that a parse does not: its summary of the graph, its hooks, SQL with tests' subqueries
-        for node in parsed.result.nodes.values():
+        for node in parsed.result.nodes.values():  # as every run does, to sum up its graph
             node.to_dict(omit_none=True)
+    # a run, and no parse, checks its hooks and needs the lexer of sqlparse
     Hook.validate({"sql": ""})
     sqlparse.parse("")
     read_dag_files()

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from dev.backfill import ENDED, Backfill, months_between
+from dev.backfill import ENDED, RUNS, Backfill, months_between, run_path
 from dev.choices import Choices
 from dev.sample_months import write_month
 from dev.source import Source
@@ -64,17 +63,17 @@ class Pipeline:
     def trigger(self, *, logical_date: str | None = None, month: str | None = None) -> str:
         """A manual run: its id."""
         body = {"logical_date": logical_date, "conf": {"month": month} if month else {}}
-        return self.stack.api.call("POST", f"/dags/{DAG_ID}/dagRuns", json=body)["dag_run_id"]
+        return self.stack.api.call("POST", RUNS, json=body)["dag_run_id"]
 
     def dag_run(self, run_id: str) -> dict[str, Any]:
-        return self.stack.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}")
+        return self.stack.api.call("GET", run_path(run_id))
 
     def state(self, run_id: str) -> str:
         return self.dag_run(run_id)["state"]
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances"
-        return {each["task_id"]: each for each in self.stack.api.pages(path, "task_instances")}
+        found = self.stack.api.pages(f"{run_path(run_id)}/taskInstances", "task_instances")
+        return {each["task_id"]: each for each in found}
 
     def wait(self, run_id: str, seconds: float = 300, every: float = 0.5) -> str:
         """The state the run ends in, which is asked for every so many seconds."""
@@ -99,18 +98,16 @@ class Pipeline:
             time.sleep(0.2)
 
     def log(self, run_id: str, task: str, attempt: int = 1) -> str:
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task}/logs/{attempt}"
-        return str(self.stack.api.call("GET", path))
+        return str(self.stack.api.call("GET", f"{run_path(run_id)}/taskInstances/{task}/logs/{attempt}"))
 
     def clear_run(self, run_id: str) -> None:
         """Clears every task of the run."""
-        path = f"/dags/{DAG_ID}/dagRuns/{quote(run_id, safe='')}/clear"
-        self.stack.api.call("POST", path, json={"dry_run": False})
+        self.stack.api.call("POST", f"{run_path(run_id)}/clear", json={"dry_run": False})
 
     def run_of(self, month: str) -> str:
         """The id of the run whose logical date is the month's first instant."""
         start = Month.parse(month).start.strftime("%Y-%m-%dT%H:%M:%SZ")
-        runs = self.stack.api.pages(f"/dags/{DAG_ID}/dagRuns", "dag_runs")
+        runs = self.stack.api.pages(RUNS, "dag_runs")
         return next(run["dag_run_id"] for run in runs if run["logical_date"] == start)
 
 
