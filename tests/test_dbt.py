@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
 import pytest
 
-from tests.project import ROWS, Project
+from tests.project import ROWS, Done, Project
 from tests.warehouse_content import content, query
 
 
@@ -85,18 +85,53 @@ def test_a_failing_audit_keeps_the_month_out_of_every_table_and_the_previous_ver
     assert content(built.dsn) == before
 
 
+def wait_until_blocked(project: Project, holder: psycopg.Connection, invocations: list[Future[Done]]) -> None:
+    """Until each of the invocations of dbt waits for the holder, or for another that does."""
+    blocked = """
+        with recursive blocked as (
+            select %s::integer as pid
+            union
+            select activity.pid from pg_stat_activity as activity
+            inner join blocked on blocked.pid = any(pg_blocking_pids(activity.pid))
+        )
+        select count(*) - 1 from blocked
+    """
+    while query(project.dsn, blocked, holder.info.backend_pid)[0][0] < len(invocations):
+        for invocation in invocations:
+            assert not invocation.done(), invocation.result().output
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("lock", ["create", "fct_trips/2024-01-01", "dim_zones"])
 def test_what_sessions_would_fight_over_is_done_by_one_at_a_time(project: Project, lock: str):
     project.load("2024-01")
     with ThreadPoolExecutor() as pool, psycopg.connect(project.dsn) as holder:
         holder.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"airflow_default/{lock}"])
         build = pool.submit(project.build, "2024-01")
-        waits = "select true from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
-        while not query(project.dsn, waits, holder.info.backend_pid):
-            assert not build.done(), build.result().output
-            time.sleep(0.05)
+        wait_until_blocked(project, holder, [build])
         holder.rollback()
         assert build.result().returncode == 0, build.result().output
+
+
+def test_a_partition_that_another_session_made_while_this_one_waited_is_not_made_again(built: Project):
+    built.load("2023-12")
+    twice = {"airflow_default": {}, "airflow_default_20231201_0123abcd": {}}
+    for schema, environment in twice.items():
+        environment |= {"PG_SCHEMA": schema, "DBT_TARGET_PATH": str(built.target / schema)}
+        done = built.dbt("run", "--select", "staging", "intermediate", month="2023-12", **environment)
+        assert done.returncode == 0, done.output
+    with ThreadPoolExecutor() as pool, psycopg.connect(built.dsn) as holder:
+        holder.execute("set search_path to airflow_default")
+        holder.execute("lock table fct_months, fct_rejected_trips, fct_trips in share update exclusive mode")
+        publications = [
+            pool.submit(built.dbt, "run", "--select", "marts", month="2023-12", **environment)
+            for environment in twice.values()
+        ]
+        # both have seen that the partition is not there
+        wait_until_blocked(built, holder, publications)
+        holder.rollback()
+        for publication in publications:
+            assert publication.result().returncode == 0, publication.result().output
 
 
 def test_a_restated_month_replaces_the_rows_it_had_and_no_other_months(built: Project):

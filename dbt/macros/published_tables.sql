@@ -16,6 +16,7 @@
                 + adapter.render_raw_model_constraints(raw_constraints=node.constraints) -%}
             {%- set statements = [
                 advisory_lock('create'),
+                'create schema if not exists ' ~ partitions_schema(),
                 'create table if not exists ' ~ table
                 ~ ' (' ~ definition | join(', ') ~ ')' ~ (' partition by list (source_month)' if monthly),
             ] -%}
@@ -36,13 +37,16 @@
 {#-
     The month's partition, in the schema <published>_partitions. Attached, not created in place:
     `create table … partition of` locks out every reader of the table.
+
+    One session at a time, by the lock that attaching takes anyway. An advisory lock is not enough: a session remembers
+    that a name was not there, and forgets it only when a transaction begins or a table is locked. It would go on
+    believing so after it had waited for the session that made the partition.
 -#}
 {%- macro create_partition(table) -%}
-    {%- set schema = table.schema ~ '_partitions' -%}
-    {%- set partition = schema ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '') -%}
+    {%- set partition = partitions_schema() ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '') -%}
     {%- if run_query("select to_regclass('" ~ partition ~ "')").rows[0][0] is none -%}
         {%- do run_query(
-            advisory_lock('create') ~ "; create schema if not exists " ~ schema ~ "; do $$ begin
+            "lock table " ~ table ~ " in share update exclusive mode; do $$ begin
                 if to_regclass('" ~ partition ~ "') is null then
                     create table " ~ partition ~ " (like " ~ table ~ " including all);
                     alter table " ~ table ~ " attach partition " ~ partition ~ " for values in (" ~ source_month() ~ ");
@@ -50,4 +54,8 @@
             end $$; commit"
         ) -%}
     {%- endif -%}
+{%- endmacro -%}
+
+{%- macro partitions_schema() -%}
+    {{ return(target.schema ~ '_partitions') }}
 {%- endmacro -%}
