@@ -8,6 +8,7 @@ import runpy
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,10 @@ def warm_up() -> None:
             # the static parser is Rust with threads of its own: a fork of a process that used it hangs when it does
             parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
     if parsed.success:
-        _compile(parsed.result.macros.values())
-        for node in parsed.result.nodes.values():  # as every run does, to sum up its graph
-            node.to_dict(omit_none=True)
+        manifest = parsed.result
+        _compile(manifest.macros.values())
+        for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
+            node.to_dict(omit_none=True)  # as every run does, to sum up its graph
     # a run, and no parse, checks its hooks and needs the lexer of sqlparse
     Hook.validate({"sql": ""})
     sqlparse.parse("")
