@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import pstats
+from collections.abc import Callable
 from pathlib import Path
 
 from dbt.cli.main import dbtRunner
@@ -37,16 +38,20 @@ def test_a_forked_process_inherits_compiled_macros_and_every_module_s_path(tmp_p
     ends_well(fork(warm_then_fork))
 
 
+def in_a_fork_of_a_warm_process(task: Callable[[], None]) -> None:
+    def warm_then_fork() -> None:
+        warm_up()
+        ends_well(fork(task))
+
+    ends_well(fork(warm_then_fork))
+
+
 def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path):
     def parse() -> None:
         environment = dict.fromkeys(PG_VARIABLES, "1")
         assert parse_project(tmp_path / "target", environment, "--vars", "{ds: 2024-01-01}").success
 
-    def warm_then_fork() -> None:
-        warm_up()
-        ends_well(fork(parse))
-
-    ends_well(fork(warm_then_fork))
+    in_a_fork_of_a_warm_process(parse)
     assert (tmp_path / "target" / "partial_parse.msgpack").exists()
 
 
@@ -64,8 +69,4 @@ def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
         written = [key for key in pstats.Stats(profile).stats if key[0] == builder.__file__ and key[2] == "compile"]
         assert written == []
 
-    def warm_then_fork() -> None:
-        warm_up()
-        ends_well(fork(list_nodes))
-
-    ends_well(fork(warm_then_fork))
+    in_a_fork_of_a_warm_process(list_nodes)
