@@ -44,6 +44,17 @@ LOAD_LOG = """
     unique nulls not distinct (table_name, source_month)
 """
 
+# What each data test of the dbt project found, on exactly which rows: `inputs` names the slices it read, with their
+# content, and the files. One row for each test and content; a mart is published only from slices that passed.
+AUDIT_LOG = """
+    source_month date not null,
+    audit text not null,
+    inputs text not null,
+    passed boolean not null,
+    judged_at timestamptz not null,
+    primary key (source_month, audit, inputs)
+"""
+
 
 def connection_string(fields: Mapping[str, Any]) -> str:
     """libpq connection string from host, port, user, password, dbname, sslmode (None: libpq's default)."""
@@ -111,6 +122,8 @@ class Warehouse:
                 "create table {schema}.raw_zones ({columns})", columns=_columns(RAW_ZONES, required=("locationid",))
             )
             self.execute("create table {schema}.load_log ({columns})", columns=SQL(LOAD_LOG))
+        if not self.exists(self.schema, "audit_log"):
+            self.execute("create table {schema}.audit_log ({columns})", columns=SQL(AUDIT_LOG))
         partition = raw_trips_partition(month)
         if not self.exists(self.partitions, partition):
             # attached, not created in place: `create table … partition of` locks out every reader of raw_trips

@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import dbt.task.build  # noqa: F401
+import psycopg
 from dbt.cli.main import dbtRunner
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.sample_months import write_month, write_zones
@@ -78,9 +81,19 @@ class Project:
             output.seek(0)
             return Done(process.exitcode, output.read().decode())
 
-    def build(self, month: str, **environment: str) -> Done:
-        """All of the month but the unit tests, as Airflow runs it."""
-        return self.dbt("build", "--exclude-resource-type", "unit_test", month=month, **environment)
+    def build(self, month: str, *arguments: str, **environment: str) -> Done:
+        """All of the month but the unit tests, as Airflow runs it; with arguments, what they select of it."""
+        return self.dbt("build", "--exclude-resource-type", "unit_test", *arguments, month=month, **environment)
+
+    def build_in_spite_of(self, audit: str, month: str, **environment: str) -> Done:
+        """The same where this audit fails, and no other, and is taken for passed."""
+        done = self.build(month, **environment)
+        with psycopg.connect(self.dsn) as connection:
+            names = {"log": sql.Identifier(self.schema, "audit_log")}
+            statement = sql.SQL("update {log} set passed = true where not passed and split_part(audit, '.', 3) = %s")
+            connection.execute(statement.format(**names), [audit])
+        assert re.findall(r"FAIL \d+ (\w+)", done.output) == [audit], done.output
+        return self.build(month, "--exclude", audit, **environment)
 
 
 @functools.cache

@@ -31,11 +31,21 @@ PLANTED = {
     "reject_share_is_plausible": (
         f"update {TRIPS} set rejection_reason = 'distance_impossible' where source_row % 50 = 0"
     ),
+    "pickups_are_of_the_month": f"update {TRIPS} set pickup_at = pickup_at + interval '1 month' where source_row % 10 = 0",
+    "trips_fit_the_contract_of_fct_trips": f"update {TRIPS} set extra_amount = 1e10 where source_row = {ACCEPTED}",
+    "trips_fit_the_contract_of_fct_rejected_trips": (
+        f"update {TRIPS} set total_amount = 1e309 where rejection_reason is not null"
+    ),
     "amounts_are_whole_cents": f"update {TRIPS} set tip_amount = 1.234 where source_row = {ACCEPTED}",
     # ---------- zone days, months, zones
     "int_zone_days_only_requested_month": f"update {ZONE_DAYS} set source_month = '2023-12-01'",
     "int_zone_days_unique_per_date_and_zone": f"insert into {ZONE_DAYS} select * from {ZONE_DAYS} limit 1",
     "zone_days_sum_to_the_trips": f"update {ZONE_DAYS} set total_amount = total_amount + 0.01 where reversals > 0",
+    "zone_days_fit_the_contract_of_fct_zone_days": f"update {ZONE_DAYS} set trips = 0",
+    "months_fit_the_contract_of_fct_months": (
+        "update airflow_default_20240101.int_months set total_amount_accepted = 1e12, total_amount_in_file = 1e12"
+    ),
+    "zones_fit_the_contract_of_dim_zones": f"update {ZONES} set zone_id = null where zone_id = 1",
     "month_counts_add_up": "update airflow_default_20240101.int_months set rows_accepted = rows_accepted - 1",
     "not_null_int_zones_zone_id": f"update {ZONES} set zone_id = null where zone_id = 1",
     "int_zones_zone_id_unique": f"update {ZONES} set zone_id = 2 where zone_id = 1",

@@ -9,6 +9,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from include.month import Month
 from tests.project import ROWS, Done, Project
 from tests.warehouse_content import content, query
 
@@ -85,6 +86,26 @@ def test_a_failing_audit_keeps_the_month_out_of_every_table_and_the_previous_ver
     assert content(built.dsn) == before
 
 
+@pytest.mark.parametrize("one_in", [2, 10, 50])
+@pytest.mark.parametrize("months", [-1, 1, 12])
+def test_a_file_that_is_partly_another_months_is_not_published(built: Project, one_in: int, months: int):
+    before = content(built.dsn)
+    built.load("2024-01", version=2)
+    query(
+        built.dsn,
+        "update airflow_default.raw_trips set lpep_pickup_datetime = lpep_pickup_datetime + %s * interval '1 month', "
+        "lpep_dropoff_datetime = lpep_dropoff_datetime + %s * interval '1 month' where source_row %% %s = 0",
+        months,
+        months,
+        one_in,
+    )
+    done = built.build("2024-01")
+    assert done.returncode == 1
+    assert "pickups_are_of_the_month" in done.output
+    assert f"pickup_month={Month.parse('2024-01').plus(months).ds}, rows=" in done.output
+    assert content(built.dsn) == before
+
+
 def wait_until_blocked(project: Project, holder: psycopg.Connection, invocations: list[Future[Done]]) -> None:
     """Until each of the invocations of dbt waits for the holder, or for another that does."""
     blocked = """
@@ -118,7 +139,7 @@ def test_a_partition_that_another_session_made_while_this_one_waited_is_not_made
     twice = {"airflow_default": {}, "airflow_default_20231201_0123abcd": {}}
     for schema, environment in twice.items():
         environment |= {"PG_SCHEMA": schema, "DBT_TARGET_PATH": str(built.target / schema)}
-        done = built.dbt("run", "--select", "staging", "intermediate", month="2023-12", **environment)
+        done = built.build("2023-12", "--select", "staging", "intermediate", "source:*", **environment)
         assert done.returncode == 0, done.output
     with ThreadPoolExecutor() as pool, psycopg.connect(built.dsn) as holder:
         holder.execute("set search_path to airflow_default")
@@ -147,8 +168,8 @@ def test_a_restated_month_replaces_the_rows_it_had_and_no_other_months(built: Pr
 
 def test_a_month_whose_trips_are_all_rejected_empties_its_tables(built: Project):
     query(built.dsn, "update airflow_default.raw_trips set trip_distance = 100000")
-    # without the audit that would stop it
-    done = built.dbt("run", month="2024-01")
+    # in spite of the audit that would stop it
+    done = built.build_in_spite_of("reject_share_is_plausible", "2024-01")
     assert done.returncode == 0, done.output
     counts = (
         "select (select count(*) from airflow_default.fct_trips), (select count(*) from airflow_default.fct_zone_days)"
@@ -162,7 +183,7 @@ def test_a_slice_overtaken_by_a_newer_load_is_not_published(built: Project):
     assert built.build("2024-01").returncode == 0
     newest = content(built.dsn)
     built.load("2024-01", version=1)  # a run that loads …
-    done = built.dbt("run", "--select", "staging", "intermediate", month="2024-01")
+    done = built.build("2024-01", "--select", "staging", "intermediate")
     assert done.returncode == 0, done.output
     built.load("2024-01", version=2)  # … and is overtaken before it publishes
     done = built.dbt("run", "--select", "marts", month="2024-01")

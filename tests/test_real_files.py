@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
 
 import psycopg
@@ -11,6 +12,8 @@ from dev.tlc_mirror import TlcMirror
 from include.load import load_month
 from include.month import Month
 from tests.helpers import SCHEMA, raw_content
+from tests.project import Project
+from tests.warehouse_content import query
 
 # month: rows, pickups outside the month, of these more than a month off, dropoff before pickup, over 200 miles,
 # sum of total_amount in dollars
@@ -63,6 +66,25 @@ def test_consecutive_real_months_of_unlike_types_share_one_table(real_source, ds
         assert [connection.execute(COUNTED, [month.first_day]).fetchone() for month in months] == [
             REAL_MONTHS[str(month)] for month in months
         ]
+
+
+def test_another_month_s_real_file_is_not_published_under_this_month_s_name(real_files, project: Project):
+    shutil.copy(real_files / "green_tripdata_2023-12.parquet", project.tlc.folder / "green_tripdata_2023-11.parquet")
+    shutil.copy(real_files / "taxi_zone_lookup.csv", project.tlc.folder)
+    project.load_file("2023-11")
+    done = project.build("2023-11")
+    assert done.returncode == 1
+    assert "pickup_month=2023-12-01, rows=64211, rows_in_file=64215" in done.output
+    assert query(project.dsn, "select count(*) from airflow_default.fct_trips") == [(0,)]
+
+
+@pytest.mark.parametrize("month", REAL_MONTHS)
+def test_a_real_month_passes_every_audit(real_source, project: Project, month: str):
+    load_month(Month.parse(month), real_source.url, project.dsn, project.schema, "scheduled__1")
+    done = project.build(month)
+    assert done.returncode == 0, done.output
+    accepted = "select rows_accepted + rows_rejected from airflow_default.fct_months"
+    assert query(project.dsn, accepted) == [(REAL_MONTHS[month][0],)]
 
 
 def test_the_real_zones_keep_their_literal_na(real_source, dsn):

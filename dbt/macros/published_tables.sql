@@ -43,7 +43,7 @@
     believing so after it had waited for the session that made the partition.
 -#}
 {%- macro create_partition(table) -%}
-    {%- set partition = partitions_schema() ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '') -%}
+    {%- set partition = partition_of(table) -%}
     {%- if run_query("select to_regclass('" ~ partition ~ "')").rows[0][0] is none -%}
         {%- do run_query(
             "lock table " ~ table ~ " in share update exclusive mode; do $$ begin
@@ -54,6 +54,10 @@
             end $$; commit"
         ) -%}
     {%- endif -%}
+{%- endmacro -%}
+
+{%- macro partition_of(table) -%}
+    {{ return(partitions_schema() ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '')) }}
 {%- endmacro -%}
 
 {%- macro partitions_schema() -%}

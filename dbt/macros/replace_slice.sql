@@ -3,39 +3,82 @@
     one transaction. (A table without source_month is replaced whole.) The delete goes by the month, not by the
     keys of the new rows: a month that comes back empty must empty the table.
 
-    Rows are replaced only if the slice they come from was made of the file version that the raw table holds now.
-    A slice overtaken by a newer load is left alone: the run that loaded it publishes.
+    Rows are replaced only if every data test of the slices they derive from has passed on exactly these slices, and if
+    the slice they come from was made of the file version that the raw table holds now. A slice overtaken by a newer load
+    is left alone: the run that loaded it publishes.
 -#}
 {%- macro get_incremental_replace_slice_sql(arg_dict) -%}
     {%- set table = arg_dict['target_relation'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set monthly = 'source_month' in arg_dict['dest_columns'] | map(attribute='name') -%}
 
-    {%- do run_query(advisory_lock(table.identifier ~ ('/' ~ month_start() if monthly else ''))) -%}
-    {%- set slice = ref(config.require('meta').slice) -%}
-    {%- if not run_query('select ' ~ is_current(slice, monthly)).rows[0][0] -%}
-        {{ log(
-            table.identifier ~ ' left as it was: ' ~ slice ~ ' was made from a file that has been loaded anew since. '
-            ~ 'The run of that load publishes; to publish from this run, clear all of it.', info=True
+    {%- if flags.EMPTY or reads_deferred_tables() -%}
+        {{ exceptions.raise_compiler_error(
+            table.identifier ~ ' is published from the audited tables of ' ~ run_schema() ~ ' and from nothing else: leave '
+            ~ 'out --empty, --defer and --favor-state.'
         ) }}
-        {{ return('select 1') }}
     {%- endif -%}
+    {%- do run_query(advisory_lock(table.identifier ~ ('/' ~ month_start() if monthly else ''))) -%}
+    {%- if not may_be_published(table, config.require('meta').slice, monthly) -%} {{ return('select 1') }} {%- endif -%}
 
     delete from {{ table }} {% if monthly %}where source_month = {{ source_month() }}{% endif %};
-    insert into {{ table }} ({{ columns }})
+    {#- into the month's partition: it refuses a row of another month -#}
+    insert into {{ partition_of(table) if monthly else table }} ({{ columns }})
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {%- endmacro -%}
 
 {#-
-    SQL condition: was this slice made of the file version that its raw table holds now? Every slice carries the
-    file_id of the load it was made from. A slice without rows is as current as the judged trips it derives from.
+    Whether the table may be replaced from the slice; false where the run was overtaken by a newer load. Fails where the
+    slice has lost rows, or an audit has not passed on what it and those beside it hold.
+-#}
+{%- macro may_be_published(table, name, monthly) -%}
+    {%- set slice = ref(name).include(database=false) -%}
+    {%- set found = run_query('select ' ~ [
+        '(select count(*) from ' ~ slice ~ ')',
+        "split_part(obj_description('" ~ slice ~ "'::regclass, 'pg_class'), ' ', 1)::bigint",
+        '(select count(*) ' ~ of_the_load_log('raw_trips') ~ ')',
+        is_current(trips_beside(slice)) ~ (' and ' ~ is_current(slice, monthly=false) if not monthly),
+        audits_not_passed(model),
+    ] | join(', ')).rows[0] -%}
+    {%- set rows, made_with, loaded, current, not_passed = found[0], found[1], found[2], found[3], found[4] -%}
+    {%- set stays = table.identifier ~ ' stays as it was: ' -%}
+    {%- set again = "Clear the whole month, from load_month on (with plain dbt: dbt build --vars '{ds: " ~ month_start() ~ "}')." -%}
+    {%- if not loaded -%}
+        {{ exceptions.raise_compiler_error(stays ~ 'load_log has no file of ' ~ month_start()[:7] ~ '. ' ~ again) }}
+    {%- elif made_with is none -%}
+        {{ exceptions.raise_compiler_error(stays ~ 'what ' ~ slice ~ ' held when it was made is not known. ' ~ again) }}
+    {%- elif rows < made_with -%}
+        {{ exceptions.raise_compiler_error(stays ~ slice ~ ' has ' ~ rows ~ ' rows, and was made with ' ~ made_with ~ '. ' ~ again) }}
+    {%- elif not current -%}
+        {{ log(
+            table.identifier ~ ' left as it was: ' ~ slice ~ ' was made from a file that has been loaded anew since. '
+            ~ 'The run of that load publishes; to publish from this run, clear all of it.', info=True
+        ) }}
+    {%- elif not_passed is not none -%}
+        {{ exceptions.raise_compiler_error(
+            stays ~ 'not every audit of the rows to be published has passed (' ~ not_passed ~ '). Clear these audits, or the '
+            ~ 'model that was built last, with downstream (with plain dbt: dbt build, not run).'
+        ) }}
+    {%- endif -%}
+    {{ return(current) }}
+{%- endmacro -%}
+
+{#-
+    SQL condition: the slice was made of the file version that its raw table holds now. Every slice carries the file_id of
+    the load it was made from; one without rows is of the version that the judged trips are, which it derives from.
+    True where neither has a row: a slice that has lost all its rows was not overtaken.
 -#}
 {%- macro is_current(slice, monthly=true) -%}
     coalesce(
-        (select file_id from {{ slice }} limit 1)
-        {%- if monthly %}, (select file_id from {{ slice.incorporate(path={'identifier': 'int_trips_judged'}) }} limit 1){% endif %}
-    ) is not distinct from (
-        select file_id from {{ target.schema }}.load_log
-        where {{ "table_name = 'raw_trips' and source_month = " ~ source_month() if monthly else "table_name = 'raw_zones'" }}
+        coalesce(
+            (select file_id from {{ slice }} limit 1)
+            {%- if monthly %}, (select file_id from {{ trips_beside(slice) }} limit 1){% endif %}
+        ) = (select file_id {{ of_the_load_log('raw_trips' if monthly else 'raw_zones') }}),
+        true
     )
+{%- endmacro -%}
+
+{#- The month's judged trips: the slice that all others of a month are made from, in the same schema as this one. -#}
+{%- macro trips_beside(slice) -%}
+    {{ return(slice.incorporate(path={'identifier': 'int_trips_judged'})) }}
 {%- endmacro -%}

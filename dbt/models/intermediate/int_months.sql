@@ -4,7 +4,7 @@ trips as (
 
     select
         *,
-        case when abs(total_amount) < 'infinity' then total_amount end as amount -- null for NaN too: it sorts above
+        case when {{ all_possible(['total_amount']) }} then total_amount end as amount
     from {{ ref('int_trips_judged') }}
 
 ),
@@ -24,16 +24,26 @@ months as (
         count(*) filter (where rejection_reason = 'pickup_outside_window') as rejected_pickup_outside_window,
         count(*) filter (where rejection_reason = 'dropoff_before_pickup') as rejected_dropoff_before_pickup,
         count(*) filter (where rejection_reason = 'distance_impossible') as rejected_distance_impossible,
+        count(*) filter (where rejection_reason = 'amount_impossible') as rejected_amount_impossible,
         count(*) filter (where is_spillover) as pickups_outside_month,
         count(*) filter (where is_reversal and rejection_reason is null) as reversals,
 
-        ---------- sums of total_amount, where it is a finite number
-        coalesce(sum(amount), 0) as total_amount_in_file,
+        ---------- sums of total_amount, where it is one that a ride can cost; an audit holds the accepted to whole cents
         coalesce(sum(amount) filter (where rejection_reason is null), 0) as total_amount_accepted,
-        coalesce(sum(amount) filter (where rejection_reason is not null), 0) as total_amount_rejected
+        round(coalesce(sum(amount) filter (where rejection_reason is not null), 0), 2) as total_amount_rejected
 
     from trips
 
+),
+
+summed as (
+
+    select
+        *,
+        total_amount_accepted + total_amount_rejected as total_amount_in_file
+
+    from months
+
 )
 
-select * from months
+select * from summed

@@ -1,4 +1,8 @@
 {% set numbers = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
+{% set amounts = [
+    'fare_amount', 'extra_amount', 'mta_tax', 'tip_amount', 'tolls_amount', 'ehail_fee', 'improvement_surcharge',
+    'congestion_surcharge', 'cbd_congestion_fee', 'total_amount'
+] %}
 
 with
 
@@ -48,6 +52,8 @@ judged as (
             when dropoff_at < pickup_at then 'dropoff_before_pickup'
             -- miles; the longest are odometers (up to 259,777), none is negative: 10, 36, 40, 48, 46, 21
             when trip_distance not between 0 and 200 then 'distance_impossible'
+            -- dollars, in size: 0, 0, 0, 0, 0, 0
+            when not {{ all_possible(amounts) }} then 'amount_impossible'
         end as rejection_reason,
 
         ---------- flags

@@ -36,6 +36,7 @@ figures as (
         months.rejected_pickup_outside_window,
         months.rejected_dropoff_before_pickup,
         months.rejected_distance_impossible,
+        months.rejected_amount_impossible,
         months.pickups_outside_month,
         months.reversals,
 

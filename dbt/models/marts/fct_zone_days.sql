@@ -1,6 +1,3 @@
--- every audit of the month passes before any of it is visible
--- depends_on: {{ ref('int_trips_judged') }}, {{ ref('int_zone_days') }}, {{ ref('int_months') }}, {{ ref('int_zones') }}
-
 with
 
 zone_days as (

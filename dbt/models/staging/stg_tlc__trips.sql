@@ -29,17 +29,17 @@ renamed as (
 
         ---------- numerics: exact, so that sums do not depend on the order of rows
         passenger_count,
-        trip_distance::numeric as trip_distance,
-        fare_amount::numeric as fare_amount,
-        extra::numeric as extra_amount,
-        mta_tax::numeric as mta_tax,
-        tip_amount::numeric as tip_amount,
-        tolls_amount::numeric as tolls_amount,
-        ehail_fee::numeric as ehail_fee,
-        improvement_surcharge::numeric as improvement_surcharge,
-        congestion_surcharge::numeric as congestion_surcharge,
-        cbd_congestion_fee::numeric as cbd_congestion_fee,
-        total_amount::numeric as total_amount
+        {{ exact('trip_distance') }} as trip_distance,
+        {{ exact('fare_amount') }} as fare_amount,
+        {{ exact('extra') }} as extra_amount,
+        {{ exact('mta_tax') }} as mta_tax,
+        {{ exact('tip_amount') }} as tip_amount,
+        {{ exact('tolls_amount') }} as tolls_amount,
+        {{ exact('ehail_fee') }} as ehail_fee,
+        {{ exact('improvement_surcharge') }} as improvement_surcharge,
+        {{ exact('congestion_surcharge') }} as congestion_surcharge,
+        {{ exact('cbd_congestion_fee') }} as cbd_congestion_fee,
+        {{ exact('total_amount') }} as total_amount
 
     from source
 

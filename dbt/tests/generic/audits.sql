@@ -31,7 +31,7 @@
     from (select * from {{ raw }} where source_month = {{ source_month() }}) as raw
     full join {{ model }} as judged using (source_row)
     where {{ is_current(model) }}
-        and (raw.source_month is null or judged.source_month is null or raw.total_amount::numeric is distinct from judged.total_amount)
+        and (raw.source_month is null or judged.source_month is null or {{ exact('raw.total_amount') }} is distinct from judged.total_amount)
 {% endtest %}
 
 {#- The month, where more than `share` (0 to 1) of its rows are rejected. -#}
@@ -41,14 +41,45 @@
     having count(rejection_reason) > {{ share }} * count(*)
 {% endtest %}
 
-{#- Accepted rows with a value in these columns that two decimals do not hold. -#}
+{#- The months, other than the file's, that its pickups lie in, where these are more than `share` (0 to 1) of its rows. -#}
+{% test pickups_outside_month_at_most(model, share) %}
+    select source_month, pickup_month, rows, rows_in_file from (
+        select
+            source_month, pickup_month, rows, sum(rows) over () as rows_in_file,
+            sum(rows) filter (where pickup_month <> source_month) over () as rows_outside
+        from (
+            select source_month, date_trunc('month', pickup_at)::date as pickup_month, count(*) as rows
+            from {{ model }} group by 1, 2
+        ) as by_month
+    ) as counted
+    where pickup_month <> source_month and rows_outside > {{ share }} * rows_in_file
+    order by rows desc
+{% endtest %}
+
+{#- Accepted rows' values in these columns that two decimals do not hold. -#}
 {% test whole_cents(model, columns) %}
-    select * from {{ model }}
-    where rejection_reason is null and (
-        {%- for each in columns %}
-        {{ 'or ' if not loop.first }}{{ each }} <> round({{ each }}, 2)
-        {%- endfor %}
-    )
+    {%- set conditions = {} %}
+    {%- for each in columns %} {%- do conditions.update({each: each ~ ' <> round(' ~ each ~ ', 2)'}) %} {%- endfor %}
+    {{ values_where(model, 'rejection_reason is null', conditions) }}
+{% endtest %}
+
+{#-
+    The values of the rows to be published that a mart's contract refuses: null, too large or too fine for the column's
+    type, against a check, or a key that occurs twice.
+    The mart is named, not referred to: Cosmos runs a test in the group of every model it refers to.
+-#}
+{% test fits_contract(model, mart) %}
+    {%- if execute %}
+    {%- set contract = mart_named(mart) %}
+    {%- set rows = contract.config.meta.rows | default('true') %}
+    {{ values_where(model, rows, refused_by(contract)) }}
+    {%- for constraint in contract.constraints if constraint.type == 'primary_key' %}
+    {%- set key = constraint.columns | join(', ') %}
+    union all
+    select 'primary key ({{ key }})', concat_ws(', ', {{ key }}), null
+    from {{ model }} where {{ rows }} group by {{ key }} having count(*) > 1
+    {%- endfor %}
+    {%- endif %}
 {% endtest %}
 
 {#- Values that occur more than once in these columns together. -#}
@@ -83,7 +114,7 @@
     select * from {{ model }}
     where rows_in_file <> rows_accepted + rows_rejected
         or rows_rejected <> rejected_value_missing + rejected_pickup_outside_window
-            + rejected_dropoff_before_pickup + rejected_distance_impossible
+            + rejected_dropoff_before_pickup + rejected_distance_impossible + rejected_amount_impossible
         or total_amount_in_file <> total_amount_accepted + total_amount_rejected
 {% endtest %}
 
@@ -92,13 +123,15 @@
     with source_month the requested month only. Silent where the file was loaded anew since.
     The slice is named, not referred to: Cosmos runs a test in the group of every model it refers to.
 -#}
-{% test published_as_audited(model, slice, rows='true', except=[]) %}
+{% test published_as_audited(model) %}
     {%- if execute %}
-    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute='name') | reject('in', except) | list %}
+    {%- set meta = mart_named(model.identifier).config.meta %}
+    {%- set columns = adapter.get_columns_in_relation(model) | map(attribute='name')
+        | reject('in', meta.beside_slice | default([])) | list %}
     {%- set monthly = 'source_month' in columns %}
-    {%- set audited_table = require_table(run_schema(), slice) %}
+    {%- set audited_table = require_table(run_schema(), meta.slice) %}
     {%- set published = 'select ' ~ columns | join(', ') ~ ' from ' ~ model ~ (' where source_month = ' ~ source_month() if monthly) %}
-    {%- set audited = 'select ' ~ columns | join(', ') ~ ' from ' ~ audited_table ~ ' where ' ~ rows %}
+    {%- set audited = 'select ' ~ columns | join(', ') ~ ' from ' ~ audited_table ~ ' where ' ~ meta.rows | default('true') %}
     select * from (
         ({{ published }} except all {{ audited }})
         union all

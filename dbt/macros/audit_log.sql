@@ -1,0 +1,165 @@
+{#-
+    The gate between the run's own schema and the published tables: what each data test found, on exactly which rows.
+
+    A slice is a table of the run's own schema. What it holds, its number of rows and a hash of them all, is its comment
+    (name_content, a post-hook in the transaction that makes it). A data test writes down what it found beside the content
+    of every slice it reads, in the statement that reads them. A mart asks for the latest verdict of every data test of
+    every slice it derives from; which these are, dbt's graph says.
+-#}
+
+{#- Post-hook: the content of a slice, as its comment, which lives and dies with the table. Equal rows, equal content. -#}
+{%- macro name_content() -%}
+    {%- if model.config.materialized not in ('view', 'ephemeral') -%}
+    do $$ begin
+        execute format('comment on table {{ this }} is %L', (
+            select count(*) || ' rows, ' || coalesce(sum(hash_record_extended(slice, 0)), 0) from {{ this }} as slice
+        ));
+    end $$
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- Pre-hook of the marts: they wait for the tests of all these, so that one failing audit keeps a whole month out. -#}
+{%- macro after_every_audit() -%}
+    {%- for slice in ['int_trips_judged', 'int_zone_days', 'int_months', 'int_zones'] -%} {%- do ref(slice) -%} {%- endfor -%}
+{%- endmacro -%}
+
+{#- dbt's own, and its verdict is written down: for tests of the run's own schema and of the raw tables. -#}
+{%- macro postgres__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
+    {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
+    {%- if not is_audit(model) or reads_deferred_tables() -%} {{ return(verdict) }} {%- endif -%}
+    with verdict as materialized (
+        {{ verdict }}
+    ),
+
+    noted as (
+        insert into {{ audit_log() }} as noted (source_month, audit, inputs, passed, judged_at)
+        select
+            {{ source_month() }}, '{{ model.unique_id }}', {{ inputs_of(model) }},
+            {{ 'true' if config.get('severity') | lower == 'warn' else 'not should_error' }}, now()
+        from verdict
+        where {{ inputs_of(model) }} is not null
+        on conflict (source_month, audit, inputs) do update set passed = excluded.passed, judged_at = excluded.judged_at
+        where noted.passed <> excluded.passed
+    )
+
+    select * from verdict
+{%- endmacro -%}
+
+{#- dbt's own, committed, and with the first of the rows that failed. -#}
+{%- materialization test, adapter='postgres' -%}
+    {%- set relations = materialization_test_default() -%}
+    {%- do run_query('commit') -%}
+    {%- if load_result('main')['data'][0][0] -%}
+        {%- set failing = run_query('select * from (' ~ sql ~ ') as failing limit 5') -%}
+        {%- do log(model.name ~ ': ' ~ model.description | replace('\n', ' ') | trim, info=True) -%}
+        {%- for row in failing.rows -%}
+            {%- set values = [] -%}
+            {%- for name in failing.column_names -%} {%- do values.append(name ~ '=' ~ row[name]) -%} {%- endfor -%}
+            {%- do log('  ' ~ values | join(', '), info=True) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(relations) }}
+{%- endmaterialization -%}
+
+{%- macro audit_log() -%}
+    {{ return(target.schema ~ '.audit_log') }}
+{%- endmacro -%}
+
+{#- Whether a node is a data test of what is published from, not of what is published. -#}
+{%- macro is_audit(node) -%}
+    {%- set published = [] -%}
+    {%- for id in node.depends_on.nodes if id in graph.nodes and graph.nodes[id].schema == target.schema -%}
+        {%- do published.append(id) -%}
+    {%- endfor -%}
+    {{ return(node.resource_type == 'test' and node.depends_on.nodes and not published) }}
+{%- endmacro -%}
+
+{#- Whether --defer makes this node read another schema than the run's own. -#}
+{%- macro reads_deferred_tables() -%}
+    {%- set deferred = [] -%}
+    {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].schema != target.schema -%}
+        {%- set relation = ref(graph.nodes[id].name) -%}
+        {%- if relation.schema != run_schema() -%} {%- do deferred.append(relation) -%} {%- endif -%}
+    {%- endfor -%}
+    {{ return(deferred | length > 0) }}
+{%- endmacro -%}
+
+{#- SQL: what the slices and files that the node reads, directly or through views, hold now; null where one is not known. -#}
+{%- macro inputs_of(node) -%}
+    {%- set inputs = [] -%}
+    {%- for id in node.depends_on.nodes -%} {%- do _collect_inputs(id, inputs) -%} {%- endfor -%}
+    {%- set contents = [] -%}
+    {%- for id in inputs | sort -%}
+        {%- if id in graph.sources -%}
+            {#- load_log is what says which trips are there -#}
+            {%- set table = 'raw_zones' if graph.sources[id].identifier == 'raw_zones' else 'raw_trips' -%}
+            {%- do contents.append("(select 'file ' || file_id " ~ of_the_load_log(table) ~ ')') -%}
+        {%- else -%}
+            {%- do contents.append("'" ~ graph.nodes[id].name ~ " ' || " ~ content_of(graph.nodes[id])) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(contents | join(" || '; ' || ")) }}
+{%- endmacro -%}
+
+{%- macro _collect_inputs(id, inputs) -%}
+    {%- set node = graph.nodes.get(id) -%}
+    {%- if node and node.config.materialized in ('view', 'ephemeral') -%}
+        {%- for parent in node.depends_on.nodes -%} {%- do _collect_inputs(parent, inputs) -%} {%- endfor -%}
+    {%- elif id not in inputs -%}
+        {%- do inputs.append(id) -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- SQL: the content of a slice as of when it was made; null where it is not there. -#}
+{%- macro content_of(node) -%}
+    obj_description(to_regclass('{{ node.schema }}.{{ node.alias }}'), 'pg_class')
+{%- endmacro -%}
+
+{#- SQL: the line of load_log about the requested month's file, or about the zones. -#}
+{%- macro of_the_load_log(table) -%}
+    from {{ target.schema }}.load_log
+    where table_name = '{{ table }}' {{- ' and source_month = ' ~ source_month() if table == 'raw_trips' }}
+{%- endmacro -%}
+
+{#- The data tests of all that a node derives from: nodes of dbt's graph. -#}
+{%- macro audits_before(node) -%}
+    {%- set ancestors = [] -%}
+    {%- for id in node.depends_on.nodes -%} {%- do _collect_ancestors(id, ancestors) -%} {%- endfor -%}
+    {%- set audits = [] -%}
+    {%- for test in graph.nodes.values() if is_audit(test) -%}
+        {%- for id in test.depends_on.nodes if id in ancestors and test not in audits -%} {%- do audits.append(test) -%} {%- endfor -%}
+    {%- endfor -%}
+    {{ return(audits) }}
+{%- endmacro -%}
+
+{%- macro _collect_ancestors(id, ancestors) -%}
+    {%- if id not in ancestors -%}
+        {%- do ancestors.append(id) -%}
+        {%- for parent in graph.nodes.get(id, {}).get('depends_on', {}).get('nodes', []) -%}
+            {%- do _collect_ancestors(parent, ancestors) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#-
+    SQL: the data tests of all that the node derives from that have not passed on what its slices hold now, in words; null
+    where all have.
+-#}
+{%- macro audits_not_passed(node) -%}
+    (
+        select nullif(concat_ws(
+            '; ',
+            'failed: ' || string_agg(needed.name, ', ' order by needed.name) filter (where not noted.passed),
+            'not run on these rows: ' || string_agg(needed.name, ', ' order by needed.name) filter (where noted.passed is null)
+        ), '')
+        from (values
+            (null, null, null)
+            {%- for audit in audits_before(node) %},
+            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ inputs_of(audit) }})
+            {%- endfor %}
+        ) as needed (name, audit, inputs)
+        left join {{ audit_log() }} as noted
+            on noted.source_month = {{ source_month() }} and noted.audit = needed.audit and noted.inputs = needed.inputs
+        where noted.passed is not true
+    )
+{%- endmacro -%}

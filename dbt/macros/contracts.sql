@@ -1,0 +1,46 @@
+{#- The node of a published table, in dbt's graph. -#}
+{%- macro mart_named(name) -%}
+    {{ return(graph.nodes['model.' ~ project_name ~ '.' ~ name]) }}
+{%- endmacro -%}
+
+{#- SQL conditions on a slice's columns, by name: what the contract of the mart made from it refuses, keys aside. -#}
+{%- macro refused_by(mart) -%}
+    {%- set refused = {} -%}
+    {%- for column in mart.columns.values() if column.name not in mart.config.meta.beside_slice | default([]) -%}
+        {%- set name, conditions = column.name, [] -%}
+        {%- set numeric = modules.re.match('numeric\\((\\d+), *(\\d+)\\)', column.data_type) -%}
+        {%- set bits = {'smallint': 15, 'integer': 31, 'bigint': 63}.get(column.data_type) -%}
+        {%- if 'not_null' in column.constraints | map(attribute='type') -%}
+            {%- do conditions.append(name ~ ' is null') -%}
+        {%- endif -%}
+        {%- if numeric -%}
+            {%- set digits, scale = numeric.group(1) | int, numeric.group(2) | int -%}
+            {%- do conditions.append('abs(' ~ name ~ ') >= ' ~ 10 ** (digits - scale)) -%}
+            {%- do conditions.append(name ~ ' <> round(' ~ name ~ ', ' ~ scale ~ ')') -%}
+        {%- elif bits -%}
+            {%- do conditions.append(name ~ ' not between ' ~ -(2 ** bits) ~ ' and ' ~ (2 ** bits - 1)) -%}
+        {%- elif column.data_type == 'double precision' -%}
+            {%- do conditions.append('abs(' ~ name ~ ') > 1.79769313486231e308 and abs(' ~ name ~ ") < 'infinity'") -%}
+        {%- endif -%}
+        {%- if conditions -%} {%- do refused.update({name: conditions | join(' or ')}) -%} {%- endif -%}
+    {%- endfor -%}
+    {%- for constraint in mart.constraints if constraint.type == 'check' -%}
+        {%- do refused.update({constraint.expression: 'not (' ~ constraint.expression ~ ')'}) -%}
+    {%- endfor -%}
+    {{ return(refused) }}
+{%- endmacro -%}
+
+{#- SQL: one row for each row of the table and each of the named conditions that is true of it, with the column's value. -#}
+{%- macro values_where(table, rows, conditions) -%}
+    select found.column_name, to_jsonb(failing) ->> found.column_name as value, to_jsonb(failing) as of_row
+    from (
+        select * from {{ table }}
+        where ({{ rows }}) and (false {%- for condition in conditions.values() %} or {{ condition }} {%- endfor %})
+    ) as failing
+    cross join lateral (values
+        (null, false) {%- for name, condition in conditions.items() %},
+        ('{{ name }}', {{ condition }})
+        {%- endfor %}
+    ) as found (column_name, is_true)
+    where found.is_true
+{%- endmacro -%}
