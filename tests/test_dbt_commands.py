@@ -51,9 +51,9 @@ def parsed_without(target: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", NEED_NONE, ids=words)
-def test_a_command_that_needs_no_month_works_without_one(built: Project, parsed_without: Path, command: list[str]):
+def test_a_command_that_needs_no_month_works_without_one(built: Project, tmp_path: Path, command: list[str]):
     before = (content(built.dsn), query(built.dsn, SCHEMAS))
-    done = built.dbt(*command, DBT_TARGET_PATH=str(parsed_without))
+    done = built.dbt(*command, DBT_TARGET_PATH=str(tmp_path))
     assert done.returncode == 0, done.output
     assert "1970" not in done.output
     assert (content(built.dsn), query(built.dsn, SCHEMAS)) == before
