@@ -14,7 +14,7 @@ from dev.background_process import BackgroundProcess, stop_all
 from dev.choices import Choices
 from dev.console import console
 from dev.errors import StackError
-from dev.ports import LOOPBACK, kept_port
+from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.private_file import write_private
 from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
@@ -54,7 +54,7 @@ class AirflowServices:
     @property
     def url(self) -> str:
         """Of the UI and the API, as of the last start."""
-        return f"http://{LOOPBACK}:{self._port_file.read_text().strip()}"
+        return f"http://{LOOPBACK}:{remembered_port(self._port_file)}"
 
     @property
     def api(self) -> AirflowApi:
