@@ -39,7 +39,7 @@ def backfills(pipeline: Pipeline) -> list[dict]:
 
 
 def cancel_open_backfill(pipeline: Pipeline) -> None:
-    """What the button of the UI does."""
+    """What the button of the UI does. A run that is on its way goes on."""
     [running] = [each for each in backfills(pipeline) if not each["completed_at"]]
     pipeline.stack.api.call("PUT", f"/backfills/{running['id']}/cancel")
 
@@ -73,75 +73,77 @@ def wait_until_said(capsys: pytest.CaptureFixture) -> Callable[..., str]:
     return wait
 
 
-def test_a_backfill_after_another_waits_for_its_end_and_poisons_none_of_its_runs(running: Pipeline, wait_until_said):
+def test_a_backfill_poisons_none_before_it_and_a_run_that_a_cancel_has_poisoned_is_named_and_healed(
+    running: Pipeline, wait_until_said
+):
     first, second = backfill_of(running, "2021-01"), backfill_of(running, "2021-02")
     first.create()
     assert first.follow().failed == []
     second.create()
     wait_until_said("The backfill of 2021-01 to 2021-01 has ended; waiting until Airflow closes it")
-    assert second.follow().failed == []
     assert [each["is_paused"] for each in backfills(running)] == [False] * len(backfills(running))
-    # a run of the first one, cleared later
+    run_id = running.run_of("2021-02")
+    running.wait_for_task(run_id, "wait_for_month", "success")
+    cancel_open_backfill(running)
+    assert second.follow().failed == []
+
+    # a run of the first one, cleared later, and one of the cancelled one
     running.clear_run(running.run_of("2021-01"))
     assert running.wait(running.run_of("2021-01")) == "success"
-
-
-def test_a_run_of_a_cancelled_backfill_that_was_cleared_is_named_and_healed(running: Pipeline, wait_until_said):
-    backfill = backfill_of(running, "2021-03")
-    backfill.create()
-    run_id = running.run_of("2021-03")
-    assert running.wait(run_id) == "success"
-    cancel_open_backfill(running)
     running.clear_run(run_id)
     assert running.state(run_id) == "queued"
-
-    # named, and not followed for ever
     began = time.monotonic()
-    backfill.create()
-    outcome = backfill.follow()
+    outcome = second.follow()
     assert time.monotonic() - began < 60
-    assert (outcome.stuck, outcome.months) == ([Month.parse("2021-03")], [])
-    said = wait_until_said(f"2021-03 (dag run {run_id}) is queued for ever", "REPROCESS=failed", "72337")
+    assert (outcome.stuck, outcome.months) == ([Month.parse("2021-02")], [])
+    said = wait_until_said(f"2021-02 (dag run {run_id}) is queued for ever", "REPROCESS=failed", "72337")
     assert "nothing holds it up" not in said
 
-    # healed, as it was said to be
-    backfill.create(reprocess="failed")
-    assert backfill.follow().succeeded == [Month.parse("2021-03")]
-    assert running.state(run_id) == "success"
-    # for good
+    # healed, as it was said to be, and for good
+    second.create(reprocess="failed")
+    assert second.follow().succeeded == [Month.parse("2021-02")]
     running.clear_run(run_id)
     assert running.wait(run_id) == "success"
 
 
-def test_a_paused_dag_and_a_pool_without_slots_are_said_to_be_what_holds_a_backfill_up(
-    running: Pipeline, wait_until_said
-):
-    api = running.stack.api
-    backfill = backfill_of(running, "2021-01", "2021-03")
-    backfill.create(reprocess="completed")
+def test_what_holds_a_backfill_up_is_said_within_a_minute(running: Pipeline, wait_until_said):
+    """A pool without slots, a DAG that is paused, a scheduler that was killed; and it goes on afterwards."""
+    stack, api = running.stack, running.stack.api
+    backfill = backfill_of(running, "2021-03")
+    backfill.create()
     slots = api.call("GET", "/pools/default_pool")["slots"]
     with followed(backfill) as outcome:
         try:
-            api.call("PATCH", "/pools/default_pool", json={"slots": 0}, params={"update_mask": ["slots"]})
+            give_slots(running, 0)
             wait_until_said("tasks could run and none does", "0 of 0 slots of default_pool")
             api.call("PATCH", DAG, json={"is_paused": True})
             wait_until_said("The DAG is paused", f"{api.url}{DAG}")
-        finally:
-            api.call("PATCH", "/pools/default_pool", json={"slots": slots}, params={"update_mask": ["slots"]})
             api.call("PATCH", DAG, json={"is_paused": False})
-    assert len(outcome[0].succeeded) == 3
+            os.kill(running.scheduler_pid, signal.SIGKILL)
+            wait_until_said("The scheduler gives no sign of life since", "make up")
+        finally:
+            api.call("PATCH", DAG, json={"is_paused": False})
+            give_slots(running, slots)
+            stack.up(stack.choices)
+    assert outcome[0].succeeded == [Month.parse("2021-03")]
 
 
-def test_a_month_that_waits_for_tlc_is_said_to_and_those_behind_it_are_not_taken_for_stuck(
+def give_slots(pipeline: Pipeline, slots: int) -> None:
+    pool = "/pools/default_pool"
+    pipeline.stack.api.call("PATCH", pool, json={"slots": slots}, params={"update_mask": ["slots"]})
+
+
+def test_a_month_that_waits_for_tlc_is_said_to_and_one_that_waits_for_its_turn_is_not_taken_for_stuck(
     running: Pipeline, wait_until_said
 ):
     this = Month.containing(datetime.now(UTC))
-    # the latest month is loaded by other tests
-    first, last = str(this.plus(-3)), str(this.plus(-2))
+    first, last = str(this.plus(-3)), str(this.plus(-2))  # the latest is for other tests
     backfill = backfill_of(running, first, last)
     backfill.create(parallel=1)
+    with pytest.raises(StackError, match=f"A backfill of {first} to {last} is running"):
+        backfill_of(running, "2021-01").create()
     with followed(backfill) as outcome:
-        said = wait_until_said(f"{first}: TLC has not published", "and 1 more wait behind them")
+        wait_until_said(f"{first}: TLC has not published", "and 1 more wait behind them")
         time.sleep(3 * PATIENCE)  # long enough for a false alarm
         said = wait_until_said()
         for month in (first, last):
@@ -149,24 +151,3 @@ def test_a_month_that_waits_for_tlc_is_said_to_and_those_behind_it_are_not_taken
     assert len(outcome[0].succeeded) == 2
     for alarm in ("queued for ever", "nothing holds it up", "none does"):
         assert alarm not in said
-
-
-def test_a_dead_scheduler_is_named_within_a_minute(running: Pipeline, wait_until_said):
-    backfill = backfill_of(running, "2021-01")
-    backfill.create(reprocess="completed")
-    os.kill(running.scheduler_pid, signal.SIGKILL)
-    with followed(backfill) as outcome:
-        wait_until_said("The scheduler gives no sign of life since", "make up")
-        running.stack.up(running.stack.choices)
-    assert len(outcome[0].months) == 1
-
-
-def test_a_backfill_beside_another_is_refused_with_its_months(running: Pipeline):
-    this = Month.containing(datetime.now(UTC))
-    waiting = str(this.plus(-4))
-    first = backfill_of(running, waiting)
-    first.create()
-    with pytest.raises(StackError, match=f"A backfill of {waiting} to {waiting} is running"):
-        backfill_of(running, "2021-01").create()
-    running.publish_file(waiting)
-    assert first.follow().failed == []
