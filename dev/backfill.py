@@ -91,7 +91,7 @@ class Backfill:
             raise StackError(
                 f"A backfill of {first} to {last} is running, and Airflow runs one at a time. Wait for it "
                 f"(make backfill FROM={first} TO={last} follows it), or cancel it: "
-                f"{self.api.url}/dags/{DAG_ID}/backfills"
+                f"{self.api.url}/dags/{DAG_ID}/backfills (a run of it that is cleared later needs REPROCESS=failed)"
             )
         made = self._runs()
         if missing := [str(month) for month in self.months if month not in made]:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,9 @@ def files(state: Path) -> set[str]:
 def state(tmp_path: Path) -> Iterator[Path]:
     state = tmp_path / "state"
     yield state
+    if (state / "run" / "scheduler.json").exists() or (state / "postgres" / "data").is_symlink():
+        with suppress(StackError):  # nothing, unless a command has started what it should have refused
+            Stack(state).down()
     data = state / "postgres" / "data"
     if data.is_symlink():  # where root's server keeps its files
         shutil.rmtree(data.readlink().parent)
