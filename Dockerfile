@@ -6,4 +6,4 @@ ENV AIRFLOW_CONFIG=/usr/local/airflow/config/airflow.cfg \
     PYTHONDONTWRITEBYTECODE=
 
 # The DAG is drawn from dbt's manifest; parsing needs no database.
-RUN dbt --quiet parse --project-dir dbt --profiles-dir profiles
+RUN python -m include.manifest

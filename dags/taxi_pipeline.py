@@ -11,7 +11,7 @@ readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, task
 
@@ -24,7 +24,9 @@ from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, first_delay
 from include.settings import BASE_URL_VARIABLE, DAG_ID, published_schema, seconds
 from include.transform import dbt_task_group
 from include.warehouse import connection_string
+from include.zone import default_zone
 
+ZONE = default_zone()
 RAW_TABLES = [table_asset("raw_trips"), table_asset("raw_zones")]
 
 with DAG(
@@ -33,9 +35,9 @@ with DAG(
     doc_md=__doc__,
     tags=["tlc", "dbt", "monthly"],
     # written out: a bare "@monthly" means, in Airflow 3, a run for the month that is just beginning
-    schedule=CronDataIntervalTimetable("@monthly", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("@monthly", timezone=ZONE),
     # a run dated before the start date ends green without having run a task: so the dataset's first month
-    start_date=FIRST_MONTH.start,
+    start_date=FIRST_MONTH.start_in(ZONE),
     catchup=False,
     max_active_runs=16,
     params={
@@ -56,8 +58,8 @@ with DAG(
         "execution_timeout": timedelta(hours=2),
     },
     user_defined_macros={
-        "month_of": month_of,
-        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema()),
+        "month_of": lambda dag_run, params: month_of(dag_run, params, ZONE),
+        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema(), ZONE),
     },
 ):
 
@@ -69,13 +71,13 @@ with DAG(
     )
     def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
         base_url = Variable.get(BASE_URL_VARIABLE, default=TLC_CDN)
-        return PokeReturnValue(month_is_published(month_of(dag_run, params), base_url, datetime.now(UTC)))
+        return PokeReturnValue(month_is_published(month_of(dag_run, params, ZONE), base_url, datetime.now(ZONE)))
 
     @task(outlets=RAW_TABLES)
     def load_month(dag_run=None, params=None, **context) -> list[dict]:
         mark_month({**context, "dag_run": dag_run, "params": params}, RAW_TABLES)
         return load(
-            month_of(dag_run, params),
+            month_of(dag_run, params, ZONE),
             base_url=Variable.get(BASE_URL_VARIABLE, default=TLC_CDN),
             conninfo=connection_string(warehouse_fields()),
             schema=published_schema(),

@@ -5,12 +5,14 @@ from the environment.
 """
 
 import argparse
+import errno
 import os
 import shlex
 import sys
 import time
 from datetime import timedelta
 
+import adbc_driver_manager
 import psycopg
 import requests
 
@@ -26,6 +28,7 @@ from include.run_schemas import drop_run_schemas as drop_old
 from include.settings import ROOT, SettingError
 
 STATE = ROOT / ".local"
+MOST_PARALLEL, MOST_DAYS = 200, 36_500
 DEMO_MONTHS = ("2024-01", "2024-03")
 
 
@@ -61,8 +64,8 @@ def dbt(stack: Stack) -> int:
 
 def drop_run_schemas(stack: Stack) -> int:
     days = os.environ.get("OLDER_THAN_DAYS") or "30"
-    if not days.isdecimal():
-        raise StackError(f"OLDER_THAN_DAYS={days}: a number of days is needed.")
+    if not days.isdecimal() or int(days) > MOST_DAYS:
+        raise StackError(f"OLDER_THAN_DAYS={days}: a number of days is needed, {MOST_DAYS} at most.")
     dropped = drop_old(stack.warehouse.uri(), stack.published_schema, timedelta(days=int(days)))
     console.print(f"Dropped {', '.join(dropped) if dropped else 'nothing'}: published and loaded over {days} days ago.")
     return 0
@@ -104,7 +107,9 @@ def _backfill(stack: Stack, months: list[Month]) -> int:
     _show_address(stack)
     if outcome.failed:
         console.print(f"[red]Failed: {', '.join(map(str, outcome.failed))}[/red]; again: REPROCESS=failed")
-    return 1 if outcome.failed else 0
+    if outcome.stuck:
+        console.print(f"[red]Queued for ever: {', '.join(map(str, outcome.stuck))}[/red]; again: REPROCESS=failed")
+    return 1 if outcome.failed or outcome.stuck else 0
 
 
 def _show_address(stack: Stack) -> None:
@@ -125,8 +130,8 @@ def _range(default: tuple[str, str] | None = None) -> tuple[str, str]:
 
 def _parallel() -> int:
     text = os.environ.get("PARALLEL") or "3"
-    if not text.isdecimal() or int(text) == 0:
-        raise StackError(f"PARALLEL={text}: a number of months to run side by side is needed.")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PARALLEL:
+        raise StackError(f"PARALLEL={text}: a number of months to run side by side is needed, 1 to {MOST_PARALLEL}.")
     return int(text)
 
 
@@ -138,7 +143,22 @@ def _reprocess() -> str:
 
 
 def _arguments() -> list[str]:
-    return shlex.split(os.environ.get("ARGS", ""))
+    text = os.environ.get("ARGS", "")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise StackError(f"ARGS={text}: {error}") from None
+
+
+def _told(error: OSError) -> str:
+    """Disk full, no permission, and their like: what, where, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    what = error.strerror or error
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{what}. The stack keeps its state below {STATE}: make that writable for this user."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}{what}. Make room on the disk of {STATE}, then run this again."
+    return f"{where}{what}"
 
 
 def main() -> int:
@@ -149,8 +169,12 @@ def main() -> int:
         return command(Stack(STATE))
     except (StackError, SettingError) as error:
         console.print(str(error), style="red", markup=False)
+    except (psycopg.Error, adbc_driver_manager.Error) as error:
+        console.print(f"The database does not answer ({error}). Bring it back: make up", style="red", markup=False)
     except requests.RequestException as error:
         console.print(f"Airflow's API does not answer ({error}). Bring it back: make up", style="red", markup=False)
+    except OSError as error:
+        console.print(_told(error), style="red", markup=False)
     except KeyboardInterrupt:
         console.print("Interrupted; the stack goes on. make down stops it.")
     return 1

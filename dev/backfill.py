@@ -4,21 +4,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from urllib.parse import quote
 
+import pendulum
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dev.airflow_api import AirflowApi
 from dev.console import console
 from dev.errors import StackError
 from dev.programs import run
+from dev.stalls import PATIENCE_SECONDS, RUNS, TASKS, Stalls
 from include.month import FIRST_MONTH, Month, MonthError
 from include.settings import DAG_ID
 
-RUNS = f"/dags/{DAG_ID}/dagRuns"
-TASKS = f"{RUNS}/~/taskInstances"
 POLL_SECONDS = 2
+LOOK_SECONDS = 10
+# Airflow looks every 30 s for backfills whose runs have ended; for one that never got a run, 2 minutes after its start.
+CLOSED_SECONDS = 180
 PLAIN_LINE_SECONDS = 15
 ENDED = {"success", "failed"}
 TASK_ENDED = ["success", "failed", "upstream_failed", "skipped", "removed"]
@@ -46,6 +50,7 @@ class Outcome:
 
     succeeded: list[Month] = field(default_factory=list)
     failed: list[Month] = field(default_factory=list)
+    stuck: list[Month] = field(default_factory=list)
 
     @property
     def months(self) -> list[Month]:
@@ -59,33 +64,46 @@ class Outcome:
 class Backfill:
     """A backfill of consecutive months. Methods raise StackError and requests.RequestException."""
 
-    def __init__(self, api: AirflowApi, environment: dict[str, str], months: list[Month]) -> None:
-        self.api, self.environment, self.months = api, environment, months
+    def __init__(
+        self, api: AirflowApi, environment: dict[str, str], months: list[Month], patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """`patience`: for how many seconds nothing may move before it is said why."""
+        self.api, self.environment, self.months, self.patience = api, environment, months, patience
 
     def create(self, parallel: int = 3, reprocess: str = "none") -> None:
-        """Ask Airflow for it. A running one of the same months is taken for it; one of others is an error."""
+        """Ask Airflow for it. A running one of the same months is taken for it; one of others is an error.
+
+        One that has ended is waited for until Airflow has closed it, and never cancelled: a run of a cancelled backfill
+        that is cleared later stays queued for ever (apache/airflow#72337).
+        """
         if self.api.call("GET", f"/dags/{DAG_ID}")["is_paused"]:
             raise StackError(f"The DAG is paused; unpause it first: {self.api.url}/dags/{DAG_ID}")
         active = self._active()
         if active is None:
+            if reprocess != "none":
+                self._revive()
             self._tell_what_is_left_alone(reprocess)
             self._create(parallel, reprocess)
-        elif _range(active) == (self.months[0], self.months[-1]):
+        elif self._range(active) == (self.months[0], self.months[-1]):
             console.print("A backfill of these months is running already; following it.")
         else:
-            first, last = _range(active)
+            first, last = self._range(active)
             raise StackError(
                 f"A backfill of {first} to {last} is running, and Airflow runs one at a time. Wait for it "
                 f"(make backfill FROM={first} TO={last} follows it), or cancel it: "
-                f"{self.api.url}/dags/{DAG_ID}/backfills"
+                f"{self.api.url}/dags/{DAG_ID}/backfills (a run of it that is cleared later needs REPROCESS=failed)"
             )
         made = self._runs()
         if missing := [str(month) for month in self.months if month not in made]:
             raise StackError(f"Airflow made no DAG run for {', '.join(missing)}.")
 
     def follow(self) -> Outcome:
-        """Show progress until every month's run has ended."""
+        """Show progress until every month's run has ended, and say why one does not move.
+
+        Returns too when those left never will by themselves: these are the `stuck`.
+        """
         outcome = Outcome()
+        stalls, said, looked = Stalls(self.api, self._date_range(), self.zone, self.patience), set(), 0.0
         with _progress(len(self.months)) as show:
             while True:
                 if self._count(RUNS, state=ENDED) != len(outcome.months):
@@ -93,6 +111,17 @@ class Backfill:
                 show(outcome, self._count(TASKS, state=TASK_ENDED), self._count(TASKS))
                 if len(outcome.months) == len(self.months):
                     return outcome
+                if time.monotonic() - looked > min(LOOK_SECONDS, self.patience / 4):
+                    looked, found = time.monotonic(), stalls.look()
+                    for stall in found:
+                        if stall.why not in said:
+                            console.print(stall.why, style="yellow", markup=False)
+                    said = {stall.why for stall in found}
+                    dead = {run_id for stall in found for run_id in stall.dead}
+                    left = {month: run for month, run in self._runs().items() if run["state"] not in ENDED}
+                    if left and {run["dag_run_id"] for run in left.values()} <= dead:
+                        outcome.stuck = sorted(left)
+                        return outcome
                 time.sleep(POLL_SECONDS)
 
     def _add_ended(self, outcome: Outcome) -> None:
@@ -105,8 +134,8 @@ class Backfill:
     def _create(self, parallel: int, reprocess: str) -> None:
         options = {
             "--dag-id": DAG_ID,
-            "--from-date": self.months[0].ds,
-            "--to-date": self.months[-1].ds,
+            "--from-date": self.months[0].start_in(self.zone).isoformat(),
+            "--to-date": self.months[-1].start_in(self.zone).isoformat(),
             "--max-active-runs": str(parallel),
             "--reprocess-behavior": reprocess,
         }
@@ -116,22 +145,61 @@ class Backfill:
             raise StackError(f"Airflow refuses the backfill:\n{done.stdout[-3000:]}")
 
     def _active(self) -> dict | None:
-        """The backfill that runs, if any."""
-        for backfill in self.api.pages("/backfills", "backfills", dag_id=DAG_ID):
-            if backfill["completed_at"]:
-                continue
-            if any(run["state"] not in ENDED for run in self._runs(*_range(backfill)).values()):
-                return backfill
-            # All of it has ended, which Airflow notices within 30 s, and takes no other backfill before. To cancel it
-            # now closes it and touches no run.
-            self.api.call("PUT", f"/backfills/{backfill['id']}/cancel")
+        """The backfill that runs, if any; waits for the end of one whose runs have all ended."""
+        began, waited_for, stalls = time.monotonic(), None, None
+        while running := self._open():
+            if waited_for not in (None, running["id"]):  # somebody was quicker
+                return running
+            first, last = self._range(running)
+            stalls = stalls or Stalls(self.api, self._date_range(first, last), self.zone, self.patience)
+            dead = stalls.dead()
+            found = self._runs(first, last).values()
+            if any(run["state"] not in ENDED and run["dag_run_id"] not in dead for run in found):
+                return running
+            if waited_for is None:
+                console.print(f"The backfill of {first} to {last} has ended; waiting until Airflow closes it (30 s)")
+                waited_for = running["id"]
+            if time.monotonic() - began > CLOSED_SECONDS:
+                raise StackError(
+                    f"The backfill of {first} to {last} has ended, but was not closed in {CLOSED_SECONDS} s. "
+                    "See the scheduler's log. Do not cancel it: its runs could not be cleared any more."
+                )
+            time.sleep(POLL_SECONDS)
         return None
+
+    def _open(self) -> dict | None:
+        """The backfill that Airflow has not closed; there is one at most."""
+        found = self.api.pages("/backfills", "backfills", dag_id=DAG_ID)
+        return next((backfill for backfill in found if not backfill["completed_at"]), None)
+
+    def _revive(self) -> None:
+        """Runs that stay queued for ever are set failed, so that a backfill takes them up."""
+        dead = Stalls(self.api, self._date_range(), self.zone, self.patience).dead()
+        for month, dag_run in sorted(self._runs().items()):
+            if dag_run["dag_run_id"] in dead:
+                self.api.call("PATCH", run_path(dag_run["dag_run_id"]), json={"state": "failed"})
+                console.print(
+                    f"{month}: was queued for ever, in a backfill that was cancelled; set failed, to run again"
+                )
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The one the DAG's months begin in."""
+        return pendulum.timezone(self.api.call("GET", f"/dags/{DAG_ID}/details")["timezone"])
+
+    def _range(self, backfill: dict) -> tuple[Month, Month]:
+        first, last = (
+            Month.containing(datetime.fromisoformat(backfill[name]), self.zone) for name in ("from_date", "to_date")
+        )
+        return first, last
 
     def _runs(self, first: Month | None = None, last: Month | None = None) -> dict[Month, dict]:
         """The DAG run of each month that has one; of this backfill's months unless told others."""
         found = self.api.pages(RUNS, "dag_runs", **self._date_range(first, last))
-        by_start = {datetime.fromisoformat(run["logical_date"]): run for run in found}
-        return {month: by_start[month.start] for month in map(Month.containing, by_start) if month.start in by_start}
+        by_start = {datetime.fromisoformat(run["logical_date"]).astimezone(UTC): run for run in found}
+        months = {Month.containing(date, self.zone) for date in by_start}
+        starts = {month: month.start_in(self.zone).astimezone(UTC) for month in months}
+        return {month: by_start[start] for month, start in starts.items() if start in by_start}
 
     def _count(self, path: str, **filters) -> int:
         """Over all the months. The server counts: listing the tasks of three runs every second took it 17 s in 147."""
@@ -139,8 +207,8 @@ class Backfill:
 
     def _date_range(self, first: Month | None = None, last: Month | None = None) -> dict[str, str]:
         return {
-            "logical_date_gte": (first or self.months[0]).start.isoformat(),
-            "logical_date_lte": (last or self.months[-1]).start.isoformat(),
+            "logical_date_gte": (first or self.months[0]).start_in(self.zone).isoformat(),
+            "logical_date_lte": (last or self.months[-1]).start_in(self.zone).isoformat(),
         }
 
     def _tell_what_is_left_alone(self, reprocess: str) -> None:
@@ -165,11 +233,6 @@ class Backfill:
 def run_path(run_id: str) -> str:
     """The API's path of a run of the pipeline."""
     return f"{RUNS}/{quote(run_id, safe='')}"
-
-
-def _range(backfill: dict) -> tuple[Month, Month]:
-    first, last = (Month.containing(datetime.fromisoformat(backfill[name])) for name in ("from_date", "to_date"))
-    return first, last
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from dev.errors import StackError
 from dev.private_file import write_private
 
 # The start time of a process is computed from the boot time, which moves when the clock is set.
@@ -58,6 +59,16 @@ class BackgroundProcess:
         """Whether it lives; a zombie does not."""
         return self._leader() is not None
 
+    def listens_on(self, port: int) -> bool:
+        """Whether it itself, not another program, has the loopback port open."""
+        with suppress(psutil.Error):
+            if leader := self._leader():
+                return any(
+                    each.status == psutil.CONN_LISTEN and each.laddr.port == port
+                    for each in leader.net_connections("tcp")
+                )
+        return False
+
     def started(self) -> float:
         """When it was last started, in seconds since the epoch."""
         return self._record()["started"]
@@ -71,7 +82,17 @@ class BackgroundProcess:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
     def _record(self) -> dict:
-        return json.loads(self._record_file.read_text())
+        try:
+            record = json.loads(self._record_file.read_text())
+            return {
+                "pid": int(record["pid"]),
+                "started": float(record["started"]),
+                "fingerprint": record["fingerprint"],
+            }
+        except (ValueError, TypeError, KeyError):
+            raise StackError(
+                f"{self._record_file} is damaged. Look whether {self.name} still runs and end it; then remove the file."
+            ) from None
 
     def _leader(self) -> psutil.Process | None:
         try:

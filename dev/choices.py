@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dev.errors import StackError
 from dev.private_file import write_private
+from dev.server_check import check_server
 from dev.source import Source
 from dev.warehouse_address import WarehouseAddress
 from include.settings import published_schema
@@ -28,6 +29,12 @@ class Choices:
         published_schema(self.student)
         if (self.student == SAMPLE_STUDENT) != (self.source.kind == "sample"):
             raise StackError(f"AIRFLOW_STUDENT={SAMPLE_STUDENT} is for the generated months, and for nothing else.")
+
+    def check(self) -> None:
+        """Raises StackError where the source's folder or the user's own server cannot be used now."""
+        self.source.check()
+        if self.warehouse:
+            check_server(self.warehouse)
 
     @property
     def metadata_database(self) -> str:
@@ -59,13 +66,19 @@ class Choices:
 
     @classmethod
     def remembered(cls, state: Path) -> "Choices | None":
-        """What `remember` wrote last."""
+        """What `remember` wrote last. Raises StackError where that cannot be read."""
         file = state / "choices.json"
         if not file.exists():
             return None
-        kept = json.loads(file.read_text())
-        warehouse = WarehouseAddress(**kept["warehouse"]) if kept["warehouse"] else None
-        return cls(Source(**kept["source"]), kept["student"], warehouse)
+        try:
+            kept = json.loads(file.read_text())
+            warehouse = WarehouseAddress(**kept["warehouse"]) if kept["warehouse"] else None
+            return cls(Source(**kept["source"]), kept["student"], warehouse)
+        except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
+            raise StackError(
+                f"{file}, where the last choices are kept, is damaged. Remove it, and name them again: "
+                "make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"
+            ) from None
 
     def remember(self, state: Path) -> None:
         """Private, as it may hold the password of the user's own server."""

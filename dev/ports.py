@@ -2,7 +2,11 @@
 
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from dev.errors import StackError
+from dev.private_file import write_private
 
 LOOPBACK = "127.0.0.1"
 # A killed server with threads is dead to the process list a moment before its socket is closed.
@@ -23,8 +27,8 @@ def is_free(port: int) -> bool:
 
 def kept_port(file: Path) -> int:
     """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
-    if file.exists():
-        port = int(file.read_text())
+    with suppress(StackError):
+        port = remembered_port(file)
         deadline = time.monotonic() + RELEASE_SECONDS
         while time.monotonic() < deadline:
             if is_free(port):
@@ -33,6 +37,16 @@ def kept_port(file: Path) -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"{port}\n")
+    write_private(file, f"{port}\n")
+    return port
+
+
+def remembered_port(file: Path) -> int:
+    """The port that was chosen last. Raises StackError where none was."""
+    try:
+        port = int(file.read_text())
+    except (FileNotFoundError, ValueError):
+        port = 0
+    if not 0 < port < 1 << 16:
+        raise StackError("The stack has not been started yet, or not to its end: make up")
     return port

@@ -21,7 +21,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
-from dev.ports import LOOPBACK, kept_port
+from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.stack_secrets import StackSecrets
 from include.locked import locked
 
@@ -52,6 +52,7 @@ class EmbeddedPostgres:
         Raises StackError, with the end of the server's log, if it does not come up.
         """
         with locked(self.state / "postgres.lock"):
+            StackSecrets.of(self.state)  # before anything is started: without them nobody can log in
             if not self._answers():
                 self._launch()
             if not self._answers():
@@ -85,7 +86,7 @@ class EmbeddedPostgres:
         """The URI, password included, of `warehouse` or a metadata database, for the role `pipeline`, `analyst`,
         `airflow` or `postgres` (superuser). The server must have been started once."""
         password = getattr(StackSecrets.of(self.state), role)
-        return f"postgresql://{role}:{password}@{LOOPBACK}:{self._port_file.read_text().strip()}/{database}"
+        return f"postgresql://{role}:{password}@{LOOPBACK}:{remembered_port(self._port_file)}/{database}"
 
     def psql(self, *commands: str) -> None:
         """Run each command, SQL or psql's own, in `warehouse` as the role `pipeline`. Raises CalledProcessError."""
@@ -151,13 +152,17 @@ class EmbeddedPostgres:
 
     def _make_place(self) -> None:
         for folder in (self._data, self._log.parent):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-            if self._os_user:
-                shutil.chown(folder, self._os_user, pwd.getpwnam(self._os_user).pw_gid)
+            self._make_folder(folder)
             link = self.home / folder.name
             if not link.exists():
                 link.symlink_to(folder)
+
+    def _make_folder(self, folder: Path) -> None:
+        """The OS user's alone, as Postgres demands."""
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if self._os_user:
+            shutil.chown(folder, self._os_user, pwd.getpwnam(self._os_user).pw_gid)
 
     def _os_user_may_execute(self, path: Path) -> bool:
         """For a folder: enter it."""
@@ -165,19 +170,22 @@ class EmbeddedPostgres:
 
     # ---------- process
 
-    def _run(self, *argv: str) -> subprocess.CompletedProcess:
-        """Run a program as the OS user; in a session of its own, so that Ctrl-C in a terminal is not the server's."""
+    def _run(self, *argv: str, output: int = subprocess.DEVNULL) -> subprocess.CompletedProcess:
+        """Run a program as the OS user; in a session of its own, so that Ctrl-C in a terminal is not the server's.
+
+        `output` must not be a pipe where the program leaves a server behind, which would hold it open for good.
+        """
         as_user = {}
         if self._os_user:
             account = pwd.getpwnam(self._os_user)
             as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        # Not a pipe: the server inherits it from pg_ctl and would hold it open for good.
         return subprocess.run(
             argv,
             cwd="/",
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
             start_new_session=True,
             **as_user,
         )
@@ -185,7 +193,10 @@ class EmbeddedPostgres:
     def _pg_ctl(self, action: str, *options: str) -> None:
         done = self._run(str(self._binaries / "pg_ctl"), action, "-w", "-D", str(self._data), *options)
         if done.returncode:
-            raise StackError(f"pg_ctl {action} failed; the end of {self._log}:\n{self._log_end()}")
+            raise StackError(
+                f"pg_ctl {action} failed (a port that was taken meanwhile: make up again); the end of {self._log}:\n"
+                f"{self._log_end()}"
+            )
 
     def _launch(self) -> None:
         self._make_place()
@@ -196,7 +207,11 @@ class EmbeddedPostgres:
         self._pg_ctl("start", "-l", str(self._log), "-t", str(READY_SECONDS))
 
     def _initdb(self) -> None:
-        password_file = self._log.with_name("password")
+        """In a folder beside, which takes the place of the data when it is whole."""
+        password_file, draft = self._log.with_name("password"), self._data.with_name("data.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        self._make_folder(draft)
         try:
             with os.fdopen(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
                 out.write(StackSecrets.of(self.state).postgres)
@@ -204,14 +219,17 @@ class EmbeddedPostgres:
                 shutil.chown(password_file, self._os_user)
             done = self._run(
                 str(self._binaries / "initdb"),
-                *("-D", str(self._data), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file}"),
+                *("-D", str(draft), "-U", SUPERUSER, "-A", "scram-sha-256", f"--pwfile={password_file}"),
                 *("-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *(() if self.durable else ("--no-sync",)),
+                output=subprocess.PIPE,
             )
+            if done.returncode:
+                raise StackError(f"initdb could not create {self._data}:\n{done.stdout[-2000:]}")
+            draft.replace(self._data)
         finally:
             password_file.unlink(missing_ok=True)
-        if done.returncode:
-            raise StackError(f"initdb could not create {self._data} (exit code {done.returncode})")
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _configure(self, port: int) -> None:
         settings = {

@@ -1,14 +1,17 @@
 """Where the trip files come from."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
 from dev.errors import StackError
 from include.month import TLC_CDN, Month
 
+KINDS = ("folder", "url", "sample")
 PROBE_SECONDS = 4
 PROBE_MONTH = "2024-01"
 
@@ -20,6 +23,20 @@ class Source:
     kind: str
     place: str
 
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not isinstance(self.place, str):
+            raise StackError(f"There is no source of the kind {self.kind!r}.")
+
+    def check(self) -> None:
+        """Raises StackError for a folder of files that is not there, not any more, or not to be read."""
+        if self.kind != "folder":
+            return
+        try:
+            next(Path(self.place).iterdir(), None)
+        except OSError as error:
+            why = "may not be read by this user" if error.errno == errno.EACCES else "there is no such folder"
+            raise StackError(f"TLC_DIR={self.place}: {why}. Name another, or TLC_BASE_URL=<address>.") from None
+
     def __str__(self) -> str:
         return "generated sample months" if self.kind == "sample" else self.place
 
@@ -27,12 +44,11 @@ class Source:
     def asked(cls, environment: Mapping[str, str]) -> "Source | None":
         """What `TLC_DIR`, else `TLC_BASE_URL`, name. Raises StackError for a folder that is not there."""
         if folder := environment.get("TLC_DIR"):
-            place = Path(folder).expanduser().absolute()
-            if not place.is_dir():
-                raise StackError(f"TLC_DIR={folder}: there is no such folder.")
-            return cls("folder", str(place))
+            source = cls("folder", str(Path(folder).expanduser().absolute()))
+            source.check()
+            return source
         if url := environment.get("TLC_BASE_URL"):
-            if not url.startswith(("http://", "https://")):
+            if not _is_web_address(url):
                 raise StackError(f"TLC_BASE_URL={url}: an address that begins with http:// or https:// is needed.")
             return cls("url", url.rstrip("/"))
         return None
@@ -46,3 +62,11 @@ class Source:
         except requests.RequestException:
             reachable = False
         return cls("url", TLC_CDN) if reachable else cls("sample", str(sample_folder))
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        return False

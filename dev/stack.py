@@ -1,6 +1,5 @@
 """The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from dev.airflow_services import ADMIN, AirflowServices
 from dev.background_process import BackgroundProcess
 from dev.choices import Choices
 from dev.errors import StackError
-from dev.ports import LOOPBACK, kept_port
+from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.postgres import EmbeddedPostgres
 from dev.programs import run
 from dev.sample_months import write_month, write_zones
@@ -39,6 +38,7 @@ class Stack:
     def up(self, choices: Choices) -> None:
         """Start what does not run, restart what runs under other choices, return when all of it is healthy."""
         with locked(self.state / "stack.lock"):
+            choices.check()
             choices.remember(self.state)
             self.postgres.start()
             self.postgres.ensure_metadata(choices.metadata_database)
@@ -107,9 +107,7 @@ class Stack:
     @property
     def _source_url(self) -> str:
         source = self.choices.source
-        return (
-            source.place if source.kind == "url" else f"http://{LOOPBACK}:{self._mirror_port_file.read_text().strip()}"
-        )
+        return source.place if source.kind == "url" else f"http://{LOOPBACK}:{remembered_port(self._mirror_port_file)}"
 
     @property
     def _mirror_port_file(self) -> Path:
@@ -125,7 +123,7 @@ class Stack:
             write_zones(folder)
         if not self._mirror.is_running():
             kept_port(self._mirror_port_file)
-        port = self._mirror_port_file.read_text().strip()
+        port = str(remembered_port(self._mirror_port_file))
         command = [sys.executable, "-m", "dev.tlc_mirror", str(folder), "--port", port]
         self._mirror.ensure(command, {"PYTHONPATH": str(ROOT)})
         self._wait_for_mirror(int(port))
@@ -133,10 +131,11 @@ class Stack:
     def _wait_for_mirror(self, port: int) -> None:
         deadline = time.monotonic() + 30
         while True:
-            try:
-                socket.create_connection((LOOPBACK, port), timeout=1).close()
+            if self._mirror.listens_on(port):  # not merely somebody: another program may have taken the port meanwhile
                 return
-            except OSError:
-                if not self._mirror.is_running() or time.monotonic() > deadline:
-                    raise StackError(f"The TLC mirror does not answer:\n{self._mirror.log_end()}") from None
-                time.sleep(0.05)
+            if not self._mirror.is_running() or time.monotonic() > deadline:
+                raise StackError(
+                    f"The TLC mirror does not answer on port {port} (make up again chooses another, if it is taken):\n"
+                    f"{self._mirror.log_end()}"
+                )
+            time.sleep(0.05)

@@ -7,6 +7,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dev.errors import StackError
 from dev.private_file import write_private
 
 
@@ -25,10 +26,25 @@ class StackSecrets:
 
     @classmethod
     def of(cls, state: Path) -> "StackSecrets":
-        """Those of the state folder, in its `secrets.json` (0600); generated at the first call."""
+        """Those of the state folder, in its `secrets.json` (0600); generated at the first call.
+
+        Raises StackError where they are damaged, or gone while the database they open is there.
+        """
         file = state / "secrets.json"
+        anew = f"make down, remove {state / 'postgres'} and this file: all loaded months and run histories go with it"
         if file.exists():
-            return cls(**json.loads(file.read_text()))
+            try:
+                return cls(**json.loads(file.read_text()))
+            except (ValueError, TypeError):  # without its text: it holds passwords
+                raise StackError(
+                    f"{file} is damaged, and holds the passwords of this stack's Postgres. Bring it back; "
+                    f"or begin anew: {anew}."
+                ) from None
+        if (state / "postgres" / "data" / "PG_VERSION").exists():
+            raise StackError(
+                f"{file} is gone, and holds the passwords of this stack's Postgres. Bring it back; "
+                f"or begin anew: {anew}."
+            )
         accounts = ("postgres", "airflow", "pipeline", "analyst", "admin")
         passwords = {name: secrets.token_urlsafe(24) for name in accounts}
         generated = cls(

@@ -53,7 +53,10 @@ class WarehouseAddress:
         given = {name: environment[variable] for name in names if (variable := f"PG_{name.upper()}") in environment}
         if missing := [f"PG_{name.upper()}" for name in ("user", "password", "dbname") if name not in given]:
             raise StackError(f"PG_HOST is set, but not {', '.join(missing)}.")
-        return cls(**given | {"port": int(given.get("port", 5432))})
+        port = given.get("port", "5432")
+        if not port.isdecimal():
+            raise StackError(f"PG_PORT={port}: a number is needed.")
+        return cls(**given | {"port": int(port)})
 
     @classmethod
     def _from_airflow_connection(cls, connection: str) -> "WarehouseAddress":
@@ -74,8 +77,10 @@ class WarehouseAddress:
                 dbname=fields["schema"],
                 sslmode=extra.get("sslmode"),
             )
-        except (KeyError, ValueError) as error:
-            raise StackError(f"AIRFLOW_CONN_AZURE_PG cannot be read: {error}") from None
+        except KeyError as missing:
+            raise StackError(f"AIRFLOW_CONN_AZURE_PG does not name its {missing.args[0]}.") from None
+        except (ValueError, TypeError, AttributeError):  # without its text: it may hold the password
+            raise StackError("AIRFLOW_CONN_AZURE_PG is neither a URI nor the JSON of a connection.") from None
 
     def uri(self) -> str:
         """For psql, psycopg and ADBC; holds the password."""

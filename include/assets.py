@@ -7,6 +7,7 @@ from airflow.sdk.definitions.context import Context
 
 from include.month import month_of
 from include.settings import WAREHOUSE_CONNECTION, published_schema
+from include.zone import default_zone
 
 
 def table_asset(table: str) -> Asset:
@@ -17,6 +18,6 @@ def table_asset(table: str) -> Asset:
 
 def mark_month(context: Context, outlets: list[Asset]) -> None:
     """Marks the events this task will emit with the run's month, `YYYY-MM`, as partition."""
-    month = month_of(context["dag_run"], context["params"])
+    month = month_of(context["dag_run"], context["params"], default_zone())
     for asset in outlets:
         context["outlet_events"][asset].add_partitions(str(month))

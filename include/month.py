@@ -6,8 +6,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
+
+from include.settings import SettingError
 
 TLC_CDN = "https://d37ci6vzurychx.cloudfront.net"  # the host behind the links on TLC's trip record page
 
@@ -34,14 +36,14 @@ class Month:
         return cls(date(int(text[:4]), int(text[5:]), 1))
 
     @classmethod
-    def containing(cls, day: str | date | datetime) -> Month:
-        """The month a day lies in. An aware datetime is taken in UTC, a string in ISO format."""
+    def containing(cls, day: str | date | datetime, zone: tzinfo = UTC) -> Month:
+        """The month a day lies in. An aware datetime is taken in the zone, a string in ISO format."""
         try:
             day = datetime.fromisoformat(day) if isinstance(day, str) else day
         except ValueError as error:
             raise MonthError(f"{day!r} is not an ISO date, for example 2024-01-01") from error
         if isinstance(day, datetime) and day.tzinfo:
-            day = day.astimezone(UTC)
+            day = day.astimezone(zone)
         return cls(date(day.year, day.month, 1))
 
     def __str__(self) -> str:
@@ -66,6 +68,15 @@ class Month:
         """First instant after the month, UTC."""
         return self.plus(1).start
 
+    def start_in(self, zone: tzinfo) -> datetime:
+        """Midnight of the first day in the zone, as Airflow's timetables and its command line take it.
+
+        Where clocks change at that hour: the second of two midnights (Havana, 2020-11), or the first instant after one
+        that is left out (Asuncion, 2023-10).
+        """
+        midnights = (self.start.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return max(midnights).astimezone(zone)
+
     def plus(self, months: int) -> Month:
         count = self.first_day.year * 12 + self.first_day.month - 1 + months
         return Month(date(count // 12, count % 12 + 1, 1))
@@ -86,23 +97,40 @@ def parquet_url_for(ds: str | date, base_url: str = TLC_CDN) -> str:
     return Month.containing(ds).parquet_url(base_url)
 
 
-def month_of(dag_run: Any, params: Mapping[str, Any]) -> Month:
-    """The month a DAG run is for: the `month` param, else the logical date, else the time it was due.
+def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Month:
+    """The month a DAG run is for: the `month` param, else the logical date, else the time it was due, in the zone.
 
     `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date.
     """
     if params.get("month"):
         return Month.parse(params["month"])
-    return Month.containing(dag_run.logical_date or dag_run.run_after)
+    refuse_another_zone(dag_run, zone)
+    return Month.containing(dag_run.logical_date or dag_run.run_after, zone)
 
 
-def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str) -> str:
+def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
+    """Raises SettingError where a run that Airflow made is not dated at a month's start in the zone.
+
+    Its month would be a wrong one. A process with another default zone drew it, or the zone was changed since.
+    """
+    if getattr(dag_run, "run_type", None) not in ("scheduled", "backfill"):
+        return
+    month = Month.containing(dag_run.logical_date, zone)
+    if dag_run.logical_date != month.start_in(zone).astimezone(UTC):
+        raise SettingError(
+            f"This run is dated {dag_run.logical_date.isoformat()}, at which no month begins in {zone}, the [core] "
+            "default_timezone of this process. Give every Airflow process the same one, then clear this task. If the "
+            "run was made before the zone was changed, trigger its month anew, by the param month."
+        )
+
+
+def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str, zone: tzinfo = UTC) -> str:
     """The run's own schema; two runs of one month never share one.
 
-    Airflow allows one run per logical date, so the run dated at the month's first instant owns the plain
+    Airflow allows one run per logical date, so the run dated at the month's first instant in the zone owns the plain
     name. Any other run of the month may overlap it, and gets a hash of its run id.
     """
-    month = month_of(dag_run, params)
-    if dag_run.logical_date == month.start:
+    month = month_of(dag_run, params, zone)
+    if dag_run.logical_date == month.start_in(zone).astimezone(UTC):
         return month.run_schema(published_schema)
     return month.run_schema(published_schema, hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8])

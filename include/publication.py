@@ -17,7 +17,7 @@ class MonthUnavailable(Exception):
 
 
 def month_is_published(month: Month, base_url: str, now: datetime) -> bool:
-    """True once the month's file is there, False while it may still come; `now` is aware.
+    """True once the month's file is there, False while it may still come; `now` is aware, of the zone of months.
 
     Raises MonthUnavailable for a month before the dataset's first, in the future or long overdue, and
     requests.RequestException where the source gives no answer.
@@ -27,7 +27,7 @@ def month_is_published(month: Month, base_url: str, now: datetime) -> bool:
         raise MonthUnavailable(
             f"{month} is before {FIRST_MONTH}, the first month of green-taxi trips. Ask for a later one."
         )
-    if month.start > now:
+    if month.first_day > now.date():
         raise MonthUnavailable(f"{month} lies in the future: today is {now:%Y-%m-%d}. Trigger it after it has ended.")
     if is_published(url):
         return True

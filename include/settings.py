@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
-DBT_MANIFEST = DBT_PROJECT / "target" / "manifest.json"
+DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.manifest makes it
 DBT_PROFILES = ROOT / "profiles" / "profiles.yml"
 
 DAG_ID = "taxi_pipeline"

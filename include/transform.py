@@ -22,8 +22,9 @@ from cosmos.constants import (
 
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
+from include.manifest import is_whole
 from include.parse_cache import use_parse_cache
-from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, SettingError
+from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 
 
 @dataclass
@@ -51,17 +52,35 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> TaskGroup:
     Empty where the DAG file is read only to run a task that is not of this group: half of the time that takes is spent
     on the group the task is not of.
 
-    Raises SettingError where the dbt manifest, which the tasks are rendered from, was not made.
+    Raises SettingError where the dbt manifest, which the tasks are rendered from, is missing or damaged.
     """
     running = get_parsing_context().task_id
     if running and not running.startswith(f"{group_id}."):
         return TaskGroup(group_id)
-    if not DBT_MANIFEST.exists():
-        raise SettingError(
-            f"{DBT_MANIFEST} is missing, and the DAG is drawn from it. Make it: "
-            f"dbt parse --project-dir {DBT_PROJECT} --profiles-dir {DBT_PROFILES.parent}"
-        )
-    group = DbtTaskGroup(
+    try:
+        group = _rendered(group_id, models)
+    except Exception as error:
+        if is_whole():
+            raise
+        raise _unusable("is damaged" if DBT_MANIFEST.exists() else "is missing") from error
+    if not group.children:
+        raise _unusable(f"holds no model of {', '.join(models)}")
+    for node in group.dbt_graph.filtered_nodes.values():
+        if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:
+            rendered = group.tasks_map[node.unique_id]
+            run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
+            run.outlets.append(table_asset(node.name))
+    return group
+
+
+def _unusable(why: str) -> SettingError:
+    return SettingError(
+        f"{DBT_MANIFEST} {why}, and the DAG is drawn from it. Make it anew, in {ROOT}: python -m include.manifest"
+    )
+
+
+def _rendered(group_id: str, models: list[str]) -> DbtTaskGroup:
+    return DbtTaskGroup(
         group_id=group_id,
         project_config=ProjectConfig(
             dbt_project_path=DBT_PROJECT,
@@ -92,12 +111,6 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> TaskGroup:
             "dbt_cmd_global_flags": ["--no-write-json", "--log-level-file", "none", "--no-populate-cache"],
         },
     )
-    for node in group.dbt_graph.filtered_nodes.values():
-        if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:
-            rendered = group.tasks_map[node.unique_id]
-            run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
-            run.outlets.append(table_asset(node.name))
-    return group
 
 
 def mark_published_month(context: Context, operator: Any) -> None:

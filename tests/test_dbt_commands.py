@@ -1,104 +1,90 @@
-"""No command of dbt's, with any of its flags, removes or changes published rows outside the month it is for."""
+"""dbt's commands without a month: those that need none work, the others ask for it, and none invents one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dbt.cli.main import cli
 
-from dev.postgres import EmbeddedPostgres
-from dev.tlc_mirror import TlcMirror
-from tests.conftest import warehouse
+from include.settings import DBT_PROJECT
 from tests.project import Project
-from tests.warehouse_content import content
+from tests.warehouse_content import content, query
 
-# By the name of the parameter that dbt's own command line declares; {state}: a month of another schema and file.
-FLAGS = {
-    "full_refresh": ["--full-refresh"],
-    "empty": ["--empty"],
-    "sample": ["--sample", "3 days"],
-    "event_time_start": ["--event-time-start", "2020-01-01", "--event-time-end", "2030-01-01"],
-    "store_failures": ["--store-failures"],
-    "empty_catalog": ["--empty-catalog"],
-    "state": ["--state", "{state}"],
-    "defer": ["--state", "{state}", "--defer"],
-    "favor_state": ["--state", "{state}", "--defer", "--favor-state"],
-}
-TABLES = ["--select", "fct_trips", "dim_zones", "+fct_months"]
-COMMANDS = {
-    "run": ["--select", "fct_trips", "dim_zones"],
-    "build": TABLES,
-    "clone": TABLES,
-    "seed": [],
-    "snapshot": [],
-    "test": TABLES,
-    "retry": [],
-    "run-operation": ["drop_schema_named", "--args", "{schema_name: airflow_default}"],
-    "compile": [],
-    "show": ["--select", "fct_trips"],
-    "list": [],
-    "docs generate": [],
-    "source freshness": [],
-}
-# they read and write no table: dbt's own files, its settings, a web page of what docs generate has written
-NO_TABLE = {"clean", "deps", "init", "debug", "parse", "docs serve"}
-SAME = {"ls": "list", "source snapshot-freshness": "source freshness"}
+SCHEMAS = "select nspname from pg_namespace where nspname like 'airflow%' order by 1"
+ASKS = "Which month? Pass a date of it: --vars '{ds: 2024-01-01}'"
+
+NEED_NONE = [
+    ["parse"],
+    ["ls"],
+    ["list", "--select", "fct_trips+"],
+    ["docs", "generate", "--no-compile"],
+    ["source", "freshness"],
+    ["debug"],
+    ["deps"],
+]
+NEED_ONE = [
+    ["docs", "generate"],
+    ["compile"],
+    ["show", "--select", "fct_trips"],
+    ["test"],
+    ["build"],
+    ["run"],
+    ["seed"],
+    ["snapshot"],
+    ["run-operation", "source_month"],
+    ["clone", "--state", "STATE"],
+    # these read no row of a month, and are in its run schema all the same
+    ["build", "--select", "stg_tlc__zones", "int_zones"],
+    ["test", "--select", "int_zones"],
+]
 
 
-def declared() -> dict[str, set[str]]:
-    """Each command that this version of dbt has, with the names of its parameters."""
-    found = {}
-    for name, command in cli.commands.items():
-        below = getattr(command, "commands", None)
-        for full_name, each in {f"{name} {sub}": each for sub, each in below.items()}.items() if below else [(name, command)]:
-            found[full_name] = {parameter.name for parameter in each.params}
-    return found
+def words(command: list[str]) -> str:
+    return " ".join(command)
 
 
 @pytest.fixture(scope="module")
-def two_months(
-    postgres: EmbeddedPostgres, january: str, target: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Project, Path]]:
-    """A warehouse with two published months, and what dbt keeps of the first one in another schema, of another file."""
-    with (
-        warehouse(postgres, "warehouse_of_two_months", copy_of=january) as dsn,
-        TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc,
-    ):
-        project = Project(dsn, tlc, target / "commands")
-        other = replace(project, schema="airflow_other")
-        for each, month, version in ((project, "2023-12", 1), (other, "2024-01", 2)):
-            each.load(month, version)
-            done = each.build(month)
-            assert done.returncode == 0, done.output
-        yield project, target / "commands" / "airflow_other-2024-01"
+def parsed_without(target: Path) -> Path:
+    """A target folder where dbt has parsed the project without a month, which it takes up again."""
+    return target / "parsed-without-a-month"
 
 
-def test_every_command_of_dbt_is_tried():
-    assert set(declared()) == set(COMMANDS) | NO_TABLE | set(SAME)
+@pytest.mark.parametrize("command", NEED_NONE, ids=words)
+def test_a_command_that_needs_no_month_works_without_one(built: Project, tmp_path: Path, command: list[str]):
+    before = (content(built.dsn), query(built.dsn, SCHEMAS))
+    done = built.dbt(*command, DBT_TARGET_PATH=str(tmp_path))
+    assert done.returncode == 0, done.output
+    assert "1970" not in done.output
+    assert (content(built.dsn), query(built.dsn, SCHEMAS)) == before
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Project, Path], command: str):
-    project, state = two_months
-    before = content(project.dsn)
-    assert len(before["fct_months"]) == 2
-    tried = [[], *(words for flag, words in FLAGS.items() if flag in declared()[command])]
-    ended = {}
-    for words in tried:
-        if command == "retry":
-            project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01")
-        flags = [word.format(state=state) for word in words]
-        done = project.dbt(*command.split(), *COMMANDS[command], *flags, month="2024-01")
-        ended[" ".join(words)] = (done.returncode, done.output)
-        assert content(project.dsn) == before, (command, words, done.output)
+@pytest.mark.parametrize("parsed_before", [False, True], ids=["first parse", "parsed before"])
+@pytest.mark.parametrize("command", NEED_ONE, ids=words)
+def test_every_other_command_asks_for_the_month_and_makes_nothing(
+    built: Project, parsed_without: Path, tmp_path: Path, command: list[str], parsed_before: bool
+):
+    where = {"DBT_TARGET_PATH": str(parsed_without if parsed_before else tmp_path)}
+    if parsed_before:
+        assert built.dbt("parse", **where).returncode == 0
+    before = (content(built.dsn), query(built.dsn, SCHEMAS))
+    done = built.dbt(*(word.replace("STATE", str(parsed_without)) for word in command), **where)
+    assert (content(built.dsn), query(built.dsn, SCHEMAS)) == before
+    assert "1970" not in done.output
+    if command[0] in ("seed", "snapshot") and done.returncode == 0:
+        assert "Nothing to do" in done.output  # the project has none of them
+    else:
+        assert done.returncode != 0, done.output
+        # a parse taken up again names the schema so, where no macro asks
+        assert ASKS in done.output or (parsed_before and "airflow_default_which_month" in done.output)
 
-    def refused(*words: str) -> list[str]:
-        return [flags for flags, (code, _) in ended.items() if set(words) <= set(flags.split()) and code == 0]
 
-    if command in ("run", "build"):
-        assert refused("--empty") == refused("--favor-state") == []
-    if command in ("clone", "run-operation"):
-        assert refused() == []
+def test_a_schema_of_a_run_may_be_named_where_no_month_is_needed(project: Project, parsed_without: Path):
+    for schema in ("airflow_default_20240101", "airflow_default_20240101_0123abcd"):
+        done = replace(project, schema=schema).dbt("ls", DBT_TARGET_PATH=str(parsed_without))
+        assert done.returncode == 0, done.output
+
+
+def test_no_macro_knows_a_month_of_its_own():
+    for file in DBT_PROJECT.rglob("*.sql"):
+        assert "1970" not in file.read_text(), file

@@ -1,8 +1,16 @@
-{#- The month every model is for: first day of the month of the variable `ds`, as YYYY-MM-DD. -#}
+{#-
+    The month every model is for: first day of the month of the variable `ds`, as YYYY-MM-DD.
+
+    Commands that read no table of a month are parsed without one, under the name `which_month`. dbt may hand what they
+    parsed to any command that comes later (partial parsing looks at the variables, not at the command), so it is asked
+    for again when SQL is made.
+-#}
 {%- macro month_start() -%}
     {%- set ds = var('ds', none) -%}
-    {%- if ds is none and flags.WHICH in ['parse', 'list', 'deps', 'clean', 'debug', 'generate'] -%}
-        {{ return('1970-01-01') }}
+    {%- if ds is none and not execute and flags.WHICH in [
+        'parse', 'list', 'ls', 'deps', 'clean', 'debug', 'generate', 'freshness', 'snapshot-freshness'
+    ] -%}
+        {{ return('which_month') }}
     {%- endif -%}
     {%- if not modules.re.match('^[0-9]{4}-(0[1-9]|1[0-2])-[0-9]{2}$', ds | string) -%}
         {{ exceptions.raise_compiler_error(
@@ -21,7 +29,7 @@
 {%- macro run_schema() -%}
     {%- set given = env_var('PG_SCHEMA', target.schema) -%}
     {%- set own = target.schema ~ '_' ~ month_start() | replace('-', '') -%}
-    {%- if given not in [target.schema, own] and not given.startswith(own ~ '_') -%}
+    {%- if var('ds', none) is not none and given not in [target.schema, own] and not given.startswith(own ~ '_') -%}
         {{ exceptions.raise_compiler_error(
             'PG_SCHEMA=' ~ given ~ ' belongs to another month than ds=' ~ var('ds', none) ~ '. Set it to ' ~ target.schema
         ) }}
@@ -31,4 +39,10 @@
 
 {%- macro generate_schema_name(custom_schema_name, node) -%}
     {{ return(target.schema if custom_schema_name == 'published' else run_schema()) }}
+{%- endmacro -%}
+
+{#- dbt's own. It is what a build does first; one without a month must leave nothing behind. -#}
+{%- macro create_schema(relation) -%}
+    {%- do month_start() -%}
+    {{ adapter.dispatch('create_schema', 'dbt')(relation) }}
 {%- endmacro -%}

@@ -37,7 +37,7 @@
         '(select count(*) from ' ~ slice ~ ')',
         "split_part(obj_description('" ~ slice ~ "'::regclass, 'pg_class'), ' ', 1)::bigint",
         '(select count(*) ' ~ of_the_load_log('raw_trips') ~ ')',
-        is_current(trips_beside(slice)) ~ (' and ' ~ is_current(slice, monthly=false) if not monthly),
+        is_current(trips_beside(slice)) ~ ' and ' ~ is_current(slice, monthly),
         audits_not_passed(model),
     ] | join(', ')).rows[0] -%}
     {%- set rows, made_with, loaded, current, not_passed = found[0], found[1], found[2], found[3], found[4] -%}

@@ -1,0 +1,165 @@
+"""Months in deployments whose default zone is not UTC: the same command means the same months everywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zoneinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pendulum
+import pytest
+from airflow.sdk import timezone
+
+# the timetable that the scheduler and the command line iterate: airflow.sdk's has no arithmetic
+from airflow.timetables.interval import CronDataIntervalTimetable
+
+from dev.postgres import EmbeddedPostgres
+from include.month import FIRST_MONTH, Month, month_of, run_schema_of
+from include.publication import MonthUnavailable, month_is_published
+from include.settings import ROOT, SettingError
+from include.zone import default_zone
+
+MAY = Month.parse("2024-05")
+# west, east, UTC; and where clocks change at midnight of the month's first day: there are two, or none
+ZONES = {
+    "UTC": ("2024-05", "2024-07"),
+    "America/New_York": ("2024-05", "2024-07"),
+    "Asia/Shanghai": ("2024-05", "2024-07"),
+    "America/Havana": ("2020-10", "2020-12"),
+    "America/Asuncion": ("2023-08", "2023-10"),
+}
+# Airflow's timetable cannot begin with a month whose end is a midnight that clocks leave out (docs/decisions/zone.md).
+NOT_TO_BEGIN_WITH = {
+    "Africa/Cairo": {"2014-07"},
+    "America/Asuncion": {"2017-09", "2023-09"},
+    "Asia/Amman": {"2016-03"},
+    "Egypt": {"2014-07"},
+}
+# What README writes, and what a DAG run of each date then is: in one process, as starting Airflow takes 5 s.
+PROGRAM = """
+import re, sys
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from airflow.__main__ import main
+
+first, last = sys.argv[1:]
+sys.argv = ["airflow", "dags", "reserialize"]
+main()
+create = "--dag-id taxi_pipeline --max-active-runs 4 --dry-run".split()
+sys.argv = ["airflow", "backfill", "create", *create, "--from-date", f"{first}-01", "--to-date", f"{last}-01"]
+main()
+
+from include.month import month_of, run_schema_of
+from include.zone import default_zone
+for line in sys.stdin:
+    date = datetime.fromisoformat(line.strip())
+    run = SimpleNamespace(logical_date=date, run_after=date, run_id="backfill__1", run_type="backfill", conf={})
+    print("RUN", month_of(run, {}, default_zone()), run_schema_of(run, {}, "airflow_default", default_zone()))
+"""
+
+
+@pytest.fixture(scope="module")
+def metadata(postgres: EmbeddedPostgres) -> Iterator[dict[str, str]]:
+    """An environment with a metadata database of its own, migrated."""
+    postgres.ensure_metadata("airflow_of_zones")
+    dsn = postgres.dsn("airflow_of_zones", "airflow").replace("postgresql://", "postgresql+psycopg2://")
+    environment = os.environ | {
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn,
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+        "COLUMNS": "200",
+    }
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=environment, check=True, capture_output=True)
+    return environment
+
+
+def backfilled(metadata: dict[str, str], zone: str, first: str, last: str) -> list[str]:
+    """The logical dates that `airflow backfill create` prints for README's bare dates, in UTC."""
+    done = airflow(metadata, zone, first, last, "")
+    table = done.partition("Runs to be attempted:")[2]
+    dates = [cell.strip() for line in table.splitlines() for cell in line.split("|")[1:2]]
+    return [date for date in dates if date[:1].isdigit()]
+
+
+def airflow(metadata: dict[str, str], zone: str, first: str, last: str, dates: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, first, last],
+        env=metadata | {"AIRFLOW__CORE__DEFAULT_TIMEZONE": zone},
+        input=dates,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_backfill_command_means_the_same_months_in_every_zone(metadata: dict[str, str], zone: str):
+    first, last = ZONES[zone]
+    dates = backfilled(metadata, zone, first, last)
+    months = [str(Month.parse(first).plus(count)) for count in range(3)]
+    assert len(dates) == 3, dates
+    runs = airflow(metadata, zone, first, last, "\n".join(dates))
+    found = [line.split()[1:] for line in runs.splitlines() if line.startswith("RUN ")]
+    assert found == [[month, f"airflow_default_{month.replace('-', '')}01"] for month in months]
+    if zone == "UTC":
+        assert dates == [f"{month}-01 00:00:00+00:00" for month in months]
+
+
+def test_timetable_command_line_and_month_agree_on_where_months_begin():
+    """Checked once for all 599 zones, in 63 s; here for those with the oddest clocks, and each 20th of the others."""
+    left_out: dict[str, set[str]] = {}
+    for zone in {*ZONES, *NOT_TO_BEGIN_WITH, *sorted(zoneinfo.available_timezones())[::20]}:
+        tz = pendulum.timezone(zone)
+        timetable = CronDataIntervalTimetable("@monthly", tz)
+        month, instant = FIRST_MONTH, pendulum.instance(FIRST_MONTH.start_in(tz)).in_timezone("UTC")
+        while month < Month.parse("2027-01"):
+            assert month.start_in(tz).astimezone(UTC) == instant, (zone, month)
+            assert timezone.parse(month.ds, timezone=tz).in_timezone("UTC") == instant, (zone, month)
+            assert Month.containing(instant, tz) == month, zone
+            assert Month.containing(instant - timedelta(hours=2), tz) == month.plus(-1), zone
+            if timetable._align_to_next(instant) != instant:
+                left_out.setdefault(zone, set()).add(str(month))
+            month, instant = month.plus(1), timetable._get_next(instant)
+    assert left_out == NOT_TO_BEGIN_WITH
+
+
+def dag_run(logical_date: datetime, run_type: str = "backfill"):
+    return SimpleNamespace(logical_date=logical_date, run_after=logical_date, run_id="1", run_type=run_type, conf={})
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "backfill"])
+@pytest.mark.parametrize(
+    ("drawn", "here"),
+    [("Asia/Shanghai", "UTC"), ("America/New_York", "UTC"), ("UTC", "Asia/Shanghai"), ("UTC", "America/New_York")],
+)
+def test_a_process_of_another_zone_fails_by_the_name_of_the_setting(kind: str, drawn: str, here: str):
+    run = dag_run(MAY.start_in(zoneinfo.ZoneInfo(drawn)).astimezone(UTC), kind)
+    for read in (month_of, lambda *arguments: run_schema_of(*arguments[:2], "airflow_default", arguments[2])):
+        with pytest.raises(SettingError, match=r"\[core\] default_timezone"):
+            read(run, {}, zoneinfo.ZoneInfo(here))
+
+
+def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_zone():
+    evening = datetime(2024, 4, 30, 20, tzinfo=UTC)
+    assert str(month_of(dag_run(evening, "manual"), {}, zoneinfo.ZoneInfo("Asia/Shanghai"))) == "2024-05"
+    assert str(month_of(dag_run(evening, "manual"), {}, zoneinfo.ZoneInfo("America/New_York"))) == "2024-04"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_a_month_lies_in_the_future_until_it_begins_in_the_zone(zone: str):
+    start = MAY.start_in(zoneinfo.ZoneInfo(zone))
+    with pytest.raises(MonthUnavailable, match="lies in the future: today is 2024-04-30"):
+        month_is_published(MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
+    with pytest.raises(OSError, match="refused"):  # then the source is asked
+        month_is_published(MAY, "http://127.0.0.1:1", start)
+
+
+def test_the_zone_of_months_is_airflows_default():
+    # config/airflow.cfg sets none, and Airflow's own is UTC
+    assert str(default_zone()) == "UTC"
