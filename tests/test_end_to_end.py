@@ -140,17 +140,15 @@ def test_a_run_that_does_not_say_its_month_fails_in_its_first_task_and_says_what
 def test_every_task_of_such_a_run_refuses_not_only_the_first(backfilled: Pipeline):
     before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
     run_id = backfilled.trigger(conf={"mnth": "2024-01"})
-    passed = []
-    while backfilled.wait(run_id) == "failed":
+    for stage in ("wait_for_month", "load_month", "build."):
+        assert backfilled.wait(run_id) == "failed"
         failed = [name for name, state in backfilled.states(run_id).items() if state == "failed"]
+        assert failed
         for task in failed:
+            assert task.startswith(stage)
             assert "may have month alone" in backfilled.log(run_id, task), task
-        if len(passed) >= 5:
-            break
-        passed += failed
-        for task in failed:
-            backfilled.mark_as_succeeded(run_id, task)
-    assert {"wait_for_month", "load_month", "build.stg_tlc__files.run"} <= set(passed)
+            if stage != "build.":  # someone lets the next ones run
+                backfilled.mark_as_succeeded(run_id, task)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 
