@@ -12,6 +12,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
 from include.connection import warehouse_fields
+from include.drawn_settings import require_drawn_settings, settings_tags
 from include.month import FIRST_MONTH
 from include.retry import RETRIES, RetryWhatHeals, first_delay
 from include.run_schemas import drop_run_schemas, keep_for
@@ -22,7 +23,7 @@ with DAG(
     dag_id="taxi_maintenance",
     description="Drops the run schemas of months published a while ago",
     doc_md=__doc__,
-    tags=["tlc", "maintenance"],
+    tags=["tlc", "maintenance", *settings_tags()],
     schedule=CronTriggerTimetable("@daily", timezone="UTC"),
     start_date=FIRST_MONTH.start,
     catchup=False,
@@ -32,6 +33,7 @@ with DAG(
         "retries": RETRIES,
         "retry_policy": RetryWhatHeals(),
         "retry_delay": first_delay(),
+        "pre_execute": require_drawn_settings,
         "execution_timeout": timedelta(hours=1),
     },
 ):

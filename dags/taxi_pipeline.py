@@ -17,23 +17,30 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, 
 
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
+from include.drawn_settings import require_drawn_settings, settings_tags
 from include.load import load_month as load
-from include.month import FIRST_MONTH, TLC_CDN, month_of, run_schema_of
+from include.month import FIRST_MONTH, TLC_CDN, month_of, refuse_date_of_today, run_schema_of
 from include.publication import OVERDUE_AFTER, month_is_published
-from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, first_delay
-from include.settings import BASE_URL_VARIABLE, DAG_ID, published_schema, seconds
+from include.retry import RETRIES, RetryWhatHeals, first_delay
+from include.settings import BASE_URL_VARIABLE, DAG_ID, poll_interval, published_schema
 from include.transform import dbt_task_group
 from include.warehouse import connection_string
 from include.zone import default_zone
 
 ZONE = default_zone()
+FORM_TEXT = """
+*Single Run*: the month of TLC's file, `YYYY-MM`, for example `2024-01`. Fill it in: the logical date, which this form
+sets to the present time, is in a month that TLC has not published yet.
+
+*Backfill*: leave it empty. Each run loads the month of its own logical date.
+"""
 RAW_TABLES = [table_asset("raw_trips"), table_asset("raw_zones")]
 
 with DAG(
     dag_id=DAG_ID,
     description="A month of NYC green-taxi trips: load, build, audit, publish",
     doc_md=__doc__,
-    tags=["tlc", "dbt", "monthly"],
+    tags=["tlc", "dbt", "monthly", *settings_tags()],
     # written out: a bare "@monthly" means, in Airflow 3, a run for the month that is just beginning
     schedule=CronDataIntervalTimetable("@monthly", timezone=ZONE),
     # a run dated before the start date ends green without having run a task: so the dataset's first month
@@ -45,7 +52,8 @@ with DAG(
             None,
             type=["null", "string"],
             pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$",
-            description="Month to load, YYYY-MM. Empty: the month of the run's logical date.",
+            title="Month to load",
+            description_md=FORM_TEXT,
         )
     },
     default_args={
@@ -53,8 +61,7 @@ with DAG(
         "retries": RETRIES,
         "retry_policy": RetryWhatHeals(),
         "retry_delay": first_delay(),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": MAX_DELAY,
+        "pre_execute": require_drawn_settings,
         "execution_timeout": timedelta(hours=2),
     },
     user_defined_macros={
@@ -65,13 +72,13 @@ with DAG(
 
     @task.sensor(
         mode="reschedule",  # holds no worker slot between two asks
-        # Airflow's scheduler ends if it hears of the end of one ask after the next has begun (apache/airflow#71923)
-        poke_interval=seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10).total_seconds(),
+        poke_interval=poll_interval().total_seconds(),
         timeout=(OVERDUE_AFTER + timedelta(days=62)).total_seconds(),
     )
     def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
-        base_url = Variable.get(BASE_URL_VARIABLE, default=TLC_CDN)
-        return PokeReturnValue(month_is_published(month_of(dag_run, params, ZONE), base_url, datetime.now(ZONE)))
+        now, base_url = datetime.now(ZONE), Variable.get(BASE_URL_VARIABLE, default=TLC_CDN)
+        refuse_date_of_today(dag_run, params, now)
+        return PokeReturnValue(month_is_published(month_of(dag_run, params, ZONE), base_url, now))
 
     @task(outlets=RAW_TABLES)
     def load_month(dag_run=None, params=None, **context) -> list[dict]:

@@ -14,8 +14,11 @@ from include.settings import SettingError
 TLC_CDN = "https://d37ci6vzurychx.cloudfront.net"  # the host behind the links on TLC's trip record page
 
 
+HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
+
+
 class MonthError(ValueError):
-    """The month asked for is malformed, or lies outside the dataset's life."""
+    """The month asked for is malformed, lies outside the dataset's life, or is not the one a run can be for."""
 
 
 @dataclass(frozen=True, order=True)
@@ -98,14 +101,55 @@ def parquet_url_for(ds: str | date, base_url: str = TLC_CDN) -> str:
 
 
 def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Month:
-    """The month a DAG run is for: the `month` param, else the logical date, else the time it was due, in the zone.
+    """The month a DAG run is for: the `month` param, else the logical date, in the zone.
 
-    `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date.
+    `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date. Raises MonthError where the
+    run does not say which month, or says two, and SettingError where Airflow made it in another zone.
     """
+    refuse_unknown_keys(dag_run)
+    dated = Month.containing(dag_run.logical_date, zone) if dag_run.logical_date else None
     if params.get("month"):
-        return Month.parse(params["month"])
+        month = Month.parse(params["month"])
+        refuse_second_month(dag_run, month, dated)
+        return month
+    if dated is None:
+        raise MonthError(f"This run has neither month nor a logical date. {HOW_TO_TRIGGER}")
     refuse_another_zone(dag_run, zone)
-    return Month.containing(dag_run.logical_date or dag_run.run_after, zone)
+    return dated
+
+
+def refuse_unknown_keys(dag_run: Any) -> None:
+    """Raises MonthError where the run's configuration holds a key that nothing reads, such as a mistyped one.
+
+    Airflow accepts any. Its own keys have a slash in them.
+    """
+    if unknown := [key for key in dag_run.conf or {} if key != "month" and "/" not in key]:
+        raise MonthError(f"The run's configuration has {unknown}, and may have month alone. {HOW_TO_TRIGGER}")
+
+
+def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:
+    """Raises MonthError where a run that Airflow made for the month of its logical date, `dated`, is told another.
+
+    A backfill hands its configuration to the run of every month in its range.
+    """
+    if dag_run.run_type in ("scheduled", "backfill") and month != dated:
+        raise MonthError(
+            f"This run is for {dated}, by its logical date, and its configuration says {month}. Leave month empty in a "
+            f"backfill. {HOW_TO_TRIGGER}"
+        )
+
+
+def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime) -> None:
+    """Raises MonthError where a run without the `month` param is for a month that has not ended; `now` is in its zone.
+
+    Airflow's own runs begin after their month. But its trigger form sets the logical date to the time it was opened.
+    """
+    month = month_of(dag_run, params, now.tzinfo)
+    if not params.get("month") and now.date() < month.plus(1).first_day:
+        raise MonthError(
+            f"This run has no month, and {month}, which its logical date lies in, has not ended. The trigger form sets "
+            f"the logical date to the present time. {HOW_TO_TRIGGER}"
+        )
 
 
 def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
@@ -113,7 +157,7 @@ def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
 
     Its month would be a wrong one. A process with another default zone drew it, or the zone was changed since.
     """
-    if getattr(dag_run, "run_type", None) not in ("scheduled", "backfill"):
+    if dag_run.run_type not in ("scheduled", "backfill"):
         return
     month = Month.containing(dag_run.logical_date, zone)
     if dag_run.logical_date != month.start_in(zone).astimezone(UTC):

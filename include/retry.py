@@ -39,7 +39,8 @@ HEALS = re.compile(
 class RetryWhatHeals(RetryPolicy):
     """Tries again what may heal, ever more slowly; fails everything else on the first try.
 
-    A task whose process was killed leaves no exception: Airflow tries it again without asking.
+    A task whose process was killed leaves no exception: Airflow tries it again without asking, each time after
+    `first_delay`. Its own exponential backoff counts from the task's first try ever, however often it was cleared.
     """
 
     def evaluate(
@@ -47,11 +48,13 @@ class RetryWhatHeals(RetryPolicy):
     ) -> RetryDecision:
         if not heals(exception):
             return RetryDecision.fail(reason=f"{type(exception).__name__} does not heal by itself")
-        return RetryDecision.retry(delay=delay(exception, try_number), reason=f"{type(exception).__name__} may heal")
+        # both are counted on when the task is cleared, which grants it RETRIES more
+        since_cleared = try_number - (max_tries - RETRIES)
+        return RetryDecision.retry(delay=delay(exception, since_cleared), reason=f"{type(exception).__name__} may heal")
 
 
 def first_delay() -> timedelta:
-    """Delay before the second try; each later one is twice as long, up to MAX_DELAY."""
+    """Delay before the second try since a task was last cleared; each later one is twice as long, up to MAX_DELAY."""
     return seconds("PIPELINE_RETRY_SECONDS", timedelta(seconds=30))
 
 
@@ -70,10 +73,10 @@ def heals(exception: BaseException) -> bool:
     return False
 
 
-def delay(exception: BaseException, try_number: int) -> timedelta:
-    """What the source asks for by Retry-After, in seconds, else twice as long each time; at most MAX_DELAY."""
+def delay(exception: BaseException, tries: int) -> timedelta:
+    """What the source asks for by Retry-After, in seconds, else twice as long after each try; at most MAX_DELAY."""
     if isinstance(exception, requests.HTTPError):
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():
             return timedelta(seconds=min(int(asked), MAX_DELAY.total_seconds()))
-    return min(first_delay() * 2 ** min(try_number - 1, 20), MAX_DELAY)
+    return min(first_delay() * 2 ** min(max(tries, 1) - 1, 20), MAX_DELAY)

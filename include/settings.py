@@ -51,3 +51,9 @@ def seconds(variable: str, default: timedelta, at_least: int = 1) -> timedelta:
             f"{variable}={text!r}: a whole number of seconds is needed, at least {at_least}, for example 3600"
         )
     return timedelta(seconds=int(text))
+
+
+def poll_interval() -> timedelta:
+    """How long to wait between two asks for a month that is not published yet."""
+    # Airflow's scheduler ends if it hears of the end of one ask after the next has begun (apache/airflow#71923)
+    return seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10)

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dev.airflow_services import OPTIONS
 from dev.backfill import ENDED, RUNS, Backfill, months_between, run_path
+from dev.background_process import BackgroundProcess
 from dev.choices import Choices
+from dev.programs import command
 from dev.sample_months import write_month
 from dev.source import Source
 from dev.stack import Stack
@@ -49,6 +52,13 @@ class Pipeline:
             run_id = self.run_of(month)
             assert self.wait(run_id) == "success", self.states(run_id)
 
+    def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
+        """Airflow takes no other before it has noticed the end of the last, within 30 s."""
+        deadline = time.monotonic() + seconds
+        while not all(each["completed_at"] for each in self.stack.api.pages("/backfills", "backfills", dag_id=DAG_ID)):
+            assert time.monotonic() < deadline, "a backfill is not closed"
+            time.sleep(1)
+
     def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
         """The month in the published tables after one load of the file that is up, alone, without Airflow."""
         clean = Project(self.dsn, self.tlc, scratch, schema="airflow_clean")
@@ -60,10 +70,26 @@ class Pipeline:
         finally:
             drop_schemas(self.dsn, "^airflow_clean")
 
-    def trigger(self, *, logical_date: str | None = None, month: str | None = None) -> str:
+    def trigger(
+        self, *, logical_date: str | None = None, month: str | None = None, conf: dict[str, Any] | None = None
+    ) -> str:
         """A manual run: its id."""
-        body = {"logical_date": logical_date, "conf": {"month": month} if month else {}}
+        body = {"logical_date": logical_date, "conf": (conf or {}) | ({"month": month} if month else {})}
         return self.stack.api.call("POST", RUNS, json=body)["dag_run_id"]
+
+    def mark_as_succeeded(self, run_id: str, task: str) -> None:
+        """As the grid does; what failed for want of it goes on."""
+        self.stack.api.call("PATCH", f"{run_path(run_id)}/taskInstances/{task}", json={"new_state": "success"})
+
+    @contextmanager
+    def workers_with(self, **environment: str) -> Iterator[None]:
+        """The scheduler, whose children run the tasks, with another environment than all else has."""
+        scheduler = command("airflow", "scheduler", *OPTIONS["scheduler"])
+        try:
+            BackgroundProcess(self.stack.state, "scheduler").ensure(scheduler, self.stack.environment() | environment)
+            yield
+        finally:
+            self.stack.up(self.stack.choices)
 
     def dag_run(self, run_id: str) -> dict[str, Any]:
         return self.stack.api.call("GET", run_path(run_id))
@@ -86,9 +112,10 @@ class Pipeline:
     def states(self, run_id: str) -> dict[str, str]:
         return {name: task["state"] for name, task in self.tasks(run_id).items()}
 
-    def clear(self, run_id: str, *tasks: str) -> None:
-        """Clears these tasks alone, as the grid does."""
+    def clear(self, run_id: str, *tasks: str, downstream: bool = False) -> None:
+        """Clears these tasks, alone or with what follows them, as the grid does."""
         body = {"dag_run_id": run_id, "task_ids": list(tasks), "dry_run": False, "only_failed": False}
+        body["include_downstream"] = downstream
         self.stack.api.call("POST", f"/dags/{DAG_ID}/clearTaskInstances", json=body)
 
     def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:

@@ -81,7 +81,8 @@ def test_an_audit_that_fails_on_rows_it_had_passed_takes_that_back(built: Projec
 
 
 @pytest.mark.parametrize(
-    ("slice", "mart"), [("int_trips_judged", "fct_trips"), ("int_zone_days", "fct_zone_days"), ("int_zones", "dim_zones")]
+    ("slice", "mart"),
+    [("int_trips_judged", "fct_trips"), ("int_zone_days", "fct_zone_days"), ("int_zones", "dim_zones")],
 )
 @pytest.mark.parametrize("damage", ["truncate {}", "delete from {} where ctid in (select ctid from {} limit 3)"])
 def test_a_slice_that_has_lost_rows_is_an_error(built: Project, slice: str, mart: str, damage: str):
@@ -97,7 +98,7 @@ def test_an_audit_fails_on_judged_trips_that_were_emptied(built: Project):
 
 def test_a_slice_of_which_it_is_not_known_what_it_held_is_not_published(built: Project):
     query(built.dsn, f"comment on table {RUN_SCHEMA}.int_trips_judged is null")
-    assert "what \"airflow_default_20240101\".\"int_trips_judged\" held when it was made is not known" in refused(built)
+    assert 'what "airflow_default_20240101"."int_trips_judged" held when it was made is not known' in refused(built)
 
 
 def test_the_tests_that_guard_a_mart_are_those_of_all_it_derives_from():

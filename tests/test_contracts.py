@@ -1,4 +1,4 @@
-"""No value of a file stops a publication: what a mart's contract refuses is rejected, or turns an audit red, before it."""
+"""No value of a file stops a publication: what a contract refuses is rejected before it, or turns an audit red."""
 
 from __future__ import annotations
 
@@ -110,7 +110,8 @@ def test_whatever_one_column_of_a_row_holds_the_month_is_published_and_every_row
     assert done.returncode == 0, done.output
     [(accepted, rejected)] = query(
         project.dsn,
-        "select (select count(*) from airflow_default.fct_trips), (select count(*) from airflow_default.fct_rejected_trips)",
+        "select (select count(*) from airflow_default.fct_trips), "
+        "(select count(*) from airflow_default.fct_rejected_trips)",
     )
     assert accepted + rejected == ROWS
     # a number that is none, or one that is no amount, is among the rejected, by its reason

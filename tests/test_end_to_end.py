@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import requests
 
 from include.month import Month
+from include.settings import DAG_ID
 from tests.pipeline import Pipeline
 from tests.project import ROWS
 from tests.warehouse_content import RAW, content, query
@@ -104,6 +107,70 @@ def test_a_month_that_cannot_come_fails_at_once_with_the_reason(backfilled: Pipe
     wait = backfilled.tasks(run_id)["wait_for_month"]
     assert (wait["state"], wait["try_number"]) == ("failed", 1)
     assert says in backfilled.log(run_id, "wait_for_month")
+    assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({}, "has neither month nor a logical date"),
+        ({"conf": {"mnth": "2024-01"}}, "mnth"),
+        ({"conf": {"mnth": "2024-01"}, "month": "2024-01"}, "mnth"),
+        # what the trigger form sends when nothing is filled in
+        ({"logical_date": now()}, "has not ended"),
+    ],
+)
+def test_a_run_that_does_not_say_its_month_fails_in_its_first_task_and_says_what_to_give(
+    backfilled: Pipeline, how: dict[str, Any], says: str
+):
+    before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
+    run_id = backfilled.trigger(**how)
+    assert backfilled.wait(run_id, seconds=30) == "failed"
+    assert backfilled.tasks(run_id)["wait_for_month"]["try_number"] == 1
+    log = backfilled.log(run_id, "wait_for_month")
+    assert says in log
+    assert "trigger the DAG with" in log
+    assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
+
+
+def test_every_task_of_such_a_run_refuses_not_only_the_first(backfilled: Pipeline):
+    before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
+    run_id = backfilled.trigger(conf={"mnth": "2024-01"})
+    for stage in ("wait_for_month", "load_month", "build."):
+        assert backfilled.wait(run_id) == "failed"
+        failed = [name for name, state in backfilled.states(run_id).items() if state == "failed"]
+        assert failed
+        for task in failed:
+            assert task.startswith(stage)
+            assert "may have month alone" in backfilled.log(run_id, task), task
+            if stage != "build.":  # someone lets the next ones run
+                backfilled.mark_as_succeeded(run_id, task)
+    assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
+
+
+@pytest.mark.parametrize("month", ["2024-1", "", 5, "2024-13", ["2024-01"]])
+def test_the_api_takes_no_month_of_another_form(backfilled: Pipeline, month: Any):
+    with pytest.raises(requests.HTTPError) as refusal:
+        backfilled.trigger(conf={"month": month})
+    assert refusal.value.response.status_code == requests.codes.bad_request
+    assert "Invalid input for param month" in refusal.value.response.text
+
+
+def test_a_backfill_that_is_told_one_month_loads_it_for_no_other(backfilled: Pipeline):
+    before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
+    start = Month.parse("2022-03").start.isoformat()
+    body = {"dag_id": DAG_ID, "from_date": start, "to_date": start, "dag_run_conf": {"month": "2024-01"}}
+    backfilled.wait_for_backfills_to_close()
+    backfilled.stack.api.call("POST", "/backfills", json=body)
+    run_id = backfilled.run_of("2022-03")
+    assert backfilled.wait(run_id, seconds=60) == "failed"
+    log = backfilled.log(run_id, "wait_for_month")
+    assert "This run is for 2022-03, by its logical date, and its configuration says 2024-01" in log
+    assert backfilled.tasks(run_id)["wait_for_month"]["try_number"] == 1
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 

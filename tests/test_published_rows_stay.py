@@ -52,9 +52,10 @@ def declared() -> dict[str, set[str]]:
     """Each command that this version of dbt has, with the names of its parameters."""
     found = {}
     for name, command in cli.commands.items():
-        below = getattr(command, "commands", None)
-        for full_name, each in {f"{name} {sub}": each for sub, each in below.items()}.items() if below else [(name, command)]:
-            found[full_name] = {parameter.name for parameter in each.params}
+        group = getattr(command, "commands", None)
+        leaves = {f"{name} {leaf}": each for leaf, each in group.items()} if group else {name: command}
+        for leaf, each in leaves.items():
+            found[leaf] = {parameter.name for parameter in each.params}
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev.backfill import ENDED
+from dev.backfill import ENDED, TASKS, Backfill
+from dev.programs import run
+from include.month import Month
 from include.retry import RETRIES
+from include.settings import DAG_ID
 from tests.helpers import cut
 from tests.pipeline import Pipeline
+from tests.test_crashes import client_of, kill
 from tests.warehouse_content import content, query
 
 MONTH, DAY = "2023-06", "2023-06-01"
@@ -87,6 +93,109 @@ def test_what_does_not_heal_is_not_tried_again(published: Pipeline):
     published.clear(run_id, model)
     published.wait_for_task(run_id, model, "success")
     assert content(published.dsn) == before
+
+
+def test_a_task_that_failed_alone_is_found_under_its_green_run(published: Pipeline):
+    """Airflow judges a run by its last tasks. Once it does otherwise, RUNBOOK has a section less."""
+    run_id, model = published.run_of(MONTH), "build.int_zone_days.run"
+    rename = "alter table airflow_default_20230601.{} rename to {}"
+    query(published.dsn, rename.format("int_trips_judged", "away"))
+    try:
+        published.clear(run_id, model)
+        assert published.wait(run_id) == "success"
+        assert published.states(run_id)[model] == "failed"
+        # as RUNBOOK looks for it: over all months, and in one
+        failed = published.stack.api.pages(TASKS, "task_instances", state="failed")
+        assert (run_id, model) in {(task["dag_run_id"], task["task_id"]) for task in failed}
+        look = ("tasks", "states-for-dag-run", DAG_ID, run_id, "--output", "plain")
+        told = run("airflow", *look, environment=published.stack.environment(), capture=True).stdout
+        assert re.search(rf"{re.escape(model)}\s+failed", told), told
+        # cleared with what follows it, it does fail the run
+        published.clear(run_id, model, downstream=True)
+        assert published.wait(run_id) == "failed"
+    finally:
+        query(published.dsn, rename.format("away", "int_trips_judged"))
+    published.clear(run_id, model, downstream=True)
+    assert published.wait(run_id) == "success"
+    assert set(published.states(run_id).values()) == {"success"}
+
+
+def test_tries_count_from_the_latest_clear_and_a_killed_task_runs_again_soon(published: Pipeline):
+    """Whatever state the task was cleared in. The delay before a retry is made from this count."""
+    run_id, task = published.run_of(MONTH), "wait_for_month"
+
+    def tries_since_cleared() -> int:
+        counted = published.tasks(run_id)[task]
+        return counted["try_number"] - (counted["max_tries"] - RETRIES)
+
+    source = Source()
+    published.tlc.faults[PATH] = source.answer
+    try:
+        # when it had succeeded
+        for _ in range(2):
+            published.clear(run_id, task)
+            assert published.wait(run_id) == "success"
+        assert tries_since_cleared() == 1
+        # when it waited for its retry, ten minutes away
+        source.busy = True
+        published.clear(run_id, task)
+        for _ in range(2):
+            published.wait_for_task(run_id, task, "up_for_retry")
+            assert tries_since_cleared() == 1
+            published.clear(run_id, task)
+        published.wait_for_task(run_id, task, "up_for_retry")
+        # when it was running
+        source.busy, source.slow = False, True
+        published.clear(run_id, task)
+        first = source.asked_by()
+        published.clear(run_id, task)
+        second = source.asked_by()
+        assert first != second
+        assert tries_since_cleared() == 1
+        # killed while it was running; by Airflow's own backoff, the next retry would be two minutes away
+        killed = time.monotonic()
+        kill(second)
+        source.slow = False
+        assert published.wait(run_id) == "success"
+        assert time.monotonic() - killed < 30
+        assert tries_since_cleared() == 2
+        # and when it had failed
+        source.denied = True
+        for _ in range(2):
+            published.clear(run_id, task)
+            published.wait_for_task(run_id, task, "failed")
+            assert tries_since_cleared() == 1
+    finally:
+        del published.tlc.faults[PATH]
+    # cleared by a backfill
+    before = published.tasks(run_id)[task]["try_number"]
+    published.wait_for_backfills_to_close()
+    Backfill(published.stack.api, published.stack.environment(), [Month.parse(MONTH)]).create(reprocess="completed")
+    assert published.wait(run_id) == "success"
+    assert (published.tasks(run_id)[task]["try_number"], tries_since_cleared()) == (before + 1, 1)
+
+
+class Source:
+    """One that is busy, slow or denies access when it is told to, and knows who asks."""
+
+    def __init__(self) -> None:
+        self.busy = self.slow = self.denied = False
+        self._asking: queue.Queue[int] = queue.Queue()
+
+    def answer(self, request) -> bool | None:
+        if self.busy:
+            return request.answer(503, b"busy", Retry_After="600")
+        if self.denied:
+            return request.answer(405, b"no")
+        if self.slow:
+            self._asking.put(client_of(request.client_address[1]))
+            while self.slow:
+                time.sleep(0.1)
+        return False
+
+    def asked_by(self) -> int:
+        """The process that asks next."""
+        return self._asking.get(timeout=60)
 
 
 def busy_then_cut_off():

@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from dev.ports import LOOPBACK
-from include.download import DownloadError, FileUnavailable, download
+from include.download import DownloadError, FileChanged, FileUnavailable, download
 from include.month import MonthError
 from include.publication import MonthUnavailable
-from include.retry import MAX_DELAY, RetryWhatHeals, delay, first_delay, heals
+from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, first_delay, heals
 from include.settings import SettingError
 from include.tlc_files import FileContentError
 from tests.helpers import JANUARY, trips_path
@@ -50,8 +50,8 @@ def error_of(action: Callable[[], object]) -> Exception:
     raise AssertionError("nothing was raised")
 
 
-def decision(exception: BaseException, try_number: int = 1):
-    return RetryWhatHeals().evaluate(exception, try_number=try_number, max_tries=4)
+def decision(exception: BaseException, try_number: int = 1, max_tries: int = RETRIES):
+    return RetryWhatHeals().evaluate(exception, try_number=try_number, max_tries=max_tries)
 
 
 # ---------- Postgres: each way to fail, by the loader's driver and by dbt's
@@ -369,6 +369,24 @@ def test_the_first_delay_is_a_setting(tlc, monkeypatch):
     error = answered(tlc, 503)
     assert first_delay() == timedelta(seconds=2)
     assert [decision(error, number).retry_delay.total_seconds() for number in (1, 2, 3)] == [2, 4, 8]
+
+
+@given(st.lists(st.integers(1, RETRIES + 1), max_size=50), st.integers(1, RETRIES))
+@settings(deadline=None, derandomize=True)
+def test_the_delay_counts_from_the_latest_clear(tries_before_each_clear, tries_since):
+    """Airflow counts a task's tries on when it is cleared, and grants it RETRIES more than it has had."""
+    had = sum(tries_before_each_clear)
+    made = decision(FileChanged(), try_number=had + tries_since, max_tries=had + RETRIES)
+    assert (
+        made.retry_delay == decision(FileChanged(), tries_since).retry_delay == first_delay() * 2 ** (tries_since - 1)
+    )
+
+
+@given(st.integers(1, 10_000), st.integers(-1, 10_000))
+@settings(deadline=None, derandomize=True)
+def test_whatever_airflow_has_counted_the_delay_is_bounded(try_number, max_tries):
+    made = decision(FileChanged(), try_number, max_tries)
+    assert first_delay() <= made.retry_delay <= MAX_DELAY
 
 
 @given(st.integers(1, 10_000))

@@ -1,0 +1,133 @@
+"""A task runs with the settings that its DAG was drawn with, or fails by the name of the one that differs."""
+
+from __future__ import annotations
+
+import re
+import time
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from dev.backfill import ENDED
+from include.drawn_settings import require_drawn_settings, settings_tags
+from include.settings import ROOT, SettingError
+from tests.pipeline import Pipeline
+from tests.warehouse_content import RAW, content, query
+
+# Each setting: its default, as one that is not set counts, and another value.
+SETTINGS = {
+    "AIRFLOW_STUDENT": ("default", "other"),
+    "PIPELINE_POLL_SECONDS": ("3600", "60"),
+    "PIPELINE_RETRY_SECONDS": ("30", "7"),
+    "RUN_SCHEMA_KEEP_SECONDS": ("2592000", "86400"),
+    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
+}
+MONTH = "2022-11"
+
+
+@pytest.fixture
+def nothing_is_set(monkeypatch):
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
+    """What the check reads of a task's context: the DAG that the server knows."""
+    server = SimpleNamespace(get_dag=lambda dag_id: SimpleNamespace(dag_id=dag_id, tags=[*tags, "tlc"]))
+    return {"ti": server, "dag": SimpleNamespace(dag_id="taxi_pipeline")}
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
+    """But those that are taken where a task runs and nowhere else, such as the connection."""
+    code = "".join(file.read_text() for folder in ("dags", "include") for file in (ROOT / folder).glob("*.py"))
+    read = set(re.findall(r'(?:environ\.get|environ\[|seconds)\(?\s*"([A-Z_]+)"', code))
+    assert read | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)
+    assert [tag.split("=")[0] for tag in settings_tags()] == list(SETTINGS)
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_process_with_another_value_is_refused_by_the_name_of_the_setting(monkeypatch, name):
+    default, other = SETTINGS[name]
+    drawn_with_the_default = settings_tags()
+    monkeypatch.setenv(name, other)
+    drawn_with_the_other = settings_tags()
+    with pytest.raises(SettingError, match=f"^{name} is .* where this task runs, and .* where its DAG was drawn"):
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn_with_the_default))
+    require_drawn_settings(task_of_a_dag_drawn_with(drawn_with_the_other))
+    # and one in which it is not set, or to the default
+    monkeypatch.delenv(name)
+    for _ in range(2):
+        with pytest.raises(SettingError, match=f"^{name} is "):
+            require_drawn_settings(task_of_a_dag_drawn_with(drawn_with_the_other))
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn_with_the_default))
+        if default:
+            monkeypatch.setenv(name, default)
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_each_setting_that_differs_is_named(monkeypatch):
+    for name, (_, other) in SETTINGS.items():
+        monkeypatch.setenv(name, other)
+    drawn = settings_tags()
+    for name in SETTINGS:
+        monkeypatch.delenv(name)
+    with pytest.raises(SettingError) as refusal:
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn))
+    assert all(name in str(refusal.value) for name in SETTINGS)
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_a_dag_that_was_drawn_before_settings_were_tags_is_refused():
+    with pytest.raises(SettingError, match="AIRFLOW_STUDENT is default where this task runs, and unknown"):
+        require_drawn_settings(task_of_a_dag_drawn_with([]))
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_no_tag_holds_the_source_s_address(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", SETTINGS["AIRFLOW_VAR_TLC_BASE_URL"][1])
+    assert not any("secret" in tag for tag in settings_tags())
+
+
+def test_every_dag_carries_the_settings_and_every_task_asks_for_them():
+    dags = DagBag(ROOT / "dags", load_op_links=False).dags.values()
+    assert dags
+    for dag in dags:
+        assert set(settings_tags()) <= dag.tags, dag.dag_id
+        for task in dag.tasks:
+            assert task._pre_execute_hook is require_drawn_settings, task.task_id
+
+
+def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema(pipeline: Pipeline):
+    pipeline.publish_file(MONTH)
+    pipeline.backfill(MONTH)
+    run_id = pipeline.run_of(MONTH)
+    schemas = "select nspname from pg_namespace where nspname ~ '^airflow' order by 1"
+    before = query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)
+    refusal = "AIRFLOW_STUDENT is other where this task runs, and default where its DAG was drawn"
+    # the last ones first: a task whose upstream has failed does not run
+    tasks = ("publish.fct_trips.run", "build.int_zones.run", "load_month")
+    with pipeline.workers_with(AIRFLOW_STUDENT="other"):
+        for task in tasks:
+            pipeline.clear(run_id, task)
+            pipeline.wait_for_task(run_id, task, "failed")
+            assert refusal in pipeline.log(run_id, task, attempt=2), task
+            assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
+        api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"
+        dropping = api.call("POST", maintenance, json={"logical_date": None})["dag_run_id"]
+        path = f"{maintenance}/{quote(dropping, safe='')}"
+        deadline = time.monotonic() + 60
+        while (state := api.call("GET", path)["state"]) not in ENDED:
+            assert time.monotonic() < deadline, state
+            time.sleep(0.2)
+        assert state == "failed"
+        assert refusal in str(api.call("GET", f"{path}/taskInstances/drop_run_schemas/logs/1"))
+    assert (query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)) == before
+    # and with all processes alike, they run
+    pipeline.clear(run_id, *tasks)
+    assert pipeline.wait(run_id) == "success"
+    assert set(pipeline.states(run_id).values()) == {"success"}
+    assert (query(pipeline.dsn, schemas), content(pipeline.dsn)) == (before[0], before[2])
