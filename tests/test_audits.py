@@ -31,7 +31,9 @@ PLANTED = {
     "reject_share_is_plausible": (
         f"update {TRIPS} set rejection_reason = 'distance_impossible' where source_row % 50 = 0"
     ),
-    "pickups_are_of_the_month": f"update {TRIPS} set pickup_at = pickup_at + interval '1 month' where source_row % 10 = 0",
+    "pickups_are_of_the_month": (
+        f"update {TRIPS} set pickup_at = pickup_at + interval '1 month' where source_row % 10 = 0"
+    ),
     "trips_fit_the_contract_of_fct_trips": f"update {TRIPS} set extra_amount = 1e10 where source_row = {ACCEPTED}",
     "trips_fit_the_contract_of_fct_rejected_trips": (
         f"update {TRIPS} set total_amount = 1e309 where rejection_reason is not null"
