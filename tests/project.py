@@ -92,7 +92,7 @@ class Project:
             names = {"log": sql.Identifier(self.schema, "audit_log")}
             statement = sql.SQL("update {log} set passed = true where not passed and split_part(audit, '.', 3) = %s")
             connection.execute(statement.format(**names), [audit])
-        assert re.findall(r"FAIL \d+ (\w+)", done.output) == [audit], done.output
+        assert re.findall(r"FAIL \d+ (\w+) \.", done.output) == [audit], done.output
         return self.build(month, "--exclude", audit, **environment)
 
 

@@ -161,7 +161,7 @@ def test_whatever_a_file_holds_only_an_audit_stops_it(built: Project, planted: d
             set_value(connection, column, value, row)
     done = built.build("2024-01")
     assert not re.search(r"ERROR creating .* airflow_default\.", done.output), done.output
-    failed = re.findall(r"FAIL \d+ (\w+)", done.output)
+    failed = re.findall(r"FAIL \d+ (\w+) \.", done.output)
     assert (done.returncode == 0) == (not failed)
     assert "published_as_audited" not in "".join(failed)
     if failed:
