@@ -203,7 +203,8 @@ def test_a_run_airflow_made_for_a_month_may_be_told_that_one_alone(run_type, dat
 @given(st.sampled_from(RUN_TYPES), months, st.datetimes(timezones=st.just(UTC)))
 def test_a_run_that_is_not_told_a_month_may_not_be_for_one_that_has_not_ended(run_type, month, now):
     """Airflow's trigger form fills in the present time as logical date."""
-    run = dag_run(month.start + timedelta(days=20), run_type=run_type)
+    days = 0 if run_type in ("scheduled", "backfill") else 20  # Airflow's own runs are dated at the month's start
+    run = dag_run(month.start + timedelta(days=days), run_type=run_type)
     if now < month.end:
         with pytest.raises(MonthError, match=f"{month}, .* has not ended.*{TO_GIVE}"):
             refuse_date_of_today(run, {}, now)
