@@ -114,9 +114,15 @@ def test_the_tests_that_guard_a_mart_are_those_of_all_it_derives_from():
         assert models <= ancestors, f"{mart} does not wait for {models - ancestors}: after_every_audit"
 
 
+Changed = tuple[Project, dict[str, str]]
+
+
 @pytest.fixture
-def with_a_fifth_slice(built: Project, tmp_path: Path) -> tuple[Project, dict[str, str]]:
-    """The project with one more slice, whose audit fails, and a mart made from it, both written as a newcomer would."""
+def with_a_fifth_slice(built: Project, tmp_path: Path) -> Changed:
+    """The project with one more slice, whose audit fails, and a mart made from it, both written as a newcomer would.
+
+    The second is the environment in which dbt runs it.
+    """
     folder = tmp_path / "dbt"
     for file in DBT_PROJECT.rglob("*"):
         if file.is_file() and file.parent.name != "target" and file.suffix in {".sql", ".yml"}:
@@ -136,7 +142,7 @@ def with_a_fifth_slice(built: Project, tmp_path: Path) -> tuple[Project, dict[st
     return built, {"DBT_PROJECT_DIR": str(folder), "DBT_TARGET_PATH": str(tmp_path / "target")}
 
 
-def test_a_new_slice_is_gated_by_its_tests_without_a_word_of_it(with_a_fifth_slice: tuple[Project, dict[str, str]]):
+def test_a_new_slice_is_gated_by_its_tests_without_a_word_of_it(with_a_fifth_slice: Changed):
     project, environment = with_a_fifth_slice
     done = project.build("2024-01", **environment)
     assert done.returncode == 1
@@ -144,6 +150,20 @@ def test_a_new_slice_is_gated_by_its_tests_without_a_word_of_it(with_a_fifth_sli
     done = project.dbt("run", "--select", "fct_hours", month="2024-01", **environment)
     assert done.returncode == 1
     assert "failed: is_right_int_hours" in done.output
+    assert query(project.dsn, "select count(*) from airflow_default.fct_hours") == [(0,)]
+
+
+def test_a_mart_that_makes_rows_of_another_month_publishes_none(with_a_fifth_slice: Changed):
+    project, environment = with_a_fifth_slice
+    folder = Path(environment["DBT_PROJECT_DIR"])
+    (folder / "tests" / "generic" / "is_right.sql").write_text(
+        "{% test is_right(model) %} select 1 where false {% endtest %}"
+    )
+    another = "select (source_month - interval '1 month')::date as source_month from {{ ref('int_hours') }}"
+    (folder / "models" / "marts" / "fct_hours.sql").write_text(another)
+    done = project.build("2024-01", "--select", "+fct_hours", **environment)
+    assert done.returncode == 1
+    assert "violates partition constraint" in done.output
     assert query(project.dsn, "select count(*) from airflow_default.fct_hours") == [(0,)]
 
 
