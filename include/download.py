@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import requests
 
@@ -32,9 +32,9 @@ class FileChanged(Exception):
 
 @dataclass(frozen=True)
 class Download:
-    """A complete file on disk, and what its server said of it."""
+    """A complete file on disk, open for reading at its beginning, and what its server said of it."""
 
-    path: Path
+    file: BinaryIO
     url: str
     etag: str | None
     content_type: str | None
@@ -63,13 +63,12 @@ def require_unchanged(file: Download) -> None:
 
 @contextmanager
 def download(url: str) -> Iterator[Download]:
-    """Streams `url` to a temporary file that is removed on leaving the context.
+    """Streams `url` to a temporary file without a name: it is gone on leaving the context, and with this process.
 
     Raises FileUnavailable on 403 and 404, requests.RequestException on anything that may heal
     (connection trouble, a transfer cut short, 5xx, 429), DownloadError past MAX_BYTES or MAX_SECONDS.
     """
-    with tempfile.TemporaryDirectory(prefix="tlc-") as folder:
-        path = Path(folder) / url.rsplit("/", 1)[-1]
+    with tempfile.TemporaryFile() as file:
         # identity: Content-Length then counts the bytes of the file, and urllib3 enforces it
         with requests.get(
             url, stream=True, timeout=CONNECT_AND_READ_TIMEOUT, headers={"Accept-Encoding": "identity"}
@@ -80,9 +79,10 @@ def download(url: str) -> Iterator[Download]:
                     "Open it in a browser; check the Airflow variable tlc_base_url."
                 )
             response.raise_for_status()
-            digest, size = _save(response, path)
+            digest, size = _save(response, file)
+        file.seek(0)
         yield Download(
-            path=path,
+            file=file,
             url=url,
             etag=response.headers.get("ETag"),
             content_type=response.headers.get("Content-Type"),
@@ -91,15 +91,14 @@ def download(url: str) -> Iterator[Download]:
         )
 
 
-def _save(response: requests.Response, path: Path) -> tuple[str, int]:
+def _save(response: requests.Response, file: BinaryIO) -> tuple[str, int]:
     digest, size, deadline = hashlib.sha256(), 0, time.monotonic() + MAX_SECONDS
-    with path.open("wb") as file:
-        for chunk in response.iter_content(CHUNK_BYTES):
-            size += len(chunk)
-            if size > MAX_BYTES:
-                raise DownloadError(f"{response.url} is larger than {MAX_BYTES:,} bytes, the most this project loads")
-            if time.monotonic() > deadline:
-                raise DownloadError(f"{response.url} was not complete after {MAX_SECONDS} seconds ({size:,} bytes)")
-            digest.update(chunk)
-            file.write(chunk)
+    for chunk in response.iter_content(CHUNK_BYTES):
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise DownloadError(f"{response.url} is larger than {MAX_BYTES:,} bytes, the most this project loads")
+        if time.monotonic() > deadline:
+            raise DownloadError(f"{response.url} was not complete after {MAX_SECONDS} seconds ({size:,} bytes)")
+        digest.update(chunk)
+        file.write(chunk)
     return digest.hexdigest(), size

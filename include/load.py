@@ -11,8 +11,9 @@ import pyarrow as pa
 from psycopg.sql import Identifier
 
 from include.download import Download, download, require_unchanged
+from include.json_values import key
 from include.month import Month
-from include.tlc_files import Table, read_trips, read_zones
+from include.tlc_files import FileContentError, Table, read_trips, read_zones
 from include.warehouse import Warehouse, raw_trips_partition
 
 log = logging.getLogger(__name__)
@@ -42,12 +43,32 @@ def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run:
         trips, zones = read_trips(trips_file, month), read_zones(zones_file)
         with Warehouse(conninfo, schema) as warehouse:
             warehouse.create_raw_tables(month)
+            _refuse_another_months_file(warehouse, month, trips_file)
             loaded = [
                 _replace(warehouse, "raw_trips", month, trips_file, trips, dag_run),
                 _replace(warehouse, "raw_zones", None, zones_file, zones, dag_run),
             ]
             warehouse.commit()
     return loaded
+
+
+def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Download) -> None:
+    """Raises FileContentError where another month was loaded from the same bytes.
+
+    Of two such months at once, the second waits here for the first, and then sees it.
+    """
+    warehouse.lock("raw_trips", file.sha256)
+    others = warehouse.execute(
+        "select to_char(source_month, 'YYYY-MM'), url from {schema}.load_log "
+        "where table_name = 'raw_trips' and sha256 = $1 and source_month <> $2::text::date",
+        values=(file.sha256, month.ds),
+    )
+    for other, url in others:
+        raise FileContentError(
+            f"{file.url} is, byte for byte, the file that {other} was loaded from ({url}): one of the two months "
+            f"has the other's file. Look at the pickup times in it. If they are of {other}, wait for the right file of "
+            f"{month}, then clear this task. If they are of {month}, load {other} again first, once its own file is up."
+        )
 
 
 def _replace(
@@ -68,7 +89,7 @@ def _replace(
     warehouse.execute("delete from {place}", place=Identifier(*place))
     rows = _ingest(warehouse, place, content)
     facts = {"url": file.url, "etag": file.etag, "sha256": file.sha256, "bytes": file.bytes, "rows": rows}
-    unknown = list(content.unknown_columns)
+    unknown = [key(name) for name in content.unknown_columns]
     warehouse.execute(LOG_THE_LOAD, values=(table, ds, *facts.values(), json.dumps(unknown), dag_run))
 
     log.info("%s: %s rows from %s (sha256 %s)", table, f"{rows:,}", file.url, file.sha256)

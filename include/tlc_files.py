@@ -6,21 +6,23 @@ timestamps as text in re-encoded files), so every batch is cast to the declared 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from include.download import Download
+from include.json_values import as_json
 from include.month import Month
 
 TIMES = pa.timestamp("us")  # New York wall clock, as TLC writes it
 NAIVE_TIMES = tuple(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns"))
+# Postgres' first timestamp, 4714-11-24 BC, in microseconds since 1970. Its last, in 294276, is later than Arrow's last.
+FIRST_TIME = pa.scalar(-210_866_803_200_000_000, pa.int64()).cast(TIMES)
+TEXT = (pa.string(), pa.large_string(), pa.string_view())
 MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
 
 TRIP_COLUMNS = pa.schema(
@@ -73,7 +75,7 @@ BATCH_ROWS = 16_384
 
 
 class FileContentError(Exception):
-    """A file does not hold what it should. The message names file, column and both types."""
+    """A file does not hold what it should. The message names file and column, and the row where there is one."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,14 @@ def read_trips(file: Download, month: Month) -> Table:
     """The trips of one month's parquet file, numbered from 1 in the file's order (nothing else identifies a row).
 
     Raises FileContentError for what is not parquet, has no row, lacks a column or has one of another kind.
-    The batches raise it too, for a value that cannot be cast.
+    The batches raise it too, for a value that cannot be cast, or that Postgres cannot hold.
     """
     try:
         # without these two the reader keeps whole row groups of the file in memory, and TLC's have but one
-        parquet = pa.parquet.ParquetFile(file.path, pre_buffer=False, buffer_size=2**16)
+        parquet = pa.parquet.ParquetFile(file.file, pre_buffer=False, buffer_size=2**16)
     except (pa.ArrowInvalid, OSError) as error:
-        head = file.path.open("rb").read(40)
+        file.file.seek(0)
+        head = file.file.read(40)
         raise FileContentError(
             f"{file.url} is not a complete parquet file ({file.bytes:,} bytes, Content-Type {file.content_type}, "
             f"begins with {head!r}): {error}. If TLC's own copy opens, clear this task; otherwise wait for TLC."
@@ -110,10 +113,10 @@ def read_trips(file: Download, month: Month) -> Table:
         done = 0
         for batch in _whole(file, parquet.iter_batches(BATCH_ROWS)):
             given, rows = _lower_cased(batch), batch.num_rows
-            columns = [_cast(file, field, given.get(field.name), rows) for field in TRIP_COLUMNS]
+            columns = [_cast(file, field, given.get(field.name), rows, done) for field in TRIP_COLUMNS]
             source_month = pa.repeat(pa.scalar(month.first_day, pa.date32()), rows)
             source_row = pa.arange(done + 1, done + rows + 1).cast(pa.int32())
-            extra_columns = _as_json({name: given[name] for name in unknown}, rows)
+            extra_columns = as_json({name: given[name] for name in unknown}, rows)
             yield pa.record_batch([*columns, source_month, source_row, extra_columns], schema=RAW_TRIPS)
             done += rows
 
@@ -124,7 +127,8 @@ def read_zones(file: Download) -> Table:
     """The taxi zones of TLC's lookup table. `N/A` is text there, not a missing value."""
     try:
         table = pa.csv.read_csv(
-            file.path,
+            file.file,
+            read_options=pa.csv.ReadOptions(use_threads=False),  # only so does an error name the row
             convert_options=pa.csv.ConvertOptions(null_values=[], strings_can_be_null=False),
         )
     except (pa.ArrowInvalid, OSError) as error:
@@ -134,10 +138,12 @@ def read_zones(file: Download) -> Table:
     unknown = _unknown_columns(file, table.schema, ZONE_COLUMNS)
 
     def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
         for batch in table.to_batches():
             given, rows = _lower_cased(batch), batch.num_rows
-            columns = [_cast(file, field, given[field.name], rows) for field in ZONE_COLUMNS]
-            yield pa.record_batch([*columns, _as_json({name: given[name] for name in unknown}, rows)], schema=RAW_ZONES)
+            columns = [_cast(file, field, given[field.name], rows, done) for field in ZONE_COLUMNS]
+            yield pa.record_batch([*columns, as_json({name: given[name] for name in unknown}, rows)], schema=RAW_ZONES)
+            done += rows
 
     return Table(table.num_rows, unknown, RAW_ZONES, batches())
 
@@ -155,9 +161,9 @@ def _unknown_columns(
             "If TLC renamed one, change the declared columns in include/tlc_files.py."
         )
     for field in declared:
-        found_type = columns.get(field.name, field.type)
+        found_type = _plain(columns.get(field.name, field.type))
         # a number would pass for microseconds; a zone would say that New York's wall clock is another's
-        if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in (pa.string(), pa.large_string())):
+        if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in TEXT):
             raise _type_error(file, field, found_type, "a time without zone, or text, is needed")
     return tuple(name for name in columns if name not in declared.names)
 
@@ -173,32 +179,54 @@ def _lower_cased(batch: pa.RecordBatch) -> dict[str, pa.Array]:
     return {name.lower(): column for name, column in zip(batch.schema.names, batch.columns, strict=True)}
 
 
-def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int) -> pa.Array:
+def _plain(type: pa.DataType) -> pa.DataType:
+    """The type of the values, where a dictionary stands for them."""
+    return type.value_type if pa.types.is_dictionary(type) else type
+
+
+def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int, before: int) -> pa.Array:
+    """The values in the declared type. Raises FileContentError with the first row at fault; `before` came so many."""
     if values is None:
         return pa.nulls(rows, field.type)
     try:
-        return values.cast(field.type, safe=True)
+        return _cast_whole(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise _type_error(file, field, values.type, str(error)) from error
+        row, why = _first_refused(values, field.type) or (None, str(error))
+        at = f" (row {before + row + 1}: {_shown(values[row])})" if row is not None else ""
+        raise _type_error(file, field, values.type, f"{why}{at}") from error
+
+
+def _cast_whole(values: pa.Array, declared: pa.DataType) -> pa.Array:
+    """Raises pa.ArrowInvalid for what cannot be cast, and for what Postgres cannot hold."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if values.type in TEXT:
+        values.validate(full=True)  # that it is UTF-8, which a cast does not look at
+    cast = values.cast(declared, safe=True)
+    if declared == pa.string():
+        cast.validate(full=True)
+        if pc.any(pc.match_substring(cast, "\0")).as_py():
+            raise pa.ArrowInvalid("a NUL, which Postgres cannot hold in text")
+    elif declared == TIMES and pc.any(pc.less(cast, FIRST_TIME)).as_py():
+        raise pa.ArrowInvalid("a time before 4713 BC, which Postgres cannot hold")
+    return cast
+
+
+def _first_refused(values: pa.Array, declared: pa.DataType) -> tuple[int, str] | None:
+    for row in range(len(values)):
+        try:
+            _cast_whole(values.slice(row, 1), declared)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            return row, str(error)
+    return None
+
+
+def _shown(value: pa.Scalar) -> str:
+    [text] = as_json({"value": pa.array([value])}, 1).to_pylist()
+    return text[len('{"value": ') : -1][:80]
 
 
 def _type_error(file: Download, declared: pa.Field, found: pa.DataType, why: str) -> FileContentError:
     return FileContentError(
         f"{file.url}: column {declared.name} is {found} and cannot be cast to {declared.type}: {why}"
     )
-
-
-def _as_json(columns: dict[str, pa.Array], rows: int) -> pa.Array:
-    if not columns:
-        return pa.nulls(rows, pa.json_())
-    records = pa.table(columns).to_pylist()
-    return pa.array([json.dumps(_finite(record), default=str) for record in records], pa.json_())
-
-
-def _finite(value: Any) -> Any:
-    """The value with what JSON has no number for, NaN and the infinities, as text."""
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

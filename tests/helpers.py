@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +28,10 @@ def trips_path(month: Month) -> str:
 
 
 def downloaded(file: Path) -> Download:
+    """The file as if it had come from TLC's host."""
     content = file.read_bytes()
     return Download(
-        path=file,
+        file=io.BytesIO(content),
         url=f"https://tlc.example/{file.name}",
         etag=None,
         content_type="binary/octet-stream",

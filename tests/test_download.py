@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import socket
 import struct
 import tempfile
@@ -17,7 +19,7 @@ from dev.ports import LOOPBACK
 from include import download as module
 from include.download import DownloadError, FileUnavailable, download, is_published
 from include.retry import heals
-from tests.helpers import JANUARY, cut, trips_path
+from tests.helpers import JANUARY, cut, fork, trips_path
 
 PATH = trips_path(JANUARY)
 CONTENT = b"PAR1" + bytes(range(256)) * 20_000  # 5 MB: several chunks
@@ -69,8 +71,8 @@ def status(code: int):
 
 def test_the_file_arrives_whole_with_what_its_server_said_of_it(url, temporary):
     with download(url) as file:
-        assert file.path.read_bytes() == CONTENT
-        assert file.path.is_relative_to(temporary)
+        assert file.file.read() == CONTENT
+        assert os.fstat(file.file.fileno()).st_dev == temporary.stat().st_dev
         assert (file.url, file.bytes, file.sha256) == (url, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
         assert file.etag == f'"{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"'
         assert file.content_type == "binary/octet-stream"
@@ -79,12 +81,37 @@ def test_the_file_arrives_whole_with_what_its_server_said_of_it(url, temporary):
 def test_a_server_without_etag_will_do(tlc):
     tlc.faults[PATH] = status(200)
     with download(tlc.url + PATH) as file:
-        assert (file.etag, file.path.read_bytes()) == (None, b"an error page")
+        assert (file.etag, file.file.read()) == (None, b"an error page")
 
 
-def test_no_file_is_left_behind(url, temporary):
+def test_no_file_is_there_to_be_left_behind(url, temporary):
     with download(url):
-        assert list(temporary.iterdir())
+        assert not list(temporary.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def test_a_process_killed_in_mid_transfer_leaves_nothing(tlc, url, temporary):
+    arrived, killed = threading.Event(), threading.Event()
+
+    def half(request) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(CONTENT)))
+        request.end_headers()
+        request.wfile.write(CONTENT[: len(CONTENT) // 2])
+        arrived.set()
+        killed.wait(30)
+
+    def fetch() -> None:
+        with download(url):
+            pass
+
+    tlc.faults[PATH] = half
+    process = fork(fetch)
+    assert arrived.wait(30)
+    process.kill()
+    process.join()
+    killed.set()
+    assert process.exitcode == -signal.SIGKILL
     assert not list(temporary.iterdir())
 
 

@@ -75,6 +75,40 @@ def file_ids(dsn: str) -> dict[tuple, int]:
     }
 
 
+# ---------- another month's file
+
+
+def test_a_file_of_another_loaded_month_is_refused_by_both_names(source, dsn):
+    load(JANUARY, source, dsn)
+    before = raw_content(dsn)
+    shutil.copy(file_of(JANUARY, source), file_of(FEBRUARY, source))
+    with pytest.raises(FileContentError) as caught:
+        load(FEBRUARY, source, dsn)
+    says = str(caught.value)
+    assert "green_tripdata_2024-02.parquet is, byte for byte, the file that 2024-01 was loaded from" in says
+    assert "load 2024-01 again first" in says
+    assert not heals(caught.value)
+    assert raw_content(dsn) == before
+    # the way out where January is the one that was wrong: its own file, loaded first
+    write_month(source.folder, str(JANUARY), ROWS[JANUARY], version=2)
+    load(JANUARY, source, dsn)
+    load(FEBRUARY, source, dsn)
+    assert len({row[5] for row in raw_content(dsn)["load_log"]}) == 3
+
+
+def test_of_two_months_with_the_same_bytes_loaded_at_once_one_is_refused(source, dsn):
+    shutil.copy(file_of(JANUARY, source), file_of(FEBRUARY, source))
+    refused = 0
+    with ThreadPoolExecutor() as pool:
+        for loading in [pool.submit(load, month, source, dsn) for month in (JANUARY, FEBRUARY)]:
+            try:
+                loading.result()
+            except FileContentError:
+                refused += 1
+    assert refused == 1
+    assert query(dsn, f"select count(distinct source_month) from {SCHEMA}.raw_trips") == [(1,)]
+
+
 # ---------- one load
 
 
@@ -311,10 +345,10 @@ BAD_SOURCES = {
     "uncastable type": (january(VendorID=pa.array([[1]] * 90)), FileContentError),
     "uncastable value": (january(VendorID=pa.array([1.5] * 90)), FileContentError),
     "uncastable value in the last batch": (bad_last_row, FileContentError),
-    "text Postgres cannot hold": (january(store_and_fwd_flag=pa.array(["\0"] * 90)), adbc_driver_manager.DataError),
+    "text Postgres cannot hold": (january(store_and_fwd_flag=pa.array(["\0"] * 90)), FileContentError),
     "time Postgres cannot hold": (
         january(lpep_pickup_datetime=pa.array([-(10**18)] * 90).cast(pa.timestamp("us"))),
-        adbc_driver_manager.DataError,
+        FileContentError,
     ),
     "zones 403": (answer(ZONES, 403), FileUnavailable),
     "zones a web page": (answer(ZONES, 200, b"<html>\n<p>Sign in, please</p>"), FileContentError),

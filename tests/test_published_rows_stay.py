@@ -101,6 +101,7 @@ def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Proj
 
     if command in ("run", "build"):
         assert went_well("--empty") == []
+        assert all("leave out --empty" in output for flags, (_, output) in ended.items() if "--empty" in flags)
     if command == "run":  # build, with all that the marts are made from, defers nothing
         assert went_well("--favor-state") == []
     if command in ("clone", "run-operation"):
