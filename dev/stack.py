@@ -88,12 +88,13 @@ class Stack:
 
     def run_dbt(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
         """Run dbt on the warehouse to its end; `capture` keeps both its outputs in `stdout`."""
-        environment = self.warehouse.dbt_environment() | {
+        project = {
             "PG_SCHEMA": self.published_schema,
             "DBT_PROJECT_DIR": str(DBT_PROJECT),
             "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
         }
-        return run("dbt", *arguments, environment=environment, capture=capture)
+        with self.warehouse.dbt_environment() as connection:
+            return run("dbt", *arguments, environment=connection | project, capture=capture)
 
     def write_sample(self, months: Sequence[Month]) -> None:
         """Generate those of the months that are not there yet, if the source is generated months."""

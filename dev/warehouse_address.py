@@ -2,25 +2,33 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from urllib.parse import quote
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
+from include.libpq import SETTINGS, dbt_environment, refuse_unknown
+from include.settings import SettingError
+
+OWN = {"host", "port", "user", "password", "dbname"}
 
 
 @dataclass(frozen=True)
 class WarehouseAddress:
-    """A Postgres database and a role with its password."""
+    """A Postgres database and a role with its password; `settings` of the connection, by libpq's names."""
 
     host: str
     port: int
     user: str
     password: str
     dbname: str
-    sslmode: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_unknown(self.settings, "The warehouse's address")
 
     @classmethod
     def from_dsn(cls, dsn: str) -> "WarehouseAddress":
@@ -33,8 +41,10 @@ class WarehouseAddress:
                 user=str(parts["user"]),
                 password=str(parts.get("password", "")),
                 dbname=str(parts["dbname"]),
-                sslmode=parts.get("sslmode"),
+                settings={name: str(value) for name, value in parts.items() if name not in OWN},
             )
+        except SettingError:
+            raise
         except (ProgrammingError, ValueError):
             raise StackError("The warehouse DSN is not one that Postgres understands.") from None
         except KeyError as missing:
@@ -49,14 +59,15 @@ class WarehouseAddress:
             return cls.from_dsn(dsn)
         if "PG_HOST" not in environment:
             return None
-        names = ("host", "port", "user", "password", "dbname", "sslmode")
+        names = OWN | SETTINGS
         given = {name: environment[variable] for name in names if (variable := f"PG_{name.upper()}") in environment}
         if missing := [f"PG_{name.upper()}" for name in ("user", "password", "dbname") if name not in given]:
             raise StackError(f"PG_HOST is set, but not {', '.join(missing)}.")
         port = given.get("port", "5432")
         if not port.isdecimal():
             raise StackError(f"PG_PORT={port}: a number is needed.")
-        return cls(**given | {"port": int(port)})
+        settings = {name: given.pop(name) for name in SETTINGS & set(given)}
+        return cls(**given | {"port": int(port)}, settings=settings)
 
     @classmethod
     def _from_airflow_connection(cls, connection: str) -> "WarehouseAddress":
@@ -75,8 +86,10 @@ class WarehouseAddress:
                 user=fields["login"],
                 password=fields["password"],
                 dbname=fields["schema"],
-                sslmode=extra.get("sslmode"),
+                settings={name: str(value) for name, value in extra.items()},
             )
+        except SettingError:
+            raise
         except KeyError as missing:
             raise StackError(f"AIRFLOW_CONN_AZURE_PG does not name its {missing.args[0]}.") from None
         except (ValueError, TypeError, AttributeError):  # without its text: it may hold the password
@@ -85,7 +98,7 @@ class WarehouseAddress:
     def uri(self) -> str:
         """For psql, psycopg and ADBC; holds the password."""
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        options = f"?sslmode={self.sslmode}" if self.sslmode else ""
+        options = f"?{urlencode(self.settings, quote_via=quote)}" if self.settings else ""
         return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.dbname, safe='')}{options}"
 
     def airflow_connection(self) -> str:
@@ -98,8 +111,9 @@ class WarehouseAddress:
             "password": self.password,
             "schema": self.dbname,
         }
-        return json.dumps(fields | ({"extra": {"sslmode": self.sslmode}} if self.sslmode else {}))
+        return json.dumps(fields | ({"extra": self.settings} if self.settings else {}))
 
-    def dbt_environment(self) -> dict[str, str]:
-        """What `profiles/profiles.yml` reads, but for the schema; holds the password."""
-        return {f"PG_{name.upper()}": str(value) for name, value in asdict(self).items() if value is not None}
+    def dbt_environment(self) -> AbstractContextManager[dict[str, str]]:
+        """What dbt reads, but for the schema; holds the password."""
+        own = {"host": self.host, "port": self.port, "user": self.user, "password": self.password}
+        return dbt_environment(own | {"dbname": self.dbname} | self.settings)

@@ -12,6 +12,7 @@ from psycopg.sql import Identifier
 
 from include.download import Download, download, require_unchanged
 from include.json_values import key
+from include.libpq import is_english
 from include.month import Month
 from include.tlc_files import FileContentError, Table, read_trips, read_zones
 from include.warehouse import Warehouse, raw_trips_partition
@@ -42,6 +43,7 @@ def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run:
     with download(trips_url) as trips_file, download(zones_url) as zones_file:
         trips, zones = read_trips(trips_file, month), read_zones(zones_file)
         with Warehouse(conninfo, schema) as warehouse:
+            _tell_of_another_language(warehouse)
             warehouse.create_raw_tables(month)
             _refuse_another_months_file(warehouse, month, trips_file)
             loaded = [
@@ -50,6 +52,18 @@ def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run:
             ]
             warehouse.commit()
     return loaded
+
+
+def _tell_of_another_language(warehouse: Warehouse) -> None:
+    """Warns where the server's messages are not in English, which include.retry reads where there is no SQLSTATE."""
+    [[language]] = warehouse.execute("select current_setting('lc_messages')")
+    if not is_english(language):
+        log.warning(
+            "Postgres speaks %s: what dbt reports of it is not recognised as passing, and not tried again. "
+            "Have it speak English to this role: alter role %s set lc_messages = 'C'",
+            language,
+            *warehouse.execute("select quote_ident(current_user)")[0],
+        )
 
 
 def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Download) -> None:

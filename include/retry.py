@@ -17,21 +17,36 @@ from include.settings import seconds
 RETRIES = 4
 MAX_DELAY = timedelta(minutes=10)
 
-# Postgres' and libpq's own words. dbt reports every failure as one exception whose text ends in them, and libpq
-# gives no SQLSTATE where it could not connect, so the text is what there is to decide on. A wrong password, a
-# missing database, an SQL error or a failing test has none of them.
+# By SQLSTATE, the same in every language, where the driver gives one: connection exceptions; serialization failure,
+# deadlock; too many connections; lock not available; shutdown by an admin or a crash, starting up.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+HEALING_STATES = re.compile(r"08...|40001|40P01|53300|55P03|57P0[123]")
+
+# Else by Postgres' and libpq's own words. dbt reports every failure as one exception whose text ends in them, and libpq
+# gives no SQLSTATE where it could not connect. A wrong password, a missing database, an SQL error or a failing test has
+# none of them. libpq's words are English, as it comes without translations. The server's follow its lc_messages: the
+# loader says so where these are not English.
 HEALS = re.compile(
     "|".join(
         (
             r"connection (refused|reset|timed out)|timeout expired|no route to host|network is unreachable",
             r"temporary failure in name resolution|could not (receive|send) data|broken pipe",
+            r"unexpected eof while reading",
             r"connection (already|is|was|not|has been) closed|connection not open|no connection to the server",
             r"server closed the connection|terminating connection|EOF detected",
             r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
             r"too many (clients|connections)|remaining connection slots",
             r"deadlock detected|could not serialize access|canceling statement due to lock timeout",
+            r"session is (not )?read-only|server is (not )?in hot standby mode",  # target_session_attrs, in a failover
         )
     ),
+    re.IGNORECASE,
+)
+
+
+# A name may stand for two addresses (localhost, a cluster): one refuses, while the other is there and refuses for good.
+NEEDS_A_HAND = re.compile(
+    r"certificate|does not support SSL|password authentication failed|no pg_hba.conf entry|(database|role) .*not exist",
     re.IGNORECASE,
 )
 
@@ -68,8 +83,10 @@ def heals(exception: BaseException) -> bool:
         FileChanged | requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
     ):
         return True
+    if isinstance(exception, adbc_driver_manager.Error) and exception.sqlstate:
+        return HEALING_STATES.fullmatch(exception.sqlstate) is not None
     if isinstance(exception, adbc_driver_manager.Error | CosmosDbtRunError):
-        return HEALS.search(str(exception)) is not None
+        return HEALS.search(str(exception)) is not None and NEEDS_A_HAND.search(str(exception)) is None
     return False
 
 

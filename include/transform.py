@@ -22,6 +22,7 @@ from cosmos.constants import (
 
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
+from include.libpq import dbt_environment
 from include.manifest import is_whole
 from include.parse_cache import use_parse_cache
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
@@ -42,8 +43,8 @@ class WarehouseProfile(ProfileConfig):
     def ensure_profile(
         self, desired_profile_path: Path | None = None, use_mock_values: bool = False
     ) -> Iterator[tuple[Path, dict[str, str]]]:
-        fields = {} if use_mock_values else warehouse_fields()
-        yield DBT_PROFILES, {f"PG_{name.upper()}": str(value) for name, value in fields.items() if value is not None}
+        with dbt_environment({} if use_mock_values else warehouse_fields()) as environment:
+            yield DBT_PROFILES, environment
 
 
 def dbt_task_group(group_id: str, *, models: list[str]) -> TaskGroup:

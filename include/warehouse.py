@@ -57,8 +57,8 @@ AUDIT_LOG = """
 
 
 def connection_string(fields: Mapping[str, Any]) -> str:
-    """libpq connection string from host, port, user, password, dbname, sslmode (None: libpq's default)."""
-    return make_conninfo("", application_name="taxi_pipeline", connect_timeout=10, **fields)
+    """libpq connection string from host, port, user, password, dbname and libpq's settings (None: its default)."""
+    return make_conninfo("", **{"application_name": "taxi_pipeline", "connect_timeout": 10, **fields})
 
 
 class Warehouse:

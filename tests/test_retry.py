@@ -27,12 +27,14 @@ from psycopg import sql
 
 from dev.ports import LOOPBACK
 from include.download import DownloadError, FileChanged, FileUnavailable, download
+from include.libpq import is_english
 from include.month import MonthError
 from include.publication import MonthUnavailable
 from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, first_delay, heals
 from include.settings import SettingError
 from include.tlc_files import FileContentError
 from tests.helpers import JANUARY, trips_path
+from tests.postgres_proxy import postgres_proxy
 
 PATH = trips_path(JANUARY)
 
@@ -231,6 +233,64 @@ def test_a_database_the_role_may_not_enter_does_not_heal(driver, postgres):
     failure = driver.failure(lambda: driver.connect(postgres.dsn("airflow", "pipeline")))
     assert "permission denied" in str(failure)
     assert not heals(failure)
+
+
+# ---------- a server that speaks another language
+
+
+@pytest.mark.parametrize(
+    ("state", "passes"),
+    [
+        *((state, True) for state in ("08000", "08003", "08006", "40001", "40P01", "53300", "55P03")),
+        *((state, True) for state in ("57P01", "57P02", "57P03")),
+        *(
+            (state, False)
+            for state in ("22P02", "23505", "28P01", "3D000", "42P01", "42501", "53100", "57014", "P0001")
+        ),
+    ],
+)
+def test_the_loaders_failures_are_judged_alike_in_every_language(postgres, dsn, state, passes):
+    raised = f"do $$ begin raise exception 'deadlock detected' using errcode = '{state}'; end $$"
+    port = urlsplit(dsn).port
+    with postgres_proxy(port, foreign=True) as foreign:
+        for address in (dsn, dsn.replace(f":{port}/", f":{foreign.port}/") + "?sslmode=disable"):
+            with closing(adbc_driver_postgresql.dbapi.connect(address)) as connection:
+                failure = error_of(lambda connection=connection: run(connection, raised))
+            assert failure.sqlstate == state
+            assert heals(failure) == passes
+    assert "etwas ging schief" in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("lc_messages", "english"),
+    [
+        *((each, True) for each in ("", "C", "C.UTF-8", "POSIX", "en_US.UTF-8", "en_GB", "English_United States.1252")),
+        *((each, False) for each in ("de_DE.UTF-8", "fr_FR@euro", "zh_CN", "Chinese_China.936", "ca_ES", "eo")),
+    ],
+)
+def test_the_loader_knows_whether_a_server_speaks_english(lc_messages, english):
+    assert is_english(lc_messages) == english
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "SSL error: certificate verify failed",
+        'server certificate for "other.example" does not match host name "localhost"',
+        'FATAL:  password authentication failed for user "pipeline"',
+        'FATAL:  database "warehous" does not exist',
+        "server does not support SSL, but SSL was required",
+    ],
+)
+def test_of_two_addresses_of_a_name_the_one_that_is_there_and_wrong_counts(wrong):
+    tried = 'connection to server at "localhost" ({}), port 5432 failed: {}\n'
+    both = tried.format("::1", "Connection refused") + tried.format("127.0.0.1", wrong)
+    assert not heals(CosmosDbtRunError(f"dbt invocation did not complete with unhandled error: {both}"))
+
+
+@pytest.mark.parametrize("says", ["session is read-only", "server is in hot standby mode"])
+def test_a_failover_heals(says):
+    assert heals(CosmosDbtRunError(f"dbt invocation did not complete: {TO_SERVER}{says}"))
 
 
 # ---------- what cannot be made at will, in Postgres' and dbt's own words

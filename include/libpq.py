@@ -1,0 +1,66 @@
+"""What a connection to Postgres may say, in libpq's words, and how it reaches both the loader and dbt.
+
+The words are those of https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+Importable without Airflow.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from include.settings import SettingError
+
+# Beside host, port, user, password and dbname. Not here: what this project sets itself (application_name,
+# client_encoding), another way to log in (passfile, service), and a passphrase, which would lie in a file for dbt.
+SETTINGS = frozenset(
+    {
+        *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslsni", "sslnegotiation"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version", "sslcertmode", "channel_binding", "require_auth"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
+        *("connect_timeout", "target_session_attrs", "load_balance_hosts", "options", "hostaddr"),
+        *("gssencmode", "krbsrvname", "gsslib", "gssdelegation", "requirepeer"),
+    }
+)
+# Those that profiles.yml passes on, as PG_<NAME>; dbt-postgres takes no others.
+PROFILE = (
+    *("host", "port", "user", "password", "dbname"),
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "keepalives_idle", "connect_timeout"),
+)
+
+
+def refuse_unknown(names: Iterable[str], where: str) -> None:
+    """Raises SettingError where one of the names is no setting of a connection that can be honoured."""
+    if unknown := sorted(set(names) - SETTINGS):
+        raise SettingError(
+            f"{where} has {', '.join(unknown)}, which this project does not pass on to Postgres. Take it out; it may "
+            f"have {', '.join(sorted(SETTINGS))}."
+        )
+
+
+@contextmanager
+def dbt_environment(fields: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Environment in which dbt connects so: what profiles.yml reads, and a service file of libpq's for the rest.
+
+    Holds the password; the file, which is there as long as the context is, does not. None stands for libpq's default.
+    """
+    given = {name: str(value) for name, value in fields.items() if value is not None}
+    environment = {f"PG_{name.upper()}": value for name, value in given.items() if name in PROFILE}
+    rest = {name: value for name, value in given.items() if name not in PROFILE}
+    if not rest:
+        yield environment
+        return
+    if broken := [name for name, value in rest.items() if "\n" in value]:
+        raise SettingError(f"The connection's {', '.join(broken)} has a line break.")
+    with tempfile.NamedTemporaryFile("w", prefix="pg_service-") as file:  # 0600
+        file.write("\n".join(["[warehouse]", *(f"{name}={value}" for name, value in rest.items()), ""]))
+        file.flush()
+        yield environment | {"PGSERVICEFILE": file.name, "PGSERVICE": "warehouse"}
+
+
+def is_english(lc_messages: str) -> bool:
+    """Whether a server with this setting says its errors in English; empty is what its environment says."""
+    return re.match(r"$|(C|POSIX)\b|en_|English", lc_messages) is not None
