@@ -124,6 +124,14 @@ class Pipeline:
             assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
             time.sleep(0.2)
 
+    def wait_for_failure(self, run_id: str, task: str) -> None:
+        """Until the task has failed and its run has ended.
+
+        A task that is cleared between the two may never run: Airflow can end the run all the same.
+        """
+        self.wait_for_task(run_id, task, "failed")
+        self.wait(run_id)
+
     def log(self, run_id: str, task: str, attempt: int = 1) -> str:
         return str(self.stack.api.call("GET", f"{run_path(run_id)}/taskInstances/{task}/logs/{attempt}"))
 

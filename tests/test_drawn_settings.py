@@ -113,7 +113,7 @@ def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema
     with pipeline.workers_with(AIRFLOW_STUDENT="other"):
         for task in tasks:
             pipeline.clear(run_id, task)
-            pipeline.wait_for_task(run_id, task, "failed")
+            pipeline.wait_for_failure(run_id, task)
             assert refusal in pipeline.log(run_id, task, attempt=2), task
             assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
         api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"

@@ -235,7 +235,7 @@ def test_a_model_cleared_after_its_run_schema_was_dropped_says_to_clear_the_mont
     before = content(backfilled.dsn)
     query(backfilled.dsn, "drop schema airflow_default_20231201 cascade")
     backfilled.clear(run_id, "build.int_zone_days.run")
-    backfilled.wait_for_task(run_id, "build.int_zone_days.run", "failed")
+    backfilled.wait_for_failure(run_id, "build.int_zone_days.run")
     task = backfilled.tasks(run_id)["build.int_zone_days.run"]
     log = backfilled.log(run_id, "build.int_zone_days.run", task["try_number"])
     assert "Clear the whole month, from load_month on" in log

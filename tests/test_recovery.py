@@ -83,7 +83,7 @@ def test_what_does_not_heal_is_not_tried_again(published: Pipeline):
     rename = "alter table airflow_default_20230601.int_zone_days rename column {} to {}"
     query(published.dsn, rename.format("trips", "rides"))
     published.clear(run_id, model)
-    published.wait_for_task(run_id, model, "failed")
+    published.wait_for_failure(run_id, model)
     task = published.tasks(run_id)[model]
     assert (task["try_number"], task["max_tries"] >= RETRIES) == (tries + 1, True)
     assert "does not exist" in published.log(run_id, model, tries + 1)
@@ -91,7 +91,7 @@ def test_what_does_not_heal_is_not_tried_again(published: Pipeline):
     # mended, and cleared
     query(published.dsn, rename.format("rides", "trips"))
     published.clear(run_id, model)
-    published.wait_for_task(run_id, model, "success")
+    assert published.wait(run_id) == "success"
     assert content(published.dsn) == before
 
 
@@ -163,7 +163,7 @@ def test_tries_count_from_the_latest_clear_and_a_killed_task_runs_again_soon(pub
         source.denied = True
         for _ in range(2):
             published.clear(run_id, task)
-            published.wait_for_task(run_id, task, "failed")
+            published.wait_for_failure(run_id, task)
             assert tries_since_cleared() == 1
     finally:
         del published.tlc.faults[PATH]

@@ -27,7 +27,7 @@ def used(pipeline: Pipeline) -> Pipeline:
         admin.execute("drop schema airflow_default_20230501 cascade")
     run_id = pipeline.run_of("2023-05")
     pipeline.clear(run_id, "build.int_zone_days.run")
-    pipeline.wait_for_task(run_id, "build.int_zone_days.run", "failed")
+    pipeline.wait_for_failure(run_id, "build.int_zone_days.run")
     return pipeline
 
 

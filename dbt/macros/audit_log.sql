@@ -25,6 +25,9 @@
 
 {#- dbt's own, and its verdict is written down: for tests of the run's own schema and of the raw tables. -#}
 {%- macro postgres__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
+    {%- if flags.EMPTY and is_audit(model) -%}
+        {{ exceptions.raise_compiler_error(model.name ~ ' judges the rows there are, and --empty hides them: leave out --empty.') }}
+    {%- endif -%}
     {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
     {%- if not is_audit(model) or reads_deferred_tables() -%} {{ return(verdict) }} {%- endif -%}
     with verdict as materialized (
