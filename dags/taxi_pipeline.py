@@ -16,11 +16,11 @@ from datetime import datetime, timedelta
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, task
 
 from include.assets import mark_month, table_asset
+from include.availability import OVERDUE_AFTER, month_is_available
 from include.connection import warehouse_fields
 from include.drawn_settings import require_drawn_settings, settings_tags
 from include.load import load_month as load
 from include.month import FIRST_MONTH, TLC_CDN, month_of, refuse_date_of_today, run_schema_of
-from include.publication import OVERDUE_AFTER, month_is_published
 from include.retry import RETRIES, RetryWhatHeals, first_delay
 from include.settings import BASE_URL_VARIABLE, DAG_ID, poll_interval, published_schema
 from include.transform import dbt_task_group
@@ -30,7 +30,7 @@ from include.zone import default_zone
 ZONE = default_zone()
 FORM_TEXT = """
 *Single Run*: the month of TLC's file, `YYYY-MM`, for example `2024-01`. Fill it in: the logical date, which this form
-sets to the present time, is in a month that TLC has not published yet.
+sets to the present time, is in a month that is not available yet.
 
 *Backfill*: leave it empty. Each run loads the month of its own logical date.
 """
@@ -71,14 +71,14 @@ with DAG(
 ):
 
     @task.sensor(
-        mode="reschedule",  # holds no worker slot between two asks
+        mode="reschedule",  # holds no worker slot between two checks
         poke_interval=poll_interval().total_seconds(),
         timeout=(OVERDUE_AFTER + timedelta(days=62)).total_seconds(),
     )
     def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
         now, base_url = datetime.now(ZONE), Variable.get(BASE_URL_VARIABLE, default=TLC_CDN)
         refuse_date_of_today(dag_run, params, now)
-        return PokeReturnValue(month_is_published(month_of(dag_run, params, ZONE), base_url, now))
+        return PokeReturnValue(month_is_available(month_of(dag_run, params, ZONE), base_url, now))
 
     @task(outlets=RAW_TABLES)
     def load_month(dag_run=None, params=None, **context) -> list[dict]:

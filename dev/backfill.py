@@ -30,7 +30,7 @@ REPROCESS = ("none", "completed", "failed")
 
 
 def months_between(first: str, last: str) -> list[Month]:
-    """Both included, written YYYY-MM. Raises StackError unless TLC can have published all of them."""
+    """Both included, written YYYY-MM. Raises StackError unless all of them can be available."""
     try:
         start, end = Month.parse(first), Month.parse(last)
     except MonthError as error:

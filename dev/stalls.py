@@ -96,16 +96,16 @@ class Stalls:
                 yield Stall(f"{named}, and nothing holds it up that Airflow tells of: see the scheduler's log")
 
     def _waiting(self, runs: list[dict]) -> Iterator[Stall]:
-        """Months that TLC has not published."""
+        """Months that are not available yet."""
         tasks = self.api.pages(TASKS, "task_instances", state=["up_for_reschedule"], **self.dates)
         waiting = {task["dag_run_id"] for task in tasks if task["task_id"] == "wait_for_month"}
         months = sorted(str(self._month(run)) for run in runs if run["dag_run_id"] in waiting)
-        # between two asks the task runs for a moment
+        # between two checks the task runs for a moment
         if not self._lasts("TLC", bool(months), self.patience / 4):
             return
         behind = sum(run["state"] == "queued" for run in runs)
         turns = f"; they hold their turns, and {behind} more wait behind them" if behind else ""
-        yield Stall(f"{', '.join(months)}: TLC has not published them yet; they go on by themselves when it has{turns}")
+        yield Stall(f"{', '.join(months)}: not available from TLC yet; they go on by themselves when it is{turns}")
 
     def _without_slot(self) -> Iterator[Stall]:
         """Tasks that could run, none of which does."""

@@ -19,7 +19,7 @@ CHUNK_BYTES = 1024**2
 
 
 class FileUnavailable(Exception):
-    """The source answers that it will not give this file: it is not published, or the URL is wrong."""
+    """The source answers that it will not give this file: it is not available, or the URL is wrong."""
 
 
 class DownloadError(Exception):
@@ -42,7 +42,7 @@ class Download:
     bytes: int
 
 
-def is_published(url: str) -> bool:
+def is_available(url: str) -> bool:
     """Whether the source has the file. TLC answers 403, not 404, for what is not there.
 
     Raises requests.RequestException where the source gives no such answer (down, 5xx, 429).
@@ -75,7 +75,7 @@ def download(url: str) -> Iterator[Download]:
         ) as response:
             if response.status_code in (403, 404):
                 raise FileUnavailable(
-                    f"{url} answered {response.status_code}: the file is not published, or the address is wrong. "
+                    f"{url} answered {response.status_code}: the file is not available, or the address is wrong. "
                     "Open it in a browser; check the Airflow variable tlc_base_url."
                 )
             response.raise_for_status()

@@ -92,7 +92,7 @@ class Month:
         return "_".join(filter(None, (published_schema, self.ds_nodash, suffix)))
 
 
-FIRST_MONTH = Month(date(2013, 8, 1))  # the first green-taxi file TLC published
+FIRST_MONTH = Month(date(2013, 8, 1))  # the first green-taxi file there is
 
 
 def parquet_url_for(ds: str | date, base_url: str = TLC_CDN) -> str:

@@ -54,6 +54,6 @@ def seconds(variable: str, default: timedelta, at_least: int = 1) -> timedelta:
 
 
 def poll_interval() -> timedelta:
-    """How long to wait between two asks for a month that is not published yet."""
-    # Airflow's scheduler ends if it hears of the end of one ask after the next has begun (apache/airflow#71923)
+    """How long to wait between two checks for a month that is not available yet."""
+    # Airflow's scheduler ends if it hears of the end of one check after the next has begun (apache/airflow#71923)
     return seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10)

@@ -143,7 +143,7 @@ def test_a_month_that_waits_for_tlc_is_said_to_and_one_that_waits_for_its_turn_i
     with pytest.raises(StackError, match=f"A backfill of {first} to {last} is running"):
         backfill_of(running, "2021-01").create()
     with followed(backfill) as outcome:
-        wait_until_said(f"{first}: TLC has not published", "and 1 more wait behind them")
+        wait_until_said(f"{first}: not available from TLC yet", "and 1 more wait behind them")
         time.sleep(3 * PATIENCE)  # long enough for a false alarm
         said = wait_until_said()
         for month in (first, last):

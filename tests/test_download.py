@@ -17,7 +17,7 @@ import requests
 
 from dev.ports import LOOPBACK
 from include import download as module
-from include.download import DownloadError, FileUnavailable, download, is_published
+from include.download import DownloadError, FileUnavailable, download, is_available
 from include.retry import heals
 from tests.helpers import JANUARY, cut, fork, trips_path
 
@@ -207,24 +207,24 @@ def test_an_answer_far_too_long_stops_at_the_time_bound(tlc, url, monkeypatch):
 # ---------- whether it is there
 
 
-def test_a_file_that_is_there_is_published(url):
-    assert is_published(url) is True
+def test_a_file_that_is_there_is_available(url):
+    assert is_available(url) is True
 
 
-def test_a_file_that_is_not_there_is_not_published(tlc):
-    assert is_published(tlc.url + PATH) is False  # the mirror answers 403, as TLC does
+def test_a_file_that_is_not_there_is_not_available(tlc):
+    assert is_available(tlc.url + PATH) is False  # the mirror answers 403, as TLC does
 
 
-def test_404_is_not_published_either(tlc, url):
+def test_404_is_not_available_either(tlc, url):
     tlc.faults[PATH] = status(404)
-    assert is_published(url) is False
+    assert is_available(url) is False
 
 
 @pytest.mark.parametrize("fault", [status(400), status(429), status(500), status(503), no_answer])
 def test_no_clear_answer_is_an_error_not_an_absence(tlc, url, fault):
     tlc.faults[PATH] = fault
     with pytest.raises(requests.RequestException):
-        is_published(url)
+        is_available(url)
 
 
 def test_asking_fetches_nothing(tlc, url):
@@ -235,5 +235,5 @@ def test_asking_fetches_nothing(tlc, url):
         return False
 
     tlc.faults[PATH] = note
-    is_published(url)
+    is_available(url)
     assert asked == ["HEAD"]

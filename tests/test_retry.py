@@ -26,10 +26,10 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from dev.ports import LOOPBACK
+from include.availability import MonthUnavailable
 from include.download import DownloadError, FileChanged, FileUnavailable, download
 from include.libpq import is_english
 from include.month import MonthError
-from include.publication import MonthUnavailable
 from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, first_delay, heals
 from include.settings import SettingError
 from include.tlc_files import FileContentError

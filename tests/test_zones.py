@@ -18,8 +18,8 @@ from airflow.sdk import timezone
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dev.postgres import EmbeddedPostgres
+from include.availability import MonthUnavailable, month_is_available
 from include.month import FIRST_MONTH, Month, month_of, run_schema_of
-from include.publication import MonthUnavailable, month_is_published
 from include.settings import ROOT, SettingError
 from include.zone import default_zone
 
@@ -155,9 +155,9 @@ def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_zone():
 def test_a_month_lies_in_the_future_until_it_begins_in_the_zone(zone: str):
     start = MAY.start_in(zoneinfo.ZoneInfo(zone))
     with pytest.raises(MonthUnavailable, match="lies in the future: today is 2024-04-30"):
-        month_is_published(MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
+        month_is_available(MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
     with pytest.raises(OSError, match="refused"):  # then the source is asked
-        month_is_published(MAY, "http://127.0.0.1:1", start)
+        month_is_available(MAY, "http://127.0.0.1:1", start)
 
 
 def test_the_zone_of_months_is_airflows_default():

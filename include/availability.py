@@ -1,13 +1,13 @@
-"""Whether TLC has published a month yet, and when to stop waiting for it."""
+"""Whether TLC has made a month available yet, and when to stop waiting for it."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from include.download import is_published
+from include.download import is_available
 from include.month import FIRST_MONTH, Month
 
-# TLC publishes a month about two months after its end. One that is not there after half a year is not
+# TLC puts a month up about two months after its end. One that is not there after half a year is not
 # late: the address is wrong, or TLC has withdrawn it (the answer, 403, is the same).
 OVERDUE_AFTER = timedelta(days=180)
 
@@ -16,7 +16,7 @@ class MonthUnavailable(Exception):
     """The month will not appear by waiting. The message says why and what to do."""
 
 
-def month_is_published(month: Month, base_url: str, now: datetime) -> bool:
+def month_is_available(month: Month, base_url: str, now: datetime) -> bool:
     """True once the month's file is there, False while it may still come; `now` is aware, of the zone of months.
 
     Raises MonthUnavailable for a month before the dataset's first, in the future or long overdue, and
@@ -29,7 +29,7 @@ def month_is_published(month: Month, base_url: str, now: datetime) -> bool:
         )
     if month.first_day > now.date():
         raise MonthUnavailable(f"{month} lies in the future: today is {now:%Y-%m-%d}. Trigger it after it has ended.")
-    if is_published(url):
+    if is_available(url):
         return True
     if now > month.end + OVERDUE_AFTER:
         raise MonthUnavailable(
