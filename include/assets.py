@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset
-from airflow.sdk.definitions.context import Context
+from airflow.sdk import Asset, Context
 
 from include.month import month_of
 from include.settings import WAREHOUSE_CONNECTION, published_schema

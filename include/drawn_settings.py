@@ -10,7 +10,7 @@ import hashlib
 import os
 from datetime import timedelta
 
-from airflow.sdk.definitions.context import Context
+from airflow.sdk import Context
 
 from include.retry import first_delay
 from include.run_schemas import keep_for

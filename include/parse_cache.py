@@ -12,7 +12,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from airflow.sdk.definitions.context import Context
+from airflow.sdk import Context
 from cosmos.dbt.runner import run_command
 from cosmos.settings import cache_dir
 from dbt.cli.main import dbtRunnerResult

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import adbc_driver_manager
 import requests
-from airflow.sdk.definitions.context import Context
-from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
+from airflow.sdk import Context, RetryDecision, RetryPolicy
 from cosmos.exceptions import CosmosDbtRunError
 
 from include.download import FileChanged

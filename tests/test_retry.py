@@ -16,7 +16,7 @@ import psycopg
 import psycopg2
 import pytest
 import requests
-from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk import RetryAction
 from cosmos.dbt.runner import handle_exception_if_needed
 from cosmos.exceptions import CosmosDbtRunError
 from dbt.cli.main import dbtRunnerResult
