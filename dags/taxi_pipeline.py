@@ -18,9 +18,10 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, 
 from include.assets import mark_month, table_asset
 from include.availability import OVERDUE_AFTER, month_is_available
 from include.connection import warehouse_fields
+from include.dag_run import macros, month_of, refuse_date_of_today
 from include.drawn_settings import require_drawn_settings, settings_tags
 from include.load import load_month as load
-from include.month import FIRST_MONTH, TLC_CDN, month_of, refuse_date_of_today, run_schema_of
+from include.month import FIRST_MONTH, PATTERN, TLC_CDN
 from include.retry import RETRIES, RetryWhatHeals, first_delay
 from include.settings import BASE_URL_VARIABLE, DAG_ID, poll_interval, published_schema
 from include.transform import dbt_task_group
@@ -51,7 +52,7 @@ with DAG(
         "month": Param(
             None,
             type=["null", "string"],
-            pattern=r"^[12]\d{3}-(0[1-9]|1[0-2])$",
+            pattern=f"^{PATTERN}$",
             title="Month to load",
             description_md=FORM_TEXT,
         )
@@ -64,10 +65,7 @@ with DAG(
         "pre_execute": require_drawn_settings,
         "execution_timeout": timedelta(hours=2),
     },
-    user_defined_macros={
-        "month_of": lambda dag_run, params: month_of(dag_run, params, ZONE),
-        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema(), ZONE),
-    },
+    user_defined_macros=macros(ZONE),
 ):
 
     @task.sensor(

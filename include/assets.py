@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Asset, Context
 
-from include.month import month_of
+from include.dag_run import month_of
 from include.settings import WAREHOUSE_CONNECTION, published_schema
 from include.zone import default_zone
 

@@ -21,6 +21,7 @@ from cosmos.constants import (
 
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
+from include.dag_run import DS, RUN_SCHEMA
 from include.libpq import dbt_environment
 from include.manifest import is_whole
 from include.parse_cache import use_parse_cache
@@ -87,9 +88,8 @@ def _rendered(group_id: str, models: list[str]) -> DbtTaskGroup:
             manifest_path=DBT_MANIFEST,
             project_name="taxi",
             install_dbt_deps=False,
-            # rendered when the task runs
-            dbt_vars={"ds": "{{ month_of(dag_run, params).ds }}"},
-            env_vars={"PG_SCHEMA": "{{ run_schema_of(dag_run, params) }}"},
+            dbt_vars={"ds": DS},
+            env_vars={"PG_SCHEMA": RUN_SCHEMA},
         ),
         profile_config=WarehouseProfile(),
         execution_config=ExecutionConfig(execution_mode=ExecutionMode.LOCAL, invocation_mode=InvocationMode.DBT_RUNNER),

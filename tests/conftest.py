@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.postgres import EmbeddedPostgres
@@ -25,6 +26,10 @@ STATE = ROOT / ".local" / "tests"
 
 # before any test imports Airflow: the project's settings, and nothing of the user's own Airflow
 os.environ |= {"AIRFLOW_HOME": str(STATE / "airflow"), "AIRFLOW_CONFIG": str(ROOT / "config" / "airflow.cfg")}
+
+# the same examples each time, however slow the machine
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from cosmos.dbt.runner import handle_exception_if_needed
 from cosmos.exceptions import CosmosDbtRunError
 from dbt.cli.main import dbtRunnerResult
 from dbt_common.exceptions import DbtDatabaseError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -432,7 +432,6 @@ def test_the_first_delay_is_a_setting(tlc, monkeypatch):
 
 
 @given(st.lists(st.integers(1, RETRIES + 1), max_size=50), st.integers(1, RETRIES))
-@settings(deadline=None, derandomize=True)
 def test_the_delay_counts_from_the_latest_clear(tries_before_each_clear, tries_since):
     """Airflow counts a task's tries on when it is cleared, and grants it RETRIES more than it has had."""
     had = sum(tries_before_each_clear)
@@ -443,14 +442,12 @@ def test_the_delay_counts_from_the_latest_clear(tries_before_each_clear, tries_s
 
 
 @given(st.integers(1, 10_000), st.integers(-1, 10_000))
-@settings(deadline=None, derandomize=True)
 def test_whatever_airflow_has_counted_the_delay_is_bounded(try_number, max_tries):
     made = decision(FileChanged(), try_number, max_tries)
     assert first_delay() <= made.retry_delay <= MAX_DELAY
 
 
 @given(st.integers(1, 10_000))
-@settings(deadline=None, derandomize=True)
 def test_a_task_cleared_however_often_has_a_bounded_delay(try_number):
     """Airflow counts a task's tries on when it is cleared."""
     assert timedelta(0) < delay(requests.ConnectionError(), try_number) <= MAX_DELAY

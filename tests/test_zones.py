@@ -19,7 +19,8 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dev.postgres import EmbeddedPostgres
 from include.availability import MonthUnavailable, month_is_available
-from include.month import FIRST_MONTH, Month, month_of, run_schema_of
+from include.dag_run import month_of, run_schema_of
+from include.month import FIRST_MONTH, Month
 from include.settings import ROOT, SettingError
 from include.zone import default_zone
 
@@ -53,7 +54,7 @@ create = "--dag-id taxi_pipeline --max-active-runs 4 --dry-run".split()
 sys.argv = ["airflow", "backfill", "create", *create, "--from-date", f"{first}-01", "--to-date", f"{last}-01"]
 main()
 
-from include.month import month_of, run_schema_of
+from include.dag_run import month_of, run_schema_of
 from include.zone import default_zone
 for line in sys.stdin:
     date = datetime.fromisoformat(line.strip())

@@ -1,0 +1,105 @@
+"""What a DAG run is for: its month, and the schema of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from include.month import Month, MonthError
+from include.settings import SettingError, published_schema
+
+# Rendered when a task runs, by the macros below.
+DS = "{{ month_of(dag_run, params).ds }}"
+RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
+
+HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
+
+
+def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Month:
+    """The month a DAG run is for: the `month` param, else the logical date, in the zone.
+
+    `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date. Raises MonthError where the
+    run does not say which month, or says two, and SettingError where Airflow made it in another zone.
+    """
+    refuse_unknown_keys(dag_run)
+    dated = Month.containing(dag_run.logical_date, zone) if dag_run.logical_date else None
+    if params.get("month"):
+        month = Month.parse(params["month"])
+        refuse_second_month(dag_run, month, dated)
+        return month
+    if dated is None:
+        raise MonthError(f"This run has neither month nor a logical date. {HOW_TO_TRIGGER}")
+    refuse_another_zone(dag_run, zone)
+    return dated
+
+
+def macros(zone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
+    """What the templates of a DAG's tasks may call: `month_of` and `run_schema_of`, of the run and its params."""
+    return {
+        "month_of": lambda dag_run, params: month_of(dag_run, params, zone),
+        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema(), zone),
+    }
+
+
+def refuse_unknown_keys(dag_run: Any) -> None:
+    """Raises MonthError where the run's configuration holds a key that nothing reads, such as a mistyped one.
+
+    Airflow accepts any. Its own keys have a slash in them.
+    """
+    if unknown := [key for key in dag_run.conf or {} if key != "month" and "/" not in key]:
+        raise MonthError(f"The run's configuration has {unknown}, and may have month alone. {HOW_TO_TRIGGER}")
+
+
+def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:
+    """Raises MonthError where a run that Airflow made for the month of its logical date, `dated`, is told another.
+
+    A backfill hands its configuration to the run of every month in its range.
+    """
+    if dag_run.run_type in ("scheduled", "backfill") and month != dated:
+        raise MonthError(
+            f"This run is for {dated}, by its logical date, and its configuration says {month}. Leave month empty in a "
+            f"backfill. {HOW_TO_TRIGGER}"
+        )
+
+
+def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime) -> None:
+    """Raises MonthError where a run without the `month` param is for a month that has not ended; `now` is in its zone.
+
+    Airflow's own runs begin after their month. But its trigger form sets the logical date to the time it was opened.
+    """
+    month = month_of(dag_run, params, now.tzinfo)
+    if not params.get("month") and now.date() < month.plus(1).first_day:
+        raise MonthError(
+            f"This run has no month, and {month}, which its logical date lies in, has not ended. The trigger form sets "
+            f"the logical date to the present time. {HOW_TO_TRIGGER}"
+        )
+
+
+def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
+    """Raises SettingError where a run that Airflow made is not dated at a month's start in the zone.
+
+    Its month would be a wrong one. A process with another default zone drew it, or the zone was changed since.
+    """
+    if dag_run.run_type not in ("scheduled", "backfill"):
+        return
+    month = Month.containing(dag_run.logical_date, zone)
+    if dag_run.logical_date != month.start_in(zone).astimezone(UTC):
+        raise SettingError(
+            f"This run is dated {dag_run.logical_date.isoformat()}, at which no month begins in {zone}, the [core] "
+            "default_timezone of this process. Give every Airflow process the same one, then clear this task. If the "
+            "run was made before the zone was changed, trigger its month anew, by the param month."
+        )
+
+
+def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str, zone: tzinfo = UTC) -> str:
+    """The run's own schema; two runs of one month never share one.
+
+    Airflow allows one run per logical date, so the run dated at the month's first instant in the zone owns the plain
+    name. Any other run of the month may overlap it, and gets a hash of its run id.
+    """
+    month = month_of(dag_run, params, zone)
+    if dag_run.logical_date == month.start_in(zone).astimezone(UTC):
+        return month.run_schema(published_schema)
+    return month.run_schema(published_schema, hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8])

@@ -1,0 +1,143 @@
+"""The month of a run, and the schema of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from include.dag_run import month_of, refuse_date_of_today, run_schema_of
+from include.month import Month, MonthError
+from include.settings import STUDENT_MAX_LENGTH, published_schema
+
+days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
+months = days.map(Month.containing)
+JANUARY = Month.parse("2024-01")
+NEW_YORK_WINTER = timezone(timedelta(hours=-5))
+
+
+def dag_run(
+    logical_date: datetime | None, run_id: str = "manual__1", run_type: str = "manual", conf: dict | None = None
+):
+    """What the functions read of Airflow's DagRun."""
+    return SimpleNamespace(logical_date=logical_date, run_id=run_id, run_type=run_type, conf=conf)
+
+
+TO_GIVE = 'trigger the DAG with {"month": "2024-01"}'
+RUN_TYPES = ("scheduled", "backfill", "manual", "operator_triggered", "asset_triggered", "asset_materialization")
+
+
+@pytest.mark.parametrize(
+    ("param", "logical_date", "month"),
+    [
+        ("2023-11", datetime(2024, 1, 1, tzinfo=UTC), "2023-11"),
+        ("2023-11", None, "2023-11"),
+        (None, datetime(2024, 1, 1, tzinfo=UTC), "2024-01"),
+        ("", datetime(2024, 1, 9, 7, 30, tzinfo=UTC), "2024-01"),
+        (None, datetime(2023, 12, 31, 19, tzinfo=NEW_YORK_WINTER), "2024-01"),
+    ],
+)
+def test_the_param_goes_before_the_logical_date(param, logical_date, month):
+    assert str(month_of(dag_run(logical_date), {"month": param})) == month
+
+
+@pytest.mark.parametrize("run_type", RUN_TYPES)
+@pytest.mark.parametrize("params", [{}, {"month": None}, {"month": ""}])
+def test_a_run_with_neither_is_refused_with_what_to_give(run_type, params):
+    with pytest.raises(MonthError, match=f"This run has neither month nor a logical date.*{TO_GIVE}"):
+        month_of(dag_run(None, run_type=run_type), params)
+
+
+@given(
+    st.sampled_from(RUN_TYPES),
+    st.dictionaries(st.text().filter(lambda key: key != "month" and "/" not in key), st.none() | st.text(), min_size=1),
+    st.sampled_from([{}, {"month": "2024-01"}]),
+)
+@example("manual", {"mnth": "2024-01"}, {})
+@example("backfill", {"Month": "2024-01"}, {"month": "2024-01"})
+def test_a_key_that_nothing_reads_is_refused_by_name_on_every_kind_of_run(run_type, unknown, known):
+    run = dag_run(JANUARY.start, run_type=run_type, conf=unknown | known)
+    with pytest.raises(MonthError) as refusal:
+        month_of(run, unknown | known)
+    assert all(repr(key) in str(refusal.value) for key in unknown)
+
+
+@pytest.mark.parametrize("conf", [None, {}, {"month": "2024-01"}, {"airflow/task_span_detail_level": 1}])
+def test_the_month_and_airflows_own_keys_are_no_unknown_ones(conf):
+    assert month_of(dag_run(JANUARY.start, conf=conf), {"month": (conf or {}).get("month")}) == JANUARY
+
+
+@given(st.sampled_from(["scheduled", "backfill"]), months, months)
+def test_a_run_airflow_made_for_a_month_may_be_told_that_one_alone(run_type, dated, told):
+    run = dag_run(dated.start, run_type=run_type, conf={"month": str(told)})
+    if dated == told:
+        assert month_of(run, run.conf) == dated
+    else:
+        with pytest.raises(MonthError, match=f"This run is for {dated}, .* says {told}. Leave month empty"):
+            month_of(run, run.conf)
+
+
+@given(st.sampled_from(RUN_TYPES), months, st.datetimes(timezones=st.just(UTC)))
+def test_a_run_that_is_not_told_a_month_may_not_be_for_one_that_has_not_ended(run_type, month, now):
+    """Airflow's trigger form fills in the present time as logical date."""
+    days = 0 if run_type in ("scheduled", "backfill") else 20  # Airflow's own runs are dated at the month's start
+    run = dag_run(month.start + timedelta(days=days), run_type=run_type)
+    if now < month.end:
+        with pytest.raises(MonthError, match=f"{month}, .* has not ended.*{TO_GIVE}"):
+            refuse_date_of_today(run, {}, now)
+    else:
+        refuse_date_of_today(run, {}, now)
+
+
+def test_a_month_that_was_asked_for_may_be_waited_for_before_it_has_ended():
+    asked = {"month": "2024-01"}
+    refuse_date_of_today(dag_run(datetime(2024, 1, 9, tzinfo=UTC), conf=asked), asked, datetime(2024, 1, 9, tzinfo=UTC))
+
+
+def test_a_run_needs_no_month_param():
+    assert month_of(dag_run(JANUARY.start), {}) == JANUARY
+
+
+def test_a_malformed_month_param_is_refused():
+    with pytest.raises(MonthError, match="YYYY-MM"):
+        month_of(dag_run(JANUARY.start), {"month": "2024-1"})
+
+
+@pytest.mark.parametrize("zone", [UTC, NEW_YORK_WINTER])
+def test_the_run_dated_at_the_months_first_instant_owns_the_plain_schema_name(zone):
+    run = dag_run(JANUARY.start.astimezone(zone))
+    assert run_schema_of(run, {}, "airflow_default") == "airflow_default_20240101"
+
+
+@pytest.mark.parametrize(
+    ("logical_date", "param"),
+    [
+        (None, "2024-01"),
+        (datetime(2024, 1, 1, 0, 0, 1, tzinfo=UTC), None),
+        (datetime(2024, 1, 31, tzinfo=UTC), None),
+        (datetime(2024, 1, 1, tzinfo=NEW_YORK_WINTER), None),
+        (datetime(2024, 2, 1, tzinfo=UTC), "2024-01"),  # another month's date
+    ],
+)
+def test_any_other_run_of_the_month_has_a_schema_of_its_own(logical_date, param):
+    schemas = {
+        run_schema_of(dag_run(logical_date, run_id=run_id), {"month": param}, "airflow_default")
+        for run_id in ("manual__1", "manual__2")
+    }
+    assert len(schemas) == 2
+    assert all(schema.startswith("airflow_default_20240101_") for schema in schemas)
+
+
+def test_a_run_finds_its_schema_again():
+    schemas = {run_schema_of(dag_run(None), {"month": "2024-01"}, "airflow_default") for _ in range(2)}
+    assert len(schemas) == 1
+
+
+@given(months, st.text(max_size=300), st.none() | st.datetimes(timezones=st.just(UTC)))
+def test_a_run_schema_fits_postgres_for_the_longest_student(month, run_id, logical_date):
+    longest = published_schema("x" * STUDENT_MAX_LENGTH)
+    run = dag_run(logical_date, run_id)
+    assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63
