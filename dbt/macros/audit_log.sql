@@ -29,7 +29,8 @@
         {{ exceptions.raise_compiler_error(model.name ~ ' judges the rows there are, and --empty hides them: leave out --empty.') }}
     {%- endif -%}
     {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
-    {%- if not is_audit(model) or reads_deferred_tables() -%} {{ return(verdict) }} {%- endif -%}
+    {#- with --store-failures, dbt has read the rows in an earlier statement than this one -#}
+    {%- if not is_audit(model) or reads_deferred_tables() or should_store_failures() -%} {{ return(verdict) }} {%- endif -%}
     {%- set inputs = inputs_of(model, {}) -%}
     with verdict as materialized (
         {{ verdict }}

@@ -97,7 +97,8 @@
 {% test sums_equal(model, trips) %}
     {%- set version = '(select file_id from ' ~ trips ~ ' limit 1)' %}
     {%- set measures = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
-    select * from (
+    select to_jsonb(summed) as summed, to_jsonb(expected) as expected
+    from (
         select sum(trips)::bigint as trips, sum(reversals)::bigint as reversals {%- for each in measures %}, sum({{ each }}) as {{ each }}{% endfor %}
         from {{ model }}
     ) as summed
