@@ -243,3 +243,9 @@ def test_a_failing_audit_names_what_to_look_at_and_rows_that_failed(built: Proje
     assert "amounts_are_whole_cents: Guards against rounding" in done.output
     assert "column_name=tip_amount, value=1.234" in done.output
     assert '"source_row": 17' in done.output
+
+
+def test_a_zone_that_does_not_resolve_is_named_with_its_row(built: Project):
+    query(built.dsn, f"update {RUN_SCHEMA}.int_trips_judged set dropoff_zone_id = 999 where source_row = 17")
+    done = built.dbt("test", "--select", "int_trips_judged_dropoff_zones_resolve", month="2024-01")
+    assert "source_row=17, dropoff_zone_id=999" in done.output
