@@ -76,8 +76,8 @@ class Choices:
             return cls(Source(**kept["source"]), kept["student"], warehouse)
         except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
             raise StackError(
-                f"{file}, where the last choices are kept, is damaged. Remove it, and name them again: "
-                "make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"
+                f"{file}, where the last choices are kept, is damaged, or of another version. Remove it, and name them "
+                "again: make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"
             ) from None
 
     def remember(self, state: Path) -> None:

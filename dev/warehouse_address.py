@@ -10,7 +10,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
-from include.libpq import SETTINGS, dbt_environment, refuse_unknown
+from include.libpq import SETTINGS, dbt_environment, refuse_unknown, settings_of
 from include.settings import SettingError
 
 OWN = {"host", "port", "user", "password", "dbname"}
@@ -86,7 +86,7 @@ class WarehouseAddress:
                 user=fields["login"],
                 password=fields["password"],
                 dbname=fields["schema"],
-                settings={name: str(value) for name, value in extra.items()},
+                settings=settings_of(extra, "AIRFLOW_CONN_AZURE_PG"),
             )
         except SettingError:
             raise

@@ -5,11 +5,8 @@ from __future__ import annotations
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.libpq import refuse_unknown
+from include.libpq import settings_of
 from include.settings import WAREHOUSE_CONNECTION, SettingError
-
-# Extras that Airflow's own Postgres hook reads and that say nothing of the connection.
-HOOKS_OWN = frozenset({"cursor", "enable_log_db_messages", "sqlalchemy_scheme", "sqlalchemy_query"})
 
 
 def warehouse_fields() -> dict[str, str | int | None]:
@@ -24,9 +21,6 @@ def warehouse_fields() -> dict[str, str | int | None]:
             f"The Airflow connection {WAREHOUSE_CONNECTION!r} is not defined. Add it (type Postgres) under Admin > "
             f"Connections, or set AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}; then clear this task."
         ) from error
-    extras = {name: value for name, value in connection.extra_dejson.items() if value not in (None, "")}
-    settings = {name: value for name, value in extras.items() if name not in HOOKS_OWN}
-    refuse_unknown(settings, f"The Airflow connection {WAREHOUSE_CONNECTION!r}")
     return {
         "host": connection.host,
         "port": connection.port or 5432,
@@ -34,5 +28,5 @@ def warehouse_fields() -> dict[str, str | int | None]:
         "password": connection.password,
         "dbname": connection.schema,
         "sslmode": None,
-        **settings,
+        **settings_of(connection.extra_dejson, f"The Airflow connection {WAREHOUSE_CONNECTION!r}"),
     }

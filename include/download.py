@@ -54,10 +54,20 @@ def is_available(url: str) -> bool:
     return True
 
 
+def is_unchanged(url: str, etag: str | None) -> bool:
+    """Whether the source still has the version of the file with this ETag; it has where it gave none.
+
+    Raises requests.RequestException where the source gives no answer (down, 5xx, 429).
+    """
+    response = requests.head(url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
+    if response.status_code not in (403, 404):
+        response.raise_for_status()
+    return not etag or response.headers.get("ETag") == etag
+
+
 def require_unchanged(file: Download) -> None:
-    """Raises FileChanged if the source has another version of the file by now, going by its ETag."""
-    response = requests.head(file.url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
-    if file.etag and response.headers.get("ETag") != file.etag:
+    """Raises FileChanged if the source has another version of the file by now, and what `is_unchanged` raises."""
+    if not is_unchanged(file.url, file.etag):
         raise FileChanged(f"{file.url} was replaced while it was being loaded. Nothing was changed; load it again.")
 
 

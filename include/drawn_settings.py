@@ -15,7 +15,9 @@ from airflow.sdk import Context
 from include.retry import first_delay
 from include.run_schemas import keep_for
 from include.settings import BASE_URL_VARIABLE, SettingError, poll_interval, published_schema
+from include.zone import default_zone
 
+ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
 BASE_URL_SETTING = f"AIRFLOW_VAR_{BASE_URL_VARIABLE.upper()}"
 
 
@@ -50,6 +52,7 @@ def _settings() -> dict[str, str]:
         "PIPELINE_RETRY_SECONDS": _whole(first_delay()),
         "RUN_SCHEMA_KEEP_SECONDS": _whole(keep_for()),
         BASE_URL_SETTING: "sha256:" + hashlib.sha256(address.encode()).hexdigest()[:8] if address else "not set",
+        ZONE_SETTING: str(default_zone()),
     }
 
 

@@ -43,18 +43,16 @@ def json_values(values: pa.Array) -> list[Any]:
         return _each(values.cast(pa.large_string()).view(pa.large_binary()).to_pylist(), _text)
     if pa.types.is_struct(type):
         return _structs(values)
-    if pa.types.is_map(type):
-        return [None if not each.is_valid else json_values(each.values) for each in values]
-    if pa.types.is_nested(type) and hasattr(type, "value_type"):  # lists of every kind
+    if pa.types.is_map(type) or (pa.types.is_nested(type) and hasattr(type, "value_type")):  # lists of every kind
         return [None if not each.is_valid else json_values(each.values) for each in values]
     if pa.types.is_temporal(type):
         return _times(values)
-    if hasattr(pa.types, "is_binary_view") and pa.types.is_binary_view(type):
+    if pa.types.is_binary_view(type):
         values = values.cast(pa.large_binary())
         return _each(values.to_pylist(), _bytes)
     if pa.types.is_binary(type) or pa.types.is_large_binary(type) or pa.types.is_fixed_size_binary(type):
         return _each(values.to_pylist(), _bytes)
-    return _each(list(values), str)
+    return _each(values.to_pylist(), str)
 
 
 def _each(values: list[Any], form: Any) -> list[Any]:

@@ -25,11 +25,26 @@ SETTINGS = frozenset(
         *("gssencmode", "krbsrvname", "gsslib", "gssdelegation", "requirepeer"),
     }
 )
-# Those that profiles.yml passes on, as PG_<NAME>; dbt-postgres takes no others.
+# Those that profiles.yml passes on, as PG_<NAME>. Not those of files: where none is given, dbt-postgres would tell
+# libpq an empty name, and libpq then heeds neither its own variables nor the service file.
 PROFILE = (
     *("host", "port", "user", "password", "dbname"),
-    *("sslmode", "sslrootcert", "sslcert", "sslkey", "keepalives_idle", "connect_timeout"),
+    *("sslmode", "connect_timeout"),
 )
+
+
+# Extras that Airflow's own Postgres hook reads and that say nothing of the connection.
+HOOKS_OWN = frozenset({"cursor", "enable_log_db_messages", "sqlalchemy_scheme", "sqlalchemy_query"})
+
+
+def settings_of(extra: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The settings in the extra of an Airflow connection; empty ones count as left out.
+
+    Raises SettingError where one of them cannot be honoured.
+    """
+    settings = {name: str(value) for name, value in extra.items() if value not in (None, "") and name not in HOOKS_OWN}
+    refuse_unknown(settings, where)
+    return settings
 
 
 def refuse_unknown(names: Iterable[str], where: str) -> None:
@@ -62,5 +77,5 @@ def dbt_environment(fields: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def is_english(lc_messages: str) -> bool:
-    """Whether a server with this setting says its errors in English; empty is what its environment says."""
+    """Whether a server with this setting says its errors in English. An empty one is taken for English."""
     return re.match(r"$|(C|POSIX)\b|en_|English", lc_messages) is not None

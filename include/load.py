@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from psycopg.sql import Identifier
 
-from include.download import Download, download, require_unchanged
+from include.download import Download, download, is_unchanged, require_unchanged
 from include.json_values import key
 from include.libpq import is_english
 from include.month import Month
@@ -59,25 +59,29 @@ def _tell_of_another_language(warehouse: Warehouse) -> None:
     [[language]] = warehouse.execute("select current_setting('lc_messages')")
     if not is_english(language):
         log.warning(
-            "Postgres speaks %s: what dbt reports of it is not recognised as passing, and not tried again. "
-            "Have it speak English to this role: alter role %s set lc_messages = 'C'",
+            "Postgres speaks %s: failures that pass by themselves are not recognised where it gives no SQLSTATE, and "
+            "not tried again. Have the server speak English, to all, as some come before a login: alter system set "
+            "lc_messages = 'C'; select pg_reload_conf()",
             language,
-            *warehouse.execute("select quote_ident(current_user)")[0],
         )
 
 
 def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Download) -> None:
-    """Raises FileContentError where another month was loaded from the same bytes.
+    """Raises FileContentError where another month was loaded from the same bytes, and the source has them there still.
 
-    Of two such months at once, the second waits here for the first, and then sees it.
+    Of two such months at once, the second waits here for the first, and then sees it. Where the source has put up the
+    other month's own file since, as for two that were swapped, this one is loaded.
     """
     warehouse.lock("raw_trips", file.sha256)
     others = warehouse.execute(
-        "select to_char(source_month, 'YYYY-MM'), url from {schema}.load_log "
+        "select to_char(source_month, 'YYYY-MM'), url, etag from {schema}.load_log "
         "where table_name = 'raw_trips' and sha256 = $1 and source_month <> $2::text::date",
         values=(file.sha256, month.ds),
     )
-    for other, url in others:
+    for other, url, etag in others:
+        if not is_unchanged(url, etag):
+            log.warning("%s was loaded from these bytes. The source has another file for it now: load it again", other)
+            continue
         raise FileContentError(
             f"{file.url} is, byte for byte, the file that {other} was loaded from ({url}): one of the two months "
             f"has the other's file. Look at the pickup times in it. If they are of {other}, wait for the right file of "

@@ -23,15 +23,19 @@ def make_manifest(file: Path = DBT_MANIFEST) -> bool:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as target:
-        places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
-        quiet = ["--quiet", "--log-level-file", "none", "--log-path", target]
-        done = dbtRunner().invoke([*map(str, quiet), "parse", *map(str, places)])
+        done = dbtRunner().invoke(parse_arguments(target))
         if done.exception:
             print(done.exception, file=sys.stderr)
         if not done.success:
             return False
         (Path(target) / "manifest.json").replace(file)
     return True
+
+
+def parse_arguments(target: Path | str) -> list[str]:
+    """dbt's, to parse the project into a folder and write nothing elsewhere."""
+    places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
+    return ["--quiet", "--log-level-file", "none", "--log-path", str(target), "parse", *map(str, places)]
 
 
 def is_whole(file: Path = DBT_MANIFEST) -> bool:

@@ -18,7 +18,8 @@ from cosmos.settings import cache_dir
 from dbt.cli.main import dbtRunnerResult
 
 from include.locked import locked
-from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
+from include.manifest import parse_arguments
+from include.settings import DBT_MANIFEST, DBT_PROJECT
 
 # What is dropped is made again by the first task that misses it. 1.3 MB each.
 KEPT_FOR = timedelta(days=7)
@@ -50,9 +51,7 @@ def use_parse_cache(context: Context, operator: Any) -> None:
 
 def parse_project(target: Path, environment: dict[str, str], *arguments: str) -> dbtRunnerResult:
     """`dbt parse` in this process; what it parsed is in `target` then. Needs PG_*, and connects to nothing."""
-    quiet = ["--quiet", "--log-level-file", "none", "--log-path", str(target), "--no-write-json"]
-    places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
-    command = ["dbt", *quiet, "parse", *map(str, places), *arguments]
+    command = ["dbt", *parse_arguments(target), "--no-write-json", *arguments]
     return run_command(command, environment, cwd=str(DBT_PROJECT))
 
 

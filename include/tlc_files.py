@@ -97,6 +97,9 @@ def read_trips(file: Download, month: Month) -> Table:
     try:
         # without these two the reader keeps whole row groups of the file in memory, and TLC's have but one
         parquet = pa.parquet.ParquetFile(file.file, pre_buffer=False, buffer_size=2**16)
+        found = parquet.schema_arrow
+    except UnicodeDecodeError as error:
+        raise FileContentError(f"{file.url} has a column whose name is not UTF-8: {error.object!r}") from error
     except (pa.ArrowInvalid, OSError) as error:
         file.file.seek(0)
         head = file.file.read(40)
@@ -107,7 +110,7 @@ def read_trips(file: Download, month: Month) -> Table:
     if parquet.metadata.num_rows == 0:
         raise FileContentError(f"{file.url} holds no rows. A month without trips is not plausible: ask TLC.")
 
-    unknown = _unknown_columns(file, parquet.schema_arrow, TRIP_COLUMNS, OPTIONAL_TRIP_COLUMNS)
+    unknown = _unknown_columns(file, found, TRIP_COLUMNS, OPTIONAL_TRIP_COLUMNS)
 
     def batches() -> Iterator[pa.RecordBatch]:
         done = 0
@@ -192,7 +195,7 @@ def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int, b
         return _cast_whole(values, field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         row, why = _first_refused(values, field.type) or (None, str(error))
-        at = f" (row {before + row + 1}: {_shown(values[row])})" if row is not None else ""
+        at = f" (row {before + row + 1}: {_shown(values.slice(row, 1))})" if row is not None else ""
         raise _type_error(file, field, values.type, f"{why}{at}") from error
 
 
@@ -202,6 +205,7 @@ def _cast_whole(values: pa.Array, declared: pa.DataType) -> pa.Array:
         values = values.dictionary_decode()
     if values.type in TEXT:
         values.validate(full=True)  # that it is UTF-8, which a cast does not look at
+        values = values.cast(pa.large_string())  # a view casts to nothing else
     cast = values.cast(declared, safe=True)
     if declared == pa.string():
         cast.validate(full=True)
@@ -221,8 +225,8 @@ def _first_refused(values: pa.Array, declared: pa.DataType) -> tuple[int, str] |
     return None
 
 
-def _shown(value: pa.Scalar) -> str:
-    [text] = as_json({"value": pa.array([value])}, 1).to_pylist()
+def _shown(value: pa.Array) -> str:
+    [text] = as_json({"value": value}, 1).to_pylist()
     return text[len('{"value": ') : -1][:80]
 
 

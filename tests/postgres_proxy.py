@@ -29,7 +29,6 @@ class PostgresProxy:
     foreign: bool = False
     port: int = 0
     sessions: list[dict[str, str]] = field(default_factory=list)
-    attempts: int = 0
 
     async def serve(self, started: threading.Event) -> None:
         server = await asyncio.start_server(self._handle, LOOPBACK, 0)
@@ -38,7 +37,6 @@ class PostgresProxy:
         await asyncio.Event().wait()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.attempts += 1
         # a client that breaks off, as one does that is not content with the certificate
         with suppress(OSError, asyncio.IncompleteReadError):
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_a_month_loaded_again_while_its_run_goes_on_is_published(built: Project)
     # but not if such a test has failed on that file
     query(built.dsn, "update airflow_default.load_log set rows = rows + 1")
     assert built.dbt("test", "--select", "raw_trips_hold_the_rows_that_were_logged", month="2024-01").returncode == 1
+    query(built.dsn, "update airflow_default.load_log set rows = rows - 1")
     assert "failed: raw_trips_hold_the_rows_that_were_logged" in refused(built)
 
 
@@ -102,6 +104,38 @@ def test_an_audit_that_fails_on_rows_it_had_passed_takes_that_back(built: Projec
 def test_a_slice_that_has_lost_rows_is_an_error(built: Project, slice: str, mart: str, damage: str):
     query(built.dsn, damage.replace("{}", f"{RUN_SCHEMA}.{slice}"))
     assert f'"{slice}" has ' in refused(built, mart)
+
+
+MADE_ANEW = {
+    "int_trips_judged": ("delete from airflow_default.raw_trips", "fct_trips"),
+    "int_zone_days": (f"truncate {RUN_SCHEMA}.int_trips_judged", "fct_zone_days"),
+    "int_months": (f"truncate {RUN_SCHEMA}.int_trips_judged", "fct_months"),
+}
+
+
+@pytest.mark.parametrize("slice", MADE_ANEW)
+def test_a_month_is_not_emptied_by_a_slice_made_anew_from_what_was_emptied(built: Project, slice: str):
+    damage, mart = MADE_ANEW[slice]
+    query(built.dsn, damage)
+    built.dbt("build", "--select", slice, *NO_UNIT_TESTS, month="2024-01")
+    # though every audit had passed on it
+    query(built.dsn, "update airflow_default.audit_log set passed = true")
+    says = refused(built, mart)
+    assert re.search(r'"int_trips_judged" has 0 rows, and (the file of the month has|was made with)', says), says
+
+
+def test_rows_added_to_a_slice_by_hand_are_not_published(built: Project):
+    query(built.dsn, f"insert into {RUN_SCHEMA}.int_zone_days select * from {RUN_SCHEMA}.int_zone_days limit 1")
+    assert '"int_zone_days" has ' in refused(built, "fct_zone_days")
+
+
+def test_a_verdict_on_stored_failures_does_not_count(built: Project):
+    """dbt stores them, then reads them: the slice may have been made anew in between."""
+    query(built.dsn, "truncate airflow_default.audit_log")
+    done = built.build("2024-01", "--select", "staging", "intermediate", "--store-failures")
+    assert done.returncode == 0, done.output
+    assert query(built.dsn, "select count(*) from airflow_default.audit_log") == [(0,)]
+    assert "not run on these rows: " in refused(built)
 
 
 def test_an_audit_fails_on_judged_trips_that_were_emptied(built: Project):
@@ -181,9 +215,37 @@ def test_a_mart_that_makes_rows_of_another_month_publishes_none(with_a_fifth_sli
     assert query(project.dsn, "select count(*) from airflow_default.fct_hours") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("column", "what"),
+    [
+        ({"data_type": "varchar(3)"}, "type varchar(3) of column source_month"),
+        ({"data_type": "numeric(5)"}, "type numeric(5) of column source_month"),
+        ({"data_type": "date", "constraints": [{"type": "unique"}]}, "constraint unique of column source_month"),
+    ],
+)
+def test_a_contract_that_no_audit_understands_is_an_error(with_a_fifth_slice: Changed, column: dict, what: str):
+    project, environment = with_a_fifth_slice
+    models = Path(environment["DBT_PROJECT_DIR"]) / "models"
+    mart, slice = models / "marts" / "fct_hours.yml", models / "intermediate" / "int_hours.yml"
+    declared, audited = yaml.safe_load(mart.read_text()), yaml.safe_load(slice.read_text())
+    declared["models"][0]["columns"][0] |= column
+    audited["models"][0]["data_tests"] = [{"fits_contract": {"arguments": {"mart": "fct_hours"}}}]
+    mart.write_text(yaml.safe_dump(declared))
+    slice.write_text(yaml.safe_dump(audited))
+    done = project.build("2024-01", "--select", "int_hours", **environment)
+    assert done.returncode == 1
+    assert f"The contract of fct_hours has the {what}, and no audit knows" in done.output
+
+
 def test_a_failing_audit_names_what_to_look_at_and_rows_that_failed(built: Project):
     query(built.dsn, f"update {RUN_SCHEMA}.int_trips_judged set tip_amount = 1.234 where source_row = 17")
     done = built.dbt("test", "--select", "amounts_are_whole_cents", month="2024-01")
     assert "amounts_are_whole_cents: Guards against rounding" in done.output
     assert "column_name=tip_amount, value=1.234" in done.output
     assert '"source_row": 17' in done.output
+
+
+def test_a_zone_that_does_not_resolve_is_named_with_its_row(built: Project):
+    query(built.dsn, f"update {RUN_SCHEMA}.int_trips_judged set dropoff_zone_id = 999 where source_row = 17")
+    done = built.dbt("test", "--select", "int_trips_judged_dropoff_zones_resolve", month="2024-01")
+    assert "source_row=17, dropoff_zone_id=999" in done.output

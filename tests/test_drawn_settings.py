@@ -11,7 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from dev.backfill import ENDED
-from include.drawn_settings import require_drawn_settings, settings_tags
+from include.drawn_settings import ZONE_SETTING, require_drawn_settings, settings_tags
 from include.settings import ROOT, SettingError
 from tests.pipeline import Pipeline
 from tests.warehouse_content import RAW, content, query
@@ -45,7 +45,7 @@ def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
     code = "".join(file.read_text() for folder in ("dags", "include") for file in (ROOT / folder).glob("*.py"))
     read = set(re.findall(r'(?:environ\.get|environ\[|seconds)\(?\s*"([A-Z_]+)"', code))
     assert read | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)
-    assert [tag.split("=")[0] for tag in settings_tags()] == list(SETTINGS)
+    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, ZONE_SETTING]
 
 
 @pytest.mark.usefixtures("nothing_is_set")
@@ -66,6 +66,14 @@ def test_a_process_with_another_value_is_refused_by_the_name_of_the_setting(monk
         require_drawn_settings(task_of_a_dag_drawn_with(drawn_with_the_default))
         if default:
             monkeypatch.setenv(name, default)
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_another_zone_is_refused_by_the_name_of_the_setting():
+    """Airflow reads it once in a process: test_zones.py has it from the environment."""
+    drawn = [tag for tag in settings_tags() if not tag.startswith(ZONE_SETTING)]
+    with pytest.raises(SettingError, match=f"^{ZONE_SETTING} is UTC .* and Asia/Shanghai where its DAG was drawn"):
+        require_drawn_settings(task_of_a_dag_drawn_with([*drawn, f"{ZONE_SETTING}=Asia/Shanghai"]))
 
 
 @pytest.mark.usefixtures("nothing_is_set")

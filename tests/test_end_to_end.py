@@ -121,14 +121,14 @@ def now() -> str:
         ({"conf": {"mnth": "2024-01"}}, "mnth"),
         ({"conf": {"mnth": "2024-01"}, "month": "2024-01"}, "mnth"),
         # what the trigger form sends when nothing is filled in
-        ({"logical_date": now()}, "has not ended"),
+        ({"logical_date": now}, "has not ended"),
     ],
 )
 def test_a_run_that_does_not_say_its_month_fails_in_its_first_task_and_says_what_to_give(
     backfilled: Pipeline, how: dict[str, Any], says: str
 ):
     before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
-    run_id = backfilled.trigger(**how)
+    run_id = backfilled.trigger(**{name: value() if callable(value) else value for name, value in how.items()})
     assert backfilled.wait(run_id, seconds=30) == "failed"
     assert backfilled.tasks(run_id)["wait_for_month"]["try_number"] == 1
     log = backfilled.log(run_id, "wait_for_month")

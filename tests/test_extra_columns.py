@@ -82,7 +82,7 @@ def padded(values: pa.Array) -> pa.Array:
 
 
 def test_whatever_an_undeclared_column_holds_is_loaded_and_kept(tlc, month, dsn: str):
-    writable = {name: padded(values) for name, (values, _) in KEPT.items() if name not in ("bytes_view", "view")}
+    writable = {name: padded(values) for name, (values, _) in KEPT.items()}
     rewrite(month, **writable)
     load_month(JANUARY, tlc.url, dsn, SCHEMA, "by hand")
     rows = query(dsn, f"select extra_columns from {SCHEMA}.raw_trips order by source_row")
@@ -210,7 +210,7 @@ def test_the_last_time_of_arrow_is_a_time_in_postgres(tlc, month, dsn: str):
     assert query(dsn, last) == [("294247-01-10 04:00:54.775807",)]
 
 
-@pytest.mark.parametrize("type", [pa.large_string(), pa.dictionary(pa.int8(), pa.string())], ids=str)
+@pytest.mark.parametrize("type", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int8(), pa.string())], ids=str)
 def test_text_of_any_arrow_type_is_text(tlc, month, dsn: str, type: pa.DataType):
     moments = pa.array([str(datetime(2024, 1, 5))] * ROWS).cast(type)
     rewrite(month, store_and_fwd_flag=pa.array(["N"] * ROWS).cast(type), lpep_pickup_datetime=moments)
@@ -236,3 +236,10 @@ def test_a_zone_that_cannot_be_held_is_refused_by_row(tlc, month, dsn: str, line
         load_month(JANUARY, tlc.url, dsn, SCHEMA, "by hand")
     assert zones.name in str(caught.value)
     assert says in str(caught.value)
+
+
+def test_a_column_whose_name_is_no_text_is_refused(tlc, month, dsn: str):
+    rewrite(month, zzzz=pa.array([1] * ROWS))
+    month.write_bytes(month.read_bytes().replace(b"zzzz", b"\xff\xfe\xff\xfe"))
+    with pytest.raises(FileContentError, match=r"2024-01.parquet has a column whose name is not UTF-8: b'\\xff"):
+        load_month(JANUARY, tlc.url, dsn, SCHEMA, "by hand")

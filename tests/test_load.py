@@ -96,6 +96,22 @@ def test_a_file_of_another_loaded_month_is_refused_by_both_names(source, dsn):
     assert len({row[5] for row in raw_content(dsn)["load_log"]}) == 3
 
 
+def test_two_months_whose_files_were_swapped_are_loaded_again_in_either_order(source, dsn):
+    own = {month: file_of(month, source).read_bytes() for month in (JANUARY, FEBRUARY)}
+
+    def put_up(january: Month, february: Month) -> None:
+        file_of(JANUARY, source).write_bytes(own[january])
+        file_of(FEBRUARY, source).write_bytes(own[february])
+
+    for order in ((JANUARY, FEBRUARY), (FEBRUARY, JANUARY)):
+        for months in ((FEBRUARY, JANUARY), (JANUARY, FEBRUARY)):
+            put_up(*months)
+            for month in order:
+                load(month, source, dsn)
+        found = query(dsn, f"select rows from {SCHEMA}.load_log where table_name = 'raw_trips' order by source_month")
+        assert found == [(ROWS[JANUARY],), (ROWS[FEBRUARY],)]
+
+
 def test_of_two_months_with_the_same_bytes_loaded_at_once_one_is_refused(source, dsn):
     shutil.copy(file_of(JANUARY, source), file_of(FEBRUARY, source))
     refused = 0

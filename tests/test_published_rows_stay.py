@@ -13,7 +13,7 @@ from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
 from tests.conftest import warehouse
 from tests.project import Project
-from tests.warehouse_content import content
+from tests.warehouse_content import content, query
 
 # By the name of the parameter that dbt's own command line declares; {state}: a month of another schema and file.
 FLAGS = {
@@ -31,7 +31,7 @@ TABLES = ["--select", "fct_trips", "dim_zones", "+fct_months"]
 COMMANDS = {
     "run": ["--select", "fct_trips", "dim_zones"],
     "build": TABLES,
-    "clone": TABLES,
+    "clone": [*TABLES, "--state", "{state}"],
     "seed": [],
     "snapshot": [],
     "test": TABLES,
@@ -87,12 +87,14 @@ def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Proj
     before = content(project.dsn)
     assert len(before["fct_months"]) == 2
     tried = [[], *(words for flag, words in FLAGS.items() if flag in declared()[command])]
+    if command in ("run", "build"):
+        tried += [["--full-refresh", *words] for words in (["--empty"], ["--state", "{state}", "--defer"])]
     ended = {}
     for words in tried:
         if command == "retry":
             project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01")
-        flags = [word.format(state=state) for word in words]
-        done = project.dbt(*command.split(), *COMMANDS[command], *flags, month="2024-01")
+        given = [word.replace("{state}", str(state)) for word in (*COMMANDS[command], *words)]
+        done = project.dbt(*command.split(), *given, month="2024-01")
         ended[" ".join(words)] = (done.returncode, done.output)
         assert content(project.dsn) == before, (command, words, done.output)
 
@@ -106,3 +108,11 @@ def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Proj
         assert went_well("--favor-state") == []
     if command in ("clone", "run-operation"):
         assert went_well() == []
+
+
+@pytest.mark.parametrize("schema", ["airflow_other", "airflow_default_partitions", "airflow_default_20231201"])
+def test_no_schema_but_the_runs_own_is_dropped(two_months: tuple[Project, Path], schema: str):
+    project, _ = two_months
+    arguments = ("drop_schema_named", "--args", f"{{schema_name: {schema}}}")
+    assert project.dbt("run-operation", *arguments, month="2024-01").returncode == 1
+    assert query(project.dsn, "select nspname from pg_namespace where nspname = %s", schema) == [(schema,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import ssl
 from collections.abc import Iterator
@@ -63,8 +64,9 @@ class Managed:
         load_month(JANUARY, self.project.tlc.url, connection_string(warehouse_fields()), schema, "by hand")
 
     def dbt(self, *arguments: str) -> tuple[int, str]:
+        own = {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
         with WarehouseProfile().ensure_profile() as (_, environment):
-            done = self.project.dbt(*arguments, month="2024-01", **environment)
+            done = self.project.dbt(*arguments, month="2024-01", **own, **environment)
         return done.returncode, done.output
 
     def both_refuse(self) -> str:
@@ -101,6 +103,20 @@ def test_a_server_whose_certificate_is_checked_in_full_is_loaded_and_built_on(ma
     # of the loader and of dbt
     assert len(managed.proxy.sessions) > 2
     assert {session.get("options") for session in managed.proxy.sessions} == {"-c statement_timeout=59s"}
+
+
+def test_libpqs_own_variables_hold_for_both(
+    managed: Managed, authority: Authority, stranger: Authority, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PGSSLROOTCERT", str(authority.certificate))
+    managed.connect(sslmode="verify-full")
+    managed.load()
+    code, output = managed.dbt("debug")
+    assert code == 0, output
+    monkeypatch.setenv("PGSSLROOTCERT", str(stranger.certificate))
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    managed.connect()
+    assert managed.both_refuse().count("certificate verify failed") >= 2
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name", "expired"])
@@ -185,8 +201,9 @@ def test_the_local_stack_passes_the_settings_of_a_server_of_ones_own_on(form: st
     }[form]
     assert WarehouseAddress.from_environment(environment) == address
     with address.dbt_environment() as given:
-        assert given["PG_SSLROOTCERT"] == "/a b/root.crt"
-        assert "options=-c work_mem=1MB -c x.y=z\n" in Path(given["PGSERVICEFILE"]).read_text()
+        assert given["PG_SSLMODE"] == "verify-full"
+        rest = Path(given["PGSERVICEFILE"]).read_text()
+        assert rest.splitlines() == ["[warehouse]", "sslrootcert=/a b/root.crt", "options=-c work_mem=1MB -c x.y=z"]
 
 
 @pytest.mark.parametrize("setting", sorted(SETTINGS - {"hostaddr"}))

@@ -55,7 +55,9 @@ sys.argv = ["airflow", "backfill", "create", *create, "--from-date", f"{first}-0
 main()
 
 from include.dag_run import month_of, run_schema_of
+from include.drawn_settings import settings_tags
 from include.zone import default_zone
+print("TAG", settings_tags()[-1])
 for line in sys.stdin:
     date = datetime.fromisoformat(line.strip())
     run = SimpleNamespace(logical_date=date, run_after=date, run_id="backfill__1", run_type="backfill", conf={})
@@ -106,6 +108,7 @@ def test_the_backfill_command_means_the_same_months_in_every_zone(metadata: dict
     months = [str(Month.parse(first).plus(count)) for count in range(3)]
     assert len(dates) == 3, dates
     runs = airflow(metadata, zone, first, last, "\n".join(dates))
+    assert f"TAG AIRFLOW__CORE__DEFAULT_TIMEZONE={zone}" in runs
     found = [line.split()[1:] for line in runs.splitlines() if line.startswith("RUN ")]
     assert found == [[month, f"airflow_default_{month.replace('-', '')}01"] for month in months]
     if zone == "UTC":

@@ -29,7 +29,9 @@
         {{ exceptions.raise_compiler_error(model.name ~ ' judges the rows there are, and --empty hides them: leave out --empty.') }}
     {%- endif -%}
     {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
-    {%- if not is_audit(model) or reads_deferred_tables() -%} {{ return(verdict) }} {%- endif -%}
+    {#- with --store-failures, dbt has read the rows in an earlier statement than this one -#}
+    {%- if not is_audit(model) or reads_deferred_tables() or should_store_failures() -%} {{ return(verdict) }} {%- endif -%}
+    {%- set inputs = inputs_of(model, {}) -%}
     with verdict as materialized (
         {{ verdict }}
     ),
@@ -37,10 +39,10 @@
     noted as (
         insert into {{ audit_log() }} as noted (source_month, audit, inputs, passed, judged_at)
         select
-            {{ source_month() }}, '{{ model.unique_id }}', {{ inputs_of(model) }},
+            {{ source_month() }}, '{{ model.unique_id }}', {{ inputs }},
             {{ 'true' if config.get('severity') | lower == 'warn' else 'not should_error' }}, now()
         from verdict
-        where {{ inputs_of(model) }} is not null
+        where {{ inputs }} is not null
         on conflict (source_month, audit, inputs) do update set passed = excluded.passed, judged_at = excluded.judged_at
         where noted.passed <> excluded.passed
     )
@@ -51,7 +53,7 @@
 {#- dbt's own, committed, and with the first of the rows that failed. -#}
 {%- materialization test, adapter='postgres' -%}
     {%- set relations = materialization_test_default() -%}
-    {%- do run_query('commit') -%}
+    {%- do adapter.execute('commit', auto_begin=false, fetch=false) -%}
     {%- if load_result('main')['data'][0][0] -%}
         {%- set failing = run_query('select * from (' ~ sql ~ ') as failing limit 5') -%}
         {%- do log(model.name ~ ': ' ~ model.description | replace('\n', ' ') | trim, info=True) -%}
@@ -87,21 +89,19 @@
     {{ return(deferred | length > 0) }}
 {%- endmacro -%}
 
-{#- SQL: what the slices and files that the node reads, directly or through views, hold now; null where one is not known. -#}
-{%- macro inputs_of(node) -%}
+{#-
+    SQL: what the slices and files that the node reads, directly or through views, hold now; null where one is not known.
+    `contents` keeps the SQL of each for the next node: macro calls are what a publication's CPU goes to.
+-#}
+{%- macro inputs_of(node, contents) -%}
     {%- set inputs = [] -%}
     {%- for id in node.depends_on.nodes -%} {%- do _collect_inputs(id, inputs) -%} {%- endfor -%}
-    {%- set contents = [] -%}
+    {%- set found = [] -%}
     {%- for id in inputs | sort -%}
-        {%- if id in graph.sources -%}
-            {#- load_log is what says which trips are there -#}
-            {%- set table = 'raw_zones' if graph.sources[id].identifier == 'raw_zones' else 'raw_trips' -%}
-            {%- do contents.append("(select 'file ' || file_id " ~ of_the_load_log(table) ~ ')') -%}
-        {%- else -%}
-            {%- do contents.append("'" ~ graph.nodes[id].name ~ " ' || " ~ content_of(graph.nodes[id])) -%}
-        {%- endif -%}
+        {%- if id not in contents -%} {%- do contents.update({id: content_of(id) | trim}) -%} {%- endif -%}
+        {%- do found.append(contents[id]) -%}
     {%- endfor -%}
-    {{ return(contents | join(" || '; ' || ")) }}
+    {{ return(found | join(" || '; ' || ")) }}
 {%- endmacro -%}
 
 {%- macro _collect_inputs(id, inputs) -%}
@@ -113,9 +113,15 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- SQL: the content of a slice as of when it was made; null where it is not there. -#}
-{%- macro content_of(node) -%}
-    obj_description(to_regclass('{{ node.schema }}.{{ node.alias }}'), 'pg_class')
+{#- SQL: the name and content of a slice as of when it was made, or of a raw table's file; null where it is not there. -#}
+{%- macro content_of(id) -%}
+    {%- if id in graph.sources -%}
+        {#- load_log is what says which trips are there -#}
+        (select 'file ' || file_id {{ of_the_load_log('raw_zones' if graph.sources[id].identifier == 'raw_zones' else 'raw_trips') }})
+    {%- else -%}
+        {%- set slice = graph.nodes[id] -%}
+        '{{ slice.name }} ' || obj_description(to_regclass('{{ slice.schema }}.{{ slice.alias }}'), 'pg_class')
+    {%- endif -%}
 {%- endmacro -%}
 
 {#- SQL: the line of load_log about the requested month's file, or about the zones. -#}
@@ -129,8 +135,8 @@
     {%- set ancestors = [] -%}
     {%- for id in node.depends_on.nodes -%} {%- do _collect_ancestors(id, ancestors) -%} {%- endfor -%}
     {%- set audits = [] -%}
-    {%- for test in graph.nodes.values() if is_audit(test) -%}
-        {%- for id in test.depends_on.nodes if id in ancestors and test not in audits -%} {%- do audits.append(test) -%} {%- endfor -%}
+    {%- for test in graph.nodes.values() if test.depends_on.nodes | select('in', ancestors) | list and is_audit(test) -%}
+        {%- do audits.append(test) -%}
     {%- endfor -%}
     {{ return(audits) }}
 {%- endmacro -%}
@@ -156,11 +162,12 @@
             'failed: ' || string_agg(needed.name, ', ' order by needed.name) filter (where not noted.passed),
             'not run on these rows: ' || string_agg(needed.name, ', ' order by needed.name) filter (where noted.passed is null)
         ), '')
+        {%- set contents = {} %}
         from (values
             (null, null, null, false)
             {%- for audit in audits_before(node) %},
             {%- set reads_slices = audit.depends_on.nodes | reject('in', graph.sources) | list | length > 0 %}
-            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ inputs_of(audit) }}, {{ reads_slices }})
+            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ inputs_of(audit, contents) }}, {{ reads_slices }})
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)
         left join {{ audit_log() }} as noted

@@ -3,13 +3,26 @@
     {{ return(graph.nodes['model.' ~ project_name ~ '.' ~ name]) }}
 {%- endmacro -%}
 
-{#- SQL conditions on a slice's columns, by name: what the contract of the mart made from it refuses, keys aside. -#}
+{#- Types that take every value a slice's column of the same kind can have. -#}
+{%- macro types_without_bounds() -%}
+    {{ return([
+        'text', 'boolean', 'date', 'numeric', 'timestamp without time zone', 'timestamp with time zone'
+    ]) }}
+{%- endmacro -%}
+
+{#-
+    SQL conditions on a slice's columns, by name: what the contract of the mart made from it refuses, keys aside. Fails
+    for a type or a constraint whose refusals are not known here.
+-#}
 {%- macro refused_by(mart) -%}
     {%- set refused = {} -%}
     {%- for column in mart.columns.values() if column.name not in mart.config.meta.beside_slice | default([]) -%}
         {%- set name, conditions = column.name, [] -%}
         {%- set numeric = modules.re.match('numeric\\((\\d+), *(\\d+)\\)', column.data_type) -%}
         {%- set bits = {'smallint': 15, 'integer': 31, 'bigint': 63}.get(column.data_type) -%}
+        {%- for type in column.constraints | map(attribute='type') if type != 'not_null' -%}
+            {{ not_known(mart, 'constraint ' ~ type ~ ' of column ' ~ name, 'declare it for the table') }}
+        {%- endfor -%}
         {%- if 'not_null' in column.constraints | map(attribute='type') -%}
             {%- do conditions.append(name ~ ' is null') -%}
         {%- endif -%}
@@ -21,13 +34,25 @@
             {%- do conditions.append(name ~ ' not between ' ~ -(2 ** bits) ~ ' and ' ~ (2 ** bits - 1)) -%}
         {%- elif column.data_type == 'double precision' -%}
             {%- do conditions.append('abs(' ~ name ~ ') > 1.79769313486231e308 and abs(' ~ name ~ ") < 'infinity'") -%}
+        {%- elif column.data_type not in types_without_bounds() -%}
+            {{ not_known(mart, 'type ' ~ column.data_type ~ ' of column ' ~ name, 'use numeric(p, s), bigint or text') }}
         {%- endif -%}
         {%- if conditions -%} {%- do refused.update({name: conditions | join(' or ')}) -%} {%- endif -%}
     {%- endfor -%}
     {%- for constraint in mart.constraints if constraint.type == 'check' -%}
         {%- do refused.update({constraint.expression: 'not (' ~ constraint.expression ~ ')'}) -%}
     {%- endfor -%}
+    {%- for type in mart.constraints | map(attribute='type') if type not in ['check', 'primary_key'] -%}
+        {{ not_known(mart, 'constraint ' ~ type, 'use check or primary_key') }}
+    {%- endfor -%}
     {{ return(refused) }}
+{%- endmacro -%}
+
+{%- macro not_known(mart, what, instead) -%}
+    {{ exceptions.raise_compiler_error(
+        'The contract of ' ~ mart.name ~ ' has the ' ~ what ~ ', and no audit knows what it refuses: ' ~ instead
+        ~ ', or teach it to dbt/macros/contracts.sql.'
+    ) }}
 {%- endmacro -%}
 
 {#- SQL: one row for each row of the table and each of the named conditions that is true of it, with the column's value. -#}
@@ -39,7 +64,7 @@
     ) as failing
     cross join lateral (values
         (null, false) {%- for name, condition in conditions.items() %},
-        ('{{ name }}', {{ condition }})
+        ('{{ name | replace("'", "''") }}', {{ condition }})
         {%- endfor %}
     ) as found (column_name, is_true)
     where found.is_true

@@ -1,6 +1,6 @@
 {#-
-    No command of dbt's may drop, empty or replace a table that all months share, whatever its flags: these are the macros
-    by which dbt does so, under its own names. Published rows are replaced month by month, by replace_slice.
+    No command of dbt's may drop, empty or replace a table outside the run's own schema, whatever its flags: these are the
+    macros by which dbt does so, under its own names. Published rows are replaced month by month, by replace_slice.
 -#}
 
 {%- macro postgres__drop_relation(relation) -%}
@@ -20,19 +20,21 @@
 
 {%- macro postgres__drop_schema(relation) -%}
     {{ refuse_to_lose(relation) }}
-    {{ default__drop_schema(relation) }}
+    {%- call statement('drop_schema') -%}
+        drop schema if exists {{ relation.without_identifier().include(database=false) }} cascade
+    {%- endcall -%}
 {%- endmacro -%}
 
 {%- materialization clone, adapter='postgres' -%}
     {{ exceptions.raise_compiler_error('dbt clone would put a view in the place of ' ~ this ~ '. Use dbt build.') }}
 {%- endmaterialization -%}
 
-{#- Fails for the schema that all months share, for that of its partitions, and for what is in them. -#}
+{#- Fails for every schema but the run's own, and for what is in them. A temporary table has no schema. -#}
 {%- macro refuse_to_lose(relation) -%}
-    {%- if relation.schema in [target.schema, partitions_schema()] -%}
+    {%- if relation.schema not in [none, run_schema()] -%}
         {{ exceptions.raise_compiler_error(
-            relation ~ ' holds the rows of all months: dbt does not drop, empty or replace it here. A month is replaced by '
-            ~ 'dbt build. To remove the table all the same, use psql.'
+            relation ~ ' is not in ' ~ run_schema() ~ ', the schema of this run, and may hold the rows of all months: dbt '
+            ~ 'does not drop, empty or replace it. A month is replaced by dbt build. To remove it all the same, use psql.'
         ) }}
     {%- endif -%}
 {%- endmacro -%}

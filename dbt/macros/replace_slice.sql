@@ -3,9 +3,9 @@
     one transaction. (A table without source_month is replaced whole.) The delete goes by the month, not by the
     keys of the new rows: a month that comes back empty must empty the table.
 
-    Rows are replaced only if every data test of the slices they derive from has passed on exactly these slices, and if
-    the slice they come from was made of the file version that the raw table holds now. A slice overtaken by a newer load
-    is left alone: the run that loaded it publishes.
+    Rows are replaced only if every data test of the slices they derive from has passed on exactly these slices, if no
+    row of the file is missing, and if the slice they come from was made of the file version that the raw table holds
+    now. A slice overtaken by a newer load is left alone: the run that loaded it publishes.
 -#}
 {%- macro get_incremental_replace_slice_sql(arg_dict) -%}
     {%- set table = arg_dict['target_relation'] -%}
@@ -29,30 +29,36 @@
 
 {#-
     Whether the table may be replaced from the slice; false where the run was overtaken by a newer load. Fails where the
-    slice has lost rows, or an audit has not passed on what it and those beside it hold.
+    slice or the judged trips have other rows than they were made with or than the load logged, or an audit has not
+    passed on what they and those beside them hold.
 -#}
 {%- macro may_be_published(table, name, monthly) -%}
     {%- set slice = ref(name).include(database=false) -%}
     {%- set found = run_query('select ' ~ [
         '(select count(*) from ' ~ slice ~ ')',
         "split_part(obj_description('" ~ slice ~ "'::regclass, 'pg_class'), ' ', 1)::bigint",
-        '(select count(*) ' ~ of_the_load_log('raw_trips') ~ ')',
+        '(select rows ' ~ of_the_load_log('raw_trips') ~ ')',
+        '(select count(*) from ' ~ trips_beside(slice) ~ ')',
         is_current(trips_beside(slice)) ~ ' and ' ~ is_current(slice, monthly),
         audits_not_passed(model),
     ] | join(', ')).rows[0] -%}
-    {%- set rows, made_with, loaded, current, not_passed = found[0], found[1], found[2], found[3], found[4] -%}
+    {%- set rows, made_with, loaded, judged, current, not_passed = found.values() -%}
     {%- set stays = table.identifier ~ ' stays as it was: ' -%}
     {%- set again = "Clear the whole month, from load_month on (with plain dbt: dbt build --vars '{ds: " ~ month_start() ~ "}')." -%}
     {%- if not loaded -%}
         {{ exceptions.raise_compiler_error(stays ~ 'load_log has no file of ' ~ month_start()[:7] ~ '. ' ~ again) }}
     {%- elif made_with is none -%}
         {{ exceptions.raise_compiler_error(stays ~ 'what ' ~ slice ~ ' held when it was made is not known. ' ~ again) }}
-    {%- elif rows < made_with -%}
+    {%- elif rows != made_with -%}
         {{ exceptions.raise_compiler_error(stays ~ slice ~ ' has ' ~ rows ~ ' rows, and was made with ' ~ made_with ~ '. ' ~ again) }}
     {%- elif not current -%}
         {{ log(
             table.identifier ~ ' left as it was: ' ~ slice ~ ' was made from a file that has been loaded anew since. '
             ~ 'The run of that load publishes; to publish from this run, clear all of it.', info=True
+        ) }}
+    {%- elif judged != loaded -%}
+        {{ exceptions.raise_compiler_error(
+            stays ~ trips_beside(slice) ~ ' has ' ~ judged ~ ' rows, and the file of the month has ' ~ loaded ~ '. ' ~ again
         ) }}
     {%- elif not_passed is not none -%}
         {{ exceptions.raise_compiler_error(
@@ -65,8 +71,8 @@
 
 {#-
     SQL condition: the slice was made of the file version that its raw table holds now. Every slice carries the file_id of
-    the load it was made from; one without rows is of the version that the judged trips are, which it derives from.
-    True where neither has a row: a slice that has lost all its rows was not overtaken.
+    the load it was made from. One without rows counts as made from the file of the judged trips. Where these have no rows
+    either it is true: their number then is not that of the file, which stops the publication.
 -#}
 {%- macro is_current(slice, monthly=true) -%}
     coalesce(

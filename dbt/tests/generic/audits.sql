@@ -56,6 +56,14 @@
     order by rows desc
 {% endtest %}
 
+{#- Accepted rows whose zone the zones do not have. -#}
+{% test zone_resolves(model, column_name, zones) %}
+    select trips.source_row, trips.{{ column_name }}
+    from {{ model }} as trips
+    left join {{ zones }} as zones on zones.zone_id = trips.{{ column_name }}
+    where trips.rejection_reason is null and trips.{{ column_name }} is not null and zones.zone_id is null
+{% endtest %}
+
 {#- Accepted rows' values in these columns that two decimals do not hold. -#}
 {% test whole_cents(model, columns) %}
     {%- set conditions = {} %}
@@ -97,7 +105,8 @@
 {% test sums_equal(model, trips) %}
     {%- set version = '(select file_id from ' ~ trips ~ ' limit 1)' %}
     {%- set measures = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
-    select * from (
+    select to_jsonb(summed) as summed, to_jsonb(expected) as expected
+    from (
         select sum(trips)::bigint as trips, sum(reversals)::bigint as reversals {%- for each in measures %}, sum({{ each }}) as {{ each }}{% endfor %}
         from {{ model }}
     ) as summed
