@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -14,22 +13,11 @@ from include.download import Download, download, is_unchanged, require_unchanged
 from include.json_values import key
 from include.libpq import is_english
 from include.month import Month
+from include.raw_tables import FilePlace, create_raw_tables, log_the_load, logged_digest, trips_place, zones_place
 from include.tlc_files import FileContentError, Table, read_trips, read_zones
-from include.warehouse import Warehouse, raw_trips_partition
+from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
-
-# A file loaded again unchanged keeps its file_id.
-LOG_THE_LOAD = """
-    insert into {schema}.load_log as logged
-        (table_name, source_month, url, etag, sha256, bytes, rows, unknown_columns, loaded_at, dag_run)
-    values ($1, $2::text::date, $3, $4, $5, $6, $7, $8::text::jsonb, now(), $9)
-    on conflict (table_name, source_month) do update set
-        file_id = case when logged.sha256 = excluded.sha256 then logged.file_id else excluded.file_id end,
-        url = excluded.url, etag = excluded.etag, sha256 = excluded.sha256, bytes = excluded.bytes,
-        rows = excluded.rows, unknown_columns = excluded.unknown_columns,
-        loaded_at = excluded.loaded_at, dag_run = excluded.dag_run
-"""
 
 
 def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run: str) -> list[dict[str, Any]]:
@@ -44,11 +32,11 @@ def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run:
         trips, zones = read_trips(trips_file, month), read_zones(zones_file)
         with Warehouse(conninfo, schema) as warehouse:
             _tell_of_another_language(warehouse)
-            warehouse.create_raw_tables(month)
+            create_raw_tables(warehouse, month)
             _refuse_another_months_file(warehouse, month, trips_file)
             loaded = [
-                _replace(warehouse, "raw_trips", month, trips_file, trips, dag_run),
-                _replace(warehouse, "raw_zones", None, zones_file, zones, dag_run),
+                _replace(warehouse, trips_place(warehouse, month), trips_file, trips, dag_run),
+                _replace(warehouse, zones_place(warehouse), zones_file, zones, dag_run),
             ]
             warehouse.commit()
     return loaded
@@ -89,35 +77,27 @@ def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Downlo
         )
 
 
-def _replace(
-    warehouse: Warehouse, table: str, month: Month | None, file: Download, content: Table, dag_run: str
-) -> dict[str, Any]:
+def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Table, dag_run: str) -> dict[str, Any]:
     """Replaces one file's rows and their line in load_log, in the warehouse's current transaction."""
-    ds = month.ds if month else None
-    place = (warehouse.partitions, raw_trips_partition(month)) if month else (warehouse.schema, table)
-    warehouse.lock(table, *([ds] if ds else []))
+    warehouse.lock(*filter(None, (place.table, place.ds)))
     # of two loads at once, the one that comes second here must not have fetched its file first
     require_unchanged(file)
-    [[previous]] = warehouse.execute(
-        "select max(sha256) from {schema}.load_log "
-        "where table_name = $1 and source_month is not distinct from $2::text::date",
-        values=(table, ds),
-    )
+    previous = logged_digest(warehouse, place)
     # delete, not truncate: truncated rows vanish also for a query that began before the commit
-    warehouse.execute("delete from {place}", place=Identifier(*place))
-    rows = _ingest(warehouse, place, content)
-    facts = {"url": file.url, "etag": file.etag, "sha256": file.sha256, "bytes": file.bytes, "rows": rows}
+    warehouse.execute("delete from {place}", place=Identifier(*place.relation))
+    rows = _ingest(warehouse, place.relation, content)
     unknown = [key(name) for name in content.unknown_columns]
-    warehouse.execute(LOG_THE_LOAD, values=(table, ds, *facts.values(), json.dumps(unknown), dag_run))
+    log_the_load(warehouse, place, file, rows, unknown, dag_run)
 
-    log.info("%s: %s rows from %s (sha256 %s)", table, f"{rows:,}", file.url, file.sha256)
+    log.info("%s: %s rows from %s (sha256 %s)", place.table, f"{rows:,}", file.url, file.sha256)
     if unknown:
         log.warning(
-            "%s: %s has columns this project does not know, kept in extra_columns: %s", table, file.url, unknown
+            "%s: %s has columns this project does not know, kept in extra_columns: %s", place.table, file.url, unknown
         )
     if restated := previous not in (None, file.sha256):
-        log.warning("%s: %s was restated: its sha256 was %s at the last load", table, file.url, previous)
-    return {"table": table, **facts, "unknown_columns": unknown, "restated": restated}
+        log.warning("%s: %s was restated: its sha256 was %s at the last load", place.table, file.url, previous)
+    facts = {"url": file.url, "etag": file.etag, "sha256": file.sha256, "bytes": file.bytes, "rows": rows}
+    return {"table": place.table, **facts, "unknown_columns": unknown, "restated": restated}
 
 
 def _ingest(warehouse: Warehouse, place: tuple[str, str], content: Table) -> int:

@@ -29,6 +29,7 @@ from dev.tlc_mirror import TlcMirror
 from include.download import FileChanged, FileUnavailable
 from include.load import load_month
 from include.month import Month
+from include.raw_tables import create_raw_tables
 from include.retry import heals
 from include.settings import ROOT
 from include.tlc_files import BATCH_ROWS, FileContentError
@@ -417,7 +418,7 @@ GATE = 4711  # key of an advisory lock
 def at_row(dsn: str, row: int, action: str) -> None:
     """Lets the database do this when January's row of this number is written, in the middle of the COPY."""
     with Warehouse(dsn, SCHEMA) as warehouse:
-        warehouse.create_raw_tables(JANUARY)
+        create_raw_tables(warehouse, JANUARY)
     with psycopg.connect(dsn) as connection:
         connection.execute(
             f"create function {SCHEMA}.at_row() returns trigger language plpgsql as"

@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Connection, CronDataIntervalTimetable, Variable, task
 
 from include.month import Month
+from include.raw_tables import create_raw_tables
 from include.settings import DBT_PROFILES, DBT_PROJECT, published_schema
 from include.tlc_files import RAW_TRIPS
 from include.warehouse import Warehouse
@@ -43,7 +44,7 @@ with DAG(
         base_url, connection = Variable.get("tlc_base_url"), Connection.get("azure_pg")
         dsn = connection.get_uri().replace("postgres://", "postgresql://")
         with Warehouse(dsn, schema) as warehouse:
-            warehouse.create_raw_tables(month)
+            create_raw_tables(warehouse, month)
         engine = sqlalchemy.create_engine(dsn.replace("postgresql://", "postgresql+psycopg2://"))
         trips = pandas.read_parquet(month.parquet_url(base_url)).rename(columns=str.lower)
         trips = trips[[name for name in RAW_TRIPS.names if name in trips.columns]]
