@@ -76,7 +76,7 @@ class Choices:
             return cls(Source(**kept["source"]), kept["student"], warehouse)
         except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
             raise StackError(
-                f"{file}, where the last choices are kept, is damaged, or of another version. Remove it, and name them "
+                f"{file}, where the last choices are kept, is damaged, or of another version: remove it, and name them "
                 "again: make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"
             ) from None
 

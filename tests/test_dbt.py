@@ -223,10 +223,13 @@ def test_one_model_built_again_alone_leaves_the_tables_as_they_were(built: Proje
 
 def test_rows_that_break_a_contract_are_refused_whole(built: Project):
     before = content(built.dsn)
+    # as many as there were: other numbers of rows are refused before
     query(
         built.dsn,
-        "insert into airflow_default_20240101.int_trips_judged "
-        "select * from airflow_default_20240101.int_trips_judged where rejection_reason is null limit 1",
+        "update airflow_default_20240101.int_trips_judged as one set source_row = other.source_row "
+        "from airflow_default_20240101.int_trips_judged as other "
+        "where one.source_row = (select min(source_row) from airflow_default_20240101.int_trips_judged "
+        "where rejection_reason is null) and other.source_row = one.source_row + 1",
     )
     done = built.dbt("run", "--select", "fct_trips", month="2024-01")
     assert done.returncode == 1

@@ -213,7 +213,9 @@ def test_damaged_choices_are_named_and_left_for_their_owner_to_look_at(state: Pa
     (state / "choices.json").write_text(content)
     for command in ("dsn", "up"):
         done = python_m_dev(state, command, FROM_HERE)
-        refused(done, f"{state}/choices.json, where the last choices are kept, is damaged. Remove it")
+        refused(
+            done, f"{state}/choices.json, where the last choices are kept, is damaged, or of another version: remove it"
+        )
     assert (state / "choices.json").read_text() == content
     assert files(state) == {"choices.json"}
 
