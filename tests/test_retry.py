@@ -295,7 +295,7 @@ def test_a_failover_heals(says):
 
 # ---------- what cannot be made at will, in Postgres' and dbt's own words
 
-IN_A_MODEL = "fct_trips: {} Error in model fct_trips (models/marts/fct_trips.sql)\n  "
+IN_A_MODEL = "fct_trips: {} Error in model fct_trips (models/marts/tlc/fct_trips.sql)\n  "
 TO_SERVER = 'connection to server at "db.example" (10.0.0.4), port 5432 failed: '
 
 

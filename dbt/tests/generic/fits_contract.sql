@@ -1,0 +1,18 @@
+{#-
+    The values of the rows to be published that a mart's contract refuses: null, too large or too fine for the column's
+    type, against a check, or a key that occurs twice.
+    The mart is named, not referred to: Cosmos runs a test in the group of every model it refers to.
+-#}
+{% test fits_contract(model, mart) %}
+    {%- if execute %}
+    {%- set contract = mart_named(mart) %}
+    {%- set rows = contract.config.meta.rows | default('true') %}
+    {{ values_where(model, rows, refused_by(contract)) }}
+    {%- for constraint in contract.constraints if constraint.type == 'primary_key' %}
+    {%- set key = constraint.columns | join(', ') %}
+    union all
+    select 'primary key ({{ key }})', concat_ws(', ', {{ key }}), null
+    from {{ model }} where {{ rows }} group by {{ key }} having count(*) > 1
+    {%- endfor %}
+    {%- endif %}
+{% endtest %}

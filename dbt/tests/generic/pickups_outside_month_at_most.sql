@@ -1,0 +1,14 @@
+{#- The months, other than the file's, that its pickups lie in, where these are more than `share` (0 to 1) of its rows. -#}
+{% test pickups_outside_month_at_most(model, share) %}
+    select source_month, pickup_month, rows, rows_in_file from (
+        select
+            source_month, pickup_month, rows, sum(rows) over () as rows_in_file,
+            sum(rows) filter (where pickup_month <> source_month) over () as rows_outside
+        from (
+            select source_month, date_trunc('month', pickup_at)::date as pickup_month, count(*) as rows
+            from {{ model }} group by 1, 2
+        ) as by_month
+    ) as counted
+    where pickup_month <> source_month and rows_outside > {{ share }} * rows_in_file
+    order by rows desc
+{% endtest %}
