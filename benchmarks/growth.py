@@ -11,13 +11,14 @@ from benchmarks.measures import Measure, seconds, spread
 from dev.console import console
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
-from include.month import FIRST_MONTH, Month
+from include.datasets import GREEN
+from include.month import Month
 from tests.project import Project
 
 SIZES = (1, 12, 60, 150)
 # of 5 runs, the median beside 149 others was 1.05 one time and 1.15 the next, between single ones of 0.9 and 1.5
 ROWS, RUNS = 3_000, 11
-MONTHS = [FIRST_MONTH.plus(number) for number in range(max(SIZES))]
+MONTHS = [GREEN.first_month.plus(number) for number in range(max(SIZES))]
 
 
 def measure_growth(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
