@@ -27,7 +27,7 @@ class Host:
     address: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceFile:
     """One file of a host, and the raw table that its rows go to.
 
@@ -62,7 +62,7 @@ class SourceFile:
         return set(self.columns.names) - lacking
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A monthly file, what belongs to it, and what is made of it.
 
