@@ -7,6 +7,7 @@ grow with the number of months.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 
@@ -118,6 +119,40 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
             **names,
         )
     warehouse.commit()
+
+
+def rows_held(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> int | None:
+    """The number of rows, where they are exactly those that the same file's load left there; None where they are not.
+
+    Every row is read: one that was changed since, by hand or by a fault of the disk, is found out.
+    """
+    [[described]] = warehouse.execute(
+        "select obj_description(to_regclass($1), 'pg_class')", values=(Identifier(*place.relation).as_string(),)
+    )
+    if not (described or "").startswith(_load_of(file, columns)):
+        return None
+    rows, content = _rows(warehouse, place)
+    return rows if described == _load_of(file, columns) + content else None
+
+
+def describe_rows(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> None:
+    """Keeps as the table's comment which file the rows are of, in which columns, and a hash of them all."""
+    _, content = _rows(warehouse, place)
+    names = {"place": Identifier(*place.relation), "description": Literal(_load_of(file, columns) + content)}
+    warehouse.execute("comment on table {place} is {description}", **names)
+
+
+def _rows(warehouse: Warehouse, place: FilePlace) -> tuple[int, str]:
+    """How many there are, and their content in words: equal for equal rows, in any order."""
+    [[rows, sum_of_hashes]] = warehouse.execute(
+        "select count(*), coalesce(sum(hash_record_extended(held, 0)), 0)::text from {place} as held",
+        place=Identifier(*place.relation),
+    )
+    return rows, f"{rows} rows, {sum_of_hashes}"
+
+
+def _load_of(file: Download, columns: pa.Schema) -> str:
+    return f"file {file.sha256}, columns {hashlib.sha256(str(columns).encode()).hexdigest()[:8]}: "
 
 
 def logged_digest(warehouse: Warehouse, place: FilePlace) -> str | None:

@@ -239,8 +239,8 @@ def test_a_contract_that_no_audit_understands_is_an_error(with_a_fifth_slice: Ch
 
 def test_a_failing_audit_names_what_to_look_at_and_rows_that_failed(built: Project):
     query(built.dsn, f"update {RUN_SCHEMA}.int_trips_judged set tip_amount = 1.234 where source_row = 17")
-    done = built.dbt("test", "--select", "amounts_are_whole_cents", month="2024-01")
-    assert "amounts_are_whole_cents: Guards against rounding" in done.output
+    done = built.dbt("test", "--select", "trips_fit_the_contract_of_fct_trips", month="2024-01")
+    assert "trips_fit_the_contract_of_fct_trips: Guards against a value" in done.output
     assert "column_name=tip_amount, value=1.234" in done.output
     assert '"source_row": 17' in done.output
 

@@ -38,7 +38,6 @@ PLANTED = {
     "trips_fit_the_contract_of_fct_rejected_trips": (
         f"update {TRIPS} set total_amount = 1e309 where rejection_reason is not null"
     ),
-    "amounts_are_whole_cents": f"update {TRIPS} set tip_amount = 1.234 where source_row = {ACCEPTED}",
     # ---------- zone days, months, zones
     "int_zone_days_only_requested_month": f"update {ZONE_DAYS} set source_month = '2023-12-01'",
     "int_zone_days_unique_per_date_and_zone": f"insert into {ZONE_DAYS} select * from {ZONE_DAYS} limit 1",

@@ -132,7 +132,7 @@ def test_amounts_finer_than_cents_turn_an_audit_red_in_every_column(built: Proje
             set_value(connection, column, 1.005, row)
     done = built.build("2024-01")
     assert done.returncode == 1
-    assert f"FAIL {len(numbers)} amounts_are_whole_cents" in done.output
+    assert f"FAIL {len(numbers)} trips_fit_the_contract_of_fct_trips" in done.output
     assert "ERROR" not in done.output.replace("ERROR=", "")
     assert content(built.dsn) == before
 

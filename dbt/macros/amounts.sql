@@ -7,8 +7,16 @@
 {#-
     SQL: a double as numeric, whose sums do not depend on the order of rows. Postgres keeps 15 digits of it, by which the
     largest doubles are rounded up to what no double can hold, and could not be cast back.
+
+    Whole cents go by way of an integer: the cast of a double prints and reads it. Eleven columns of 3.5 million rows took
+    22 s of CPU by the cast, and 11 s so (3 s without either).
 -#}
 {%- macro exact(column) -%}
-    (case when abs({{ column }}) > 1.79769313486231e308 and abs({{ column }}) < 'infinity'
-        then sign({{ column }}) * 1.79769313486231e308 else {{ column }} end)::numeric
+    case
+        when abs({{ column }}) < 1e13 and ({{ column }} * 100)::bigint / 100::double precision = {{ column }}
+            then ({{ column }} * 100)::bigint * 0.01
+        when abs({{ column }}) > 1.79769313486231e308 and abs({{ column }}) < 'infinity'
+            then sign({{ column }})::numeric * 1.79769313486231e308
+        else {{ column }}::numeric
+    end
 {%- endmacro -%}

@@ -29,7 +29,7 @@
         {%- if numeric -%}
             {%- set digits, scale = numeric.group(1) | int, numeric.group(2) | int -%}
             {%- do conditions.append('abs(' ~ name ~ ') >= ' ~ 10 ** (digits - scale)) -%}
-            {%- do conditions.append(name ~ ' <> round(' ~ name ~ ', ' ~ scale ~ ')') -%}
+            {%- do conditions.append('min_scale(' ~ name ~ ') > ' ~ scale) -%}
         {%- elif bits -%}
             {%- do conditions.append(name ~ ' not between ' ~ -(2 ** bits) ~ ' and ' ~ (2 ** bits - 1)) -%}
         {%- elif column.data_type == 'double precision' -%}
@@ -68,4 +68,19 @@
         {%- endfor %}
     ) as found (column_name, is_true)
     where found.is_true
+{%- endmacro -%}
+
+{#-
+    SQL: the values of these columns together that occur more than once. It groups by them only where none of the columns
+    is unique alone, which takes a fifth of the time to see (3.5 million integers).
+-#}
+{%- macro repeated(table, rows, columns) -%}
+    select {{ columns | join(', ') }}, count(*) as rows
+    from {{ table }}
+    where ({{ rows }}) and (
+        select count(*) > greatest({% for each in columns %}count(distinct {{ each }}){{ ', ' if not loop.last }}{% endfor %})
+        from {{ table }} where {{ rows }}
+    )
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
 {%- endmacro -%}

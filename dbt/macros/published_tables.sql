@@ -31,30 +31,7 @@
             {%- do adapter.cache_added(table) -%}
             {%- if node.config.meta.view_of_all_datasets -%} {%- do create_view_of_all_datasets(node) -%} {%- endif -%}
         {%- endif -%}
-        {%- if monthly -%} {%- do create_partition(table) -%} {%- endif -%}
     {%- endfor -%}
-{%- endmacro -%}
-
-{#-
-    The month's partition, in the schema <published>_partitions. Attached, not created in place:
-    `create table … partition of` locks out every reader of the table.
-
-    One session at a time, by the lock that attaching takes anyway. An advisory lock is not enough: a session remembers
-    that a name was not there, and forgets it only when a transaction begins or a table is locked. It would go on
-    believing so after it had waited for the session that made the partition.
--#}
-{%- macro create_partition(table) -%}
-    {%- set partition = partition_of(table) -%}
-    {%- if run_query("select to_regclass('" ~ partition ~ "')").rows[0][0] is none -%}
-        {%- do run_query(
-            "lock table " ~ table ~ " in share update exclusive mode; do $$ begin
-                if to_regclass('" ~ partition ~ "') is null then
-                    create table " ~ partition ~ " (like " ~ table ~ " including all);
-                    alter table " ~ table ~ " attach partition " ~ partition ~ " for values in (" ~ source_month() ~ ");
-                end if;
-            end $$; commit"
-        ) -%}
-    {%- endif -%}
 {%- endmacro -%}
 
 {%- macro partition_of(table) -%}

@@ -12,7 +12,7 @@
     {%- set key = constraint.columns | join(', ') %}
     union all
     select 'primary key ({{ key }})', concat_ws(', ', {{ key }}), null
-    from {{ model }} where {{ rows }} group by {{ key }} having count(*) > 1
+    from ({{ repeated(model, rows, constraint.columns) }}) as repeated
     {%- endfor %}
     {%- endif %}
 {% endtest %}

@@ -1,7 +1,4 @@
 {#- Values that occur more than once in these columns together. -#}
 {% test unique_together(model, columns) %}
-    select {{ columns | join(', ') }}, count(*) as rows
-    from {{ model }}
-    group by {{ columns | join(', ') }}
-    having count(*) > 1
+    {{ repeated(model, 'true', columns) }}
 {% endtest %}
