@@ -28,7 +28,7 @@ class Source:
             raise StackError(f"There is no source of the kind {self.kind!r}.")
 
     def check(self) -> None:
-        """Raises StackError for a folder of files that is not there, not any more, or not to be read."""
+        """Raises StackError where the folder of files is not there, or may not be read."""
         if self.kind != "folder":
             return
         try:

@@ -1,4 +1,4 @@
-"""Run schemas stay after success, so that any model can be cleared alone; these are dropped after a while."""
+"""Drops old run schemas. They stay for a while after success, so that any model can be cleared alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
-# Of a month whose newest file is published, and was loaded at least so long ago. A run on its way has loaded its month
-# anew; a month that waits for someone to mend it is not published with its newest file.
+# Run schemas of months whose newest file is published, and was loaded at least so long ago. This spares a month that is
+# running, as it was loaded a short while ago, and one that has failed, as its newest file is not published.
 DROPPABLE = r"""
     select nspname from pg_namespace
     join {schema}.load_log on table_name = 'raw_trips'

@@ -1,10 +1,10 @@
 {#-
     The gate between the run's own schema and the published tables: what each data test found, on exactly which rows.
 
-    A slice is a table of the run's own schema. What it holds, its number of rows and a hash of them all, is its comment
-    (name_content, a post-hook in the transaction that makes it). A data test writes down what it found beside the content
-    of every slice it reads, in the statement that reads them. A mart asks for the latest verdict of every data test of
-    every slice it derives from; which these are, dbt's graph says.
+    A slice is a table of the run's own schema. Its comment says what it holds: the number of rows and a hash of them all
+    (name_content, a post-hook in the transaction that makes the slice). A data test writes down what it found, together
+    with the content of every slice it reads, in the statement that reads them. A mart looks up the latest verdict of every
+    data test of every slice it derives from. dbt's graph says which tests these are.
 -#}
 
 {#- Post-hook: the content of a slice, as its comment, which lives and dies with the table. Equal rows, equal content. -#}
@@ -23,7 +23,7 @@
     {%- for slice in ['int_trips_judged', 'int_zone_days', 'int_months', 'int_zones'] -%} {%- do ref(slice) -%} {%- endfor -%}
 {%- endmacro -%}
 
-{#- dbt's own, and its verdict is written down: for tests of the run's own schema and of the raw tables. -#}
+{#- Overrides dbt's macro: the verdict of a test of the run's own schema or of the raw tables is also written down. -#}
 {%- macro postgres__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
     {%- if flags.EMPTY and is_audit(model) -%}
         {{ exceptions.raise_compiler_error(model.name ~ ' judges the rows there are, and --empty hides them: leave out --empty.') }}
@@ -50,7 +50,7 @@
     select * from verdict
 {%- endmacro -%}
 
-{#- dbt's own, committed, and with the first of the rows that failed. -#}
+{#- Overrides dbt's materialization of tests: it also commits, and logs the first rows that failed. -#}
 {%- materialization test, adapter='postgres' -%}
     {%- set relations = materialization_test_default() -%}
     {%- do adapter.execute('commit', auto_begin=false, fetch=false) -%}
@@ -70,7 +70,7 @@
     {{ return(target.schema ~ '.audit_log') }}
 {%- endmacro -%}
 
-{#- Whether a node is a data test of what is published from, not of what is published. -#}
+{#- Whether a node is an audit: a data test that reads no published table. -#}
 {%- macro is_audit(node) -%}
     {%- set published = [] -%}
     {%- for id in node.depends_on.nodes if id in graph.nodes and graph.nodes[id].schema == target.schema -%}
@@ -90,8 +90,8 @@
 {%- endmacro -%}
 
 {#-
-    SQL: what the slices and files that the node reads, directly or through views, hold now; null where one is not known.
-    `contents` keeps the SQL of each for the next node: macro calls are what a publication's CPU goes to.
+    SQL: the present content of the slices and files that the node reads, directly or through views; null where that of one
+    is not known. `contents` keeps the SQL of each for the next node: a publication spends its CPU on macro calls.
 -#}
 {%- macro inputs_of(node, contents) -%}
     {%- set inputs = [] -%}
@@ -116,7 +116,7 @@
 {#- SQL: the name and content of a slice as of when it was made, or of a raw table's file; null where it is not there. -#}
 {%- macro content_of(id) -%}
     {%- if id in graph.sources -%}
-        {#- load_log is what says which trips are there -#}
+        {#- load_log says which file the rows of a raw table come from -#}
         (select 'file ' || file_id {{ of_the_load_log('raw_zones' if graph.sources[id].identifier == 'raw_zones' else 'raw_trips') }})
     {%- else -%}
         {%- set slice = graph.nodes[id] -%}
@@ -151,9 +151,9 @@
 {%- endmacro -%}
 
 {#-
-    SQL: the data tests of all that the node derives from that have not passed on what its slices hold now, in words; null
-    where all have. One that reads raw tables alone counts only if it failed on the file that is loaded: the loader writes
-    rows and log in one transaction, and may do so again when such a test has run already.
+    SQL: a text that names the data tests of all that the node derives from which have not passed on the present content;
+    null where all have. A test that reads raw tables alone counts only if it failed on the loaded file. It need not have run
+    on that file: load_month may be cleared alone after the test, and it writes rows and log in one transaction.
 -#}
 {%- macro audits_not_passed(node) -%}
     (

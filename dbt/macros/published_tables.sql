@@ -20,7 +20,7 @@
                 'create table if not exists ' ~ table
                 ~ ' (' ~ definition | join(', ') ~ ')' ~ (' partition by list (source_month)' if monthly),
             ] -%}
-            {#- not dbt's own statement: the name it gives an index is another one each time -#}
+            {#- not by dbt's own statement, which gives an index another name each time -#}
             {%- for index in node.config.get('indexes') or [] -%}
                 {%- set name = table.identifier ~ '_' ~ index.columns | join('_') -%}
                 {%- do statements.append(
@@ -38,9 +38,9 @@
     The month's partition, in the schema <published>_partitions. Attached, not created in place:
     `create table … partition of` locks out every reader of the table.
 
-    One session at a time, by the lock that attaching takes anyway. An advisory lock is not enough: a session remembers
-    that a name was not there, and forgets it only when a transaction begins or a table is locked. It would go on
-    believing so after it had waited for the session that made the partition.
+    One session at a time, by the lock that attaching takes anyway. An advisory lock is not enough. A session remembers
+    that a name was not there until it begins a transaction or locks a table. After it had waited for the session that made
+    the partition, it would still not see the partition.
 -#}
 {%- macro create_partition(table) -%}
     {%- set partition = partition_of(table) -%}

@@ -29,8 +29,8 @@
 
 {#-
     Whether the table may be replaced from the slice; false where the run was overtaken by a newer load. Fails where the
-    slice or the judged trips have other rows than they were made with or than the load logged, or an audit has not
-    passed on what they and those beside them hold.
+    slice has another number of rows than it was made with, the judged trips are not as many as the load logged, or an audit
+    has not passed on the present content of what the table derives from.
 -#}
 {%- macro may_be_published(table, name, monthly) -%}
     {%- set slice = ref(name).include(database=false) -%}
@@ -71,8 +71,8 @@
 
 {#-
     SQL condition: the slice was made of the file version that its raw table holds now. Every slice carries the file_id of
-    the load it was made from. One without rows counts as made from the file of the judged trips. Where these have no rows
-    either it is true: their number then is not that of the file, which stops the publication.
+    the load it was made from. A slice without rows counts as made from the same file as the judged trips. If these have no
+    rows either, the condition is true: the publication then fails, as the judged trips are fewer than the file's rows.
 -#}
 {%- macro is_current(slice, monthly=true) -%}
     coalesce(
@@ -84,7 +84,7 @@
     )
 {%- endmacro -%}
 
-{#- The month's judged trips: the slice that all others of a month are made from, in the same schema as this one. -#}
+{#- The month's judged trips, in the same schema as this slice: every other slice of a month is made from them. -#}
 {%- macro trips_beside(slice) -%}
     {{ return(slice.incorporate(path={'identifier': 'int_trips_judged'})) }}
 {%- endmacro -%}
