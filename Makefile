@@ -1,7 +1,7 @@
-# make demo        the whole stack, three months backfilled, what was published     [FROM= TO= PARALLEL=3]
+# make demo        the whole stack, months of both datasets, what was published   [DATASET= FROM= TO= PARALLEL=3]
 # make up / down   start (again) / stop the local stack; the data stay
-# make backfill    FROM=2024-01 TO=2024-03 [PARALLEL=3] [REPROCESS=none|completed|failed]
-# make dsn         the warehouse's address          make dbt ARGS="build --vars ..."   dbt on the warehouse
+# make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
+# make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / lint / bench
 # make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months

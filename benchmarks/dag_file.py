@@ -18,7 +18,7 @@ def measure_dag_file() -> list[Measure]:
     fork = multiprocessing.get_context("fork").Process
 
     def read() -> None:
-        send.send(seconds(lambda: DagBag(ROOT / "dags" / "taxi_pipeline.py", load_op_links=False)))
+        send.send(seconds(lambda: DagBag(ROOT / "dags" / "pipelines.py", load_op_links=False)))
 
     def parent() -> None:
         warm_up()

@@ -16,6 +16,7 @@ from benchmarks.measures import Measure, seconds, spread
 from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_month, write_zones
 from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN
 from include.load import load_month
 from include.month import Month
 
@@ -69,7 +70,7 @@ def _compare(server: EmbeddedPostgres, folder: Path, csv: Path, runs: int) -> di
     with TlcMirror(folder) as tlc:
 
         def load() -> None:
-            load_month(MONTH, tlc.url, dsn, SCHEMA, "benchmark")
+            load_month(GREEN, MONTH, tlc.url, dsn, SCHEMA, "benchmark")
 
         load()
         psql(f"\\copy (select * from {SCHEMA}.raw_trips) to '{csv}' csv")

@@ -16,14 +16,15 @@ from dev.backfill import Backfill, months_between
 from dev.console import console
 from dev.sample_months import write_month, write_zones
 from dev.stack import Stack
+from include.datasets import GREEN
 from include.month import Month
 from include.settings import ROOT
 from tests.pipeline import Pipeline, running_pipeline
 
 RUNS = 3
 SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024
-THREE_MONTHS = months_between("2024-01", "2024-03")
-YEAR = months_between("2023-01", "2023-12")
+THREE_MONTHS = months_between(GREEN, "2024-01", "2024-03")
+YEAR = months_between(GREEN, "2023-01", "2023-12")
 LESSON = Path(__file__).parent / "lesson"
 THREE, ONE = "three months, in Airflow", "one month, in Airflow"
 DBT_THREE, DBT_ONE = "three months, plain dbt", "one month, plain dbt"
@@ -85,7 +86,7 @@ def measure_backfill(state: Path) -> list[Measure]:
     took = {}
     for name, dags, parallel in (("ours", ROOT / "dags", 4), ("lesson", LESSON, 1)):
         with stack(state, YEAR, WHOLE, dags) as pipeline:
-            backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), YEAR)
+            backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), GREEN, YEAR)
 
             def run(backfill: Backfill = backfill, parallel: int = parallel) -> None:
                 backfill.create(parallel)
@@ -121,5 +122,5 @@ def _plain_dbt(pipeline: Pipeline, month: Month) -> None:
     state = pipeline.stack.state
     places = ["--target-path", str(state / f"dbt-{month}"), "--log-path", str(state / "dbt-logs")]
     words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}", *places]
-    done = pipeline.stack.run_dbt(*words, capture=True)
+    done = pipeline.stack.run_dbt(GREEN, *words, capture=True)
     assert done.returncode == 0, done.stdout

@@ -7,8 +7,8 @@ from itertools import pairwise
 from statistics import median
 
 from dev.airflow_api import instant
-from dev.backfill import run_path
-from include.settings import DAG_ID
+from dev.dag_paths import DagPaths
+from include.datasets import GREEN
 from tests.pipeline import Pipeline
 
 # Each part of a task, and the line of its log that ends the part, in the order of the log
@@ -23,6 +23,7 @@ LINES = {
     "SQL of the model or test": "Finished running",
 }
 BEFORE = ("scheduler hop", "executor, fork, supervisor")
+PATHS = DagPaths(GREEN.dag_id)
 AFTER = "dbt's end, artifacts, report to Airflow"
 
 
@@ -33,7 +34,7 @@ def parts_of_tasks(pipeline: Pipeline, run_id: str) -> dict[str, float]:
     the last task that it waited for, and ends when the scheduler has queued it.
     """
     tasks = pipeline.tasks(run_id)
-    graph = pipeline.stack.api.call("GET", f"/dags/{DAG_ID}/tasks")["tasks"]
+    graph = pipeline.stack.api.call("GET", f"{PATHS.dag}/tasks")["tasks"]
     waits_for: dict[str, list[str]] = {name: [] for name in tasks}
     for task in graph:
         for downstream in task["downstream_task_ids"]:
@@ -56,6 +57,6 @@ def _parts(task: dict, ready: float, log: list[tuple[float, str]]) -> dict[str, 
 
 
 def _log(pipeline: Pipeline, task: dict) -> list[tuple[float, str]]:
-    path = f"{run_path(task['dag_run_id'])}/taskInstances/{task['task_id']}"
+    path = f"{PATHS.run(task['dag_run_id'])}/taskInstances/{task['task_id']}"
     answer = pipeline.stack.api.call("GET", f"{path}/logs/{task['try_number']}", params={"full_content": True})
     return [(instant(line["timestamp"]), line["event"]) for line in answer["content"] if line.get("timestamp")]

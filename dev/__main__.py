@@ -1,7 +1,7 @@
 """The commands behind the Makefile: `python -m dev up|down|demo|backfill|dsn|dbt|drop-run-schemas|airflow`.
 
-They read their variables (FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT, AZURE_PG, ...)
-from the environment.
+They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
+AZURE_PG, ...) from the environment.
 """
 
 import argparse
@@ -23,18 +23,20 @@ from dev.errors import StackError
 from dev.programs import run
 from dev.published import published_table
 from dev.stack import Stack
+from include.datasets import DATASETS, GREEN, Dataset
 from include.month import Month
 from include.run_schemas import drop_run_schemas as drop_old
 from include.settings import ROOT, SettingError
 
 STATE = ROOT / ".local"
 MOST_PARALLEL, MOST_DAYS = 200, 36_500
-DEMO_MONTHS = ("2024-01", "2024-03")
+DEMO_MONTHS, MOST_DEMO_MONTHS = ("2024-01", "2024-03"), 3
 
 
 def up(stack: Stack) -> int:
     _up(stack)
-    stack.write_sample(months_between(*_range(DEMO_MONTHS)))
+    for dataset in DATASETS.values():
+        stack.write_sample(dataset, months_between(dataset, *DEMO_MONTHS))
     _show_address(stack)
     return 0
 
@@ -46,11 +48,19 @@ def down(stack: Stack) -> int:
 
 
 def demo(stack: Stack) -> int:
-    return _backfill(stack, months_between(*_range(DEMO_MONTHS)))
+    """Backfill the months that the source has of each dataset; with DATASET, FROM or TO those of one dataset."""
+    if os.environ.get("FROM") or os.environ.get("TO") or os.environ.get("DATASET"):
+        dataset = _dataset()
+        return _backfill(stack, {dataset: _range(dataset) or _demo_months(dataset)})
+    return _backfill(stack, {dataset: _demo_months(dataset) for dataset in DATASETS.values()})
 
 
 def backfill(stack: Stack) -> int:
-    return _backfill(stack, months_between(*_range()))
+    dataset = _dataset()
+    months = _range(dataset)
+    if not months:
+        raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
+    return _backfill(stack, {dataset: months})
 
 
 def dsn(stack: Stack) -> int:
@@ -59,15 +69,18 @@ def dsn(stack: Stack) -> int:
 
 
 def dbt(stack: Stack) -> int:
-    return stack.run_dbt(*_arguments()).returncode
+    return stack.run_dbt(_dataset(), *_arguments()).returncode
 
 
 def drop_run_schemas(stack: Stack) -> int:
     days = os.environ.get("OLDER_THAN_DAYS") or "30"
     if not days.isdecimal() or int(days) > MOST_DAYS:
         raise StackError(f"OLDER_THAN_DAYS={days}: a number of days is needed, {MOST_DAYS} at most.")
-    dropped = drop_old(stack.warehouse.uri(), stack.published_schema, timedelta(days=int(days)))
-    console.print(f"Dropped {', '.join(dropped) if dropped else 'nothing'}: published and loaded over {days} days ago.")
+    for dataset in [_dataset()] if os.environ.get("DATASET") else DATASETS.values():
+        schema, older = stack.published_schema(dataset), timedelta(days=int(days))
+        dropped = drop_old(dataset, stack.warehouse.uri(), schema, older)
+        what = ", ".join(f"{name} ({size / 2**20:,.0f} MiB)" for name, size in dropped.items()) or "nothing"
+        console.print(f"{dataset.name}: dropped {what}; published and loaded over {days} days ago.")
     return 0
 
 
@@ -92,40 +105,70 @@ def _up(stack: Stack) -> None:
     console.print(f"Up after {time.monotonic() - began:.0f} s")
 
 
-def _backfill(stack: Stack, months: list[Month]) -> int:
+def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
+    """Backfills of several datasets run at once, and are followed one after the other."""
     parallel, reprocess = _parallel(), _reprocess()
     _up(stack)
-    stack.write_sample(months)
-    run = Backfill(stack.api, stack.environment(), months)
-    run.create(parallel, reprocess)
-    console.print(f"Backfill of {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side")
-    outcome = run.follow()
+    backfills = []
+    for dataset, months in asked.items():
+        stack.write_sample(dataset, months)
+        backfills.append(Backfill(stack.api, stack.environment(), dataset, months))
+        backfills[-1].create(parallel, reprocess)
+        console.print(
+            f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side"
+        )
+    outcomes = [backfill.follow() for backfill in backfills]
+    for dataset, months in asked.items():
+        _show_published(stack, dataset, months)
+    _show_address(stack)
+    for backfill, outcome in zip(backfills, outcomes, strict=True):
+        again = f"again: make backfill DATASET={backfill.dataset.name} FROM=... TO=... REPROCESS=failed"
+        for what, months in (("failed", outcome.failed), ("queued for ever", outcome.stuck)):
+            if months:
+                console.print(f"[red]{backfill.dataset.name} {what}: {', '.join(map(str, months))}[/red]; {again}")
+    return 1 if any(outcome.failed or outcome.stuck for outcome in outcomes) else 0
+
+
+def _show_published(stack: Stack, dataset: Dataset, months: list[Month]) -> None:
+    if not dataset.months_table:
+        return
+    schema = stack.published_schema(dataset)
+    console.print(f"{dataset.title}, in the schema {schema}")
     try:
-        console.print(published_table(stack.warehouse.uri(), stack.published_schema, months))
+        console.print(published_table(stack.warehouse.uri(), schema, dataset.months_table, months))
     except psycopg.errors.UndefinedTable:
         console.print("Nothing is published yet.")
-    _show_address(stack)
-    if outcome.failed:
-        console.print(f"[red]Failed: {', '.join(map(str, outcome.failed))}[/red]; again: REPROCESS=failed")
-    if outcome.stuck:
-        console.print(f"[red]Queued for ever: {', '.join(map(str, outcome.stuck))}[/red]; again: REPROCESS=failed")
-    return 1 if outcome.failed or outcome.stuck else 0
 
 
 def _show_address(stack: Stack) -> None:
     user, password = stack.login
+    schemas = ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
-    console.print(f"Warehouse  schema {stack.published_schema}; its address: make dsn")
+    console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
 
 
-def _range(default: tuple[str, str] | None = None) -> tuple[str, str]:
+def _dataset() -> Dataset:
+    name = os.environ.get("DATASET") or GREEN.name
+    if name not in DATASETS:
+        raise StackError(f"DATASET={name}: one of {', '.join(DATASETS)} is needed.")
+    return DATASETS[name]
+
+
+def _range(dataset: Dataset) -> list[Month]:
+    """The months FROM and TO; none where neither is given."""
     first, last = os.environ.get("FROM"), os.environ.get("TO")
-    if not first and not last and default:
-        return default
+    if not first and not last:
+        return []
     if not (first and last):
         raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
-    return first, last
+    return months_between(dataset, first, last)
+
+
+def _demo_months(dataset: Dataset) -> list[Month]:
+    """Months that the source has: of a folder consecutive ones in it, elsewhere DEMO_MONTHS."""
+    source = Choices.made(os.environ, STATE).source
+    return source.consecutive_months(dataset, MOST_DEMO_MONTHS) or months_between(dataset, *DEMO_MONTHS)
 
 
 def _parallel() -> int:

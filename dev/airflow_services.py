@@ -18,7 +18,8 @@ from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.private_file import write_private
 from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
-from include.settings import BASE_URL_VARIABLE, DAG_ID, DBT_MANIFEST, ROOT, WAREHOUSE_CONNECTION
+from include.datasets import GREEN, TLC
+from include.settings import DBT_MANIFEST, ROOT, WAREHOUSE_CONNECTION
 
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
@@ -90,7 +91,7 @@ class AirflowServices:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONFIG": str(ROOT / "config/airflow.cfg"),
             f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
-            f"AIRFLOW_VAR_{BASE_URL_VARIABLE.upper()}": source_url,
+            f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
             "AIRFLOW_STUDENT": choices.student,
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
@@ -186,6 +187,8 @@ class AirflowServices:
     def _wait_for_dag(self) -> None:
         """Wait until the running dag-processor has parsed the present DAG files with the present manifest.
 
+        One file draws the DAGs of all datasets, so one of them stands for the others.
+
         Airflow parses a file again only after 30 s, unless it is told to by its API.
         """
         deadline = time.monotonic() + HEALTHY_SECONDS
@@ -199,7 +202,7 @@ class AirflowServices:
             if fresh := [error for error in errors if instant(error["timestamp"]) >= errors_since]:
                 raise StackError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in fresh))
             try:
-                dag = self.api.call("GET", f"/dags/{DAG_ID}")
+                dag = self.api.call("GET", f"/dags/{GREEN.dag_id}")
                 began = instant(dag["last_parsed_time"]) - (dag["last_parse_duration"] or 0)
                 if not dag["is_stale"] and began >= since:
                     return
@@ -210,7 +213,7 @@ class AirflowServices:
                 if error.response.status_code != requests.codes.not_found:
                     raise
             if time.monotonic() > deadline:
-                raise StackError(f"The DAG {DAG_ID} does not appear; see {self._processes['dag-processor'].log}")
+                raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
             time.sleep(0.25)
 
 

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
-from urllib.parse import quote
 
 import pendulum
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dev.airflow_api import AirflowApi
 from dev.console import console
+from dev.dag_paths import DagPaths
 from dev.errors import StackError
 from dev.programs import run
-from dev.stalls import PATIENCE_SECONDS, RUNS, TASKS, Stalls
-from include.month import FIRST_MONTH, Month, MonthError
-from include.settings import DAG_ID
+from dev.stalls import PATIENCE_SECONDS, Stalls
+from include.datasets import Dataset
+from include.month import Month, MonthError
 
 POLL_SECONDS = 2
 LOOK_SECONDS = 10
@@ -29,7 +29,7 @@ TASK_ENDED = ["success", "failed", "upstream_failed", "skipped", "removed"]
 REPROCESS = ("none", "completed", "failed")
 
 
-def months_between(first: str, last: str) -> list[Month]:
+def months_between(dataset: Dataset, first: str, last: str) -> list[Month]:
     """Both included, written YYYY-MM. Raises StackError unless all of them can be available."""
     try:
         start, end = Month.parse(first), Month.parse(last)
@@ -37,8 +37,8 @@ def months_between(first: str, last: str) -> list[Month]:
         raise StackError(f"FROM={first} TO={last}: {error}") from None
     if start > end:
         raise StackError(f"FROM={first} is after TO={last}.")
-    if start < FIRST_MONTH:
-        raise StackError(f"FROM={first}: the first month of green-taxi trips is {FIRST_MONTH}.")
+    if start < dataset.first_month:
+        raise StackError(f"FROM={first}: {dataset.name} begins with {dataset.first_month}, {dataset.why_not_earlier}.")
     if end.end > datetime.now(UTC):
         raise StackError(f"TO={last}: this month has not ended yet.")
     return [month for count in range(1 << 12) if (month := start.plus(count)) <= end]
@@ -65,10 +65,16 @@ class Backfill:
     """A backfill of consecutive months. Methods raise StackError and requests.RequestException."""
 
     def __init__(
-        self, api: AirflowApi, environment: dict[str, str], months: list[Month], patience: float = PATIENCE_SECONDS
+        self,
+        api: AirflowApi,
+        environment: dict[str, str],
+        dataset: Dataset,
+        months: list[Month],
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         """`patience`: after how many seconds without progress the reason is printed."""
         self.api, self.environment, self.months, self.patience = api, environment, months, patience
+        self.dataset, self.paths = dataset, DagPaths(dataset.dag_id)
 
     def create(self, parallel: int = 3, reprocess: str = "none") -> None:
         """Create the backfill, unless one of the same months is running. A running one of other months is an error.
@@ -76,8 +82,8 @@ class Backfill:
         Where a backfill has ended, this waits until Airflow has closed it, and never cancels it: a run of a cancelled
         backfill that is cleared later stays queued for ever (apache/airflow#72337).
         """
-        if self.api.call("GET", f"/dags/{DAG_ID}")["is_paused"]:
-            raise StackError(f"The DAG is paused; unpause it first: {self.api.url}/dags/{DAG_ID}")
+        if self.api.call("GET", self.paths.dag)["is_paused"]:
+            raise StackError(f"The DAG is paused; unpause it first: {self.api.url}{self.paths.dag}")
         active = self._active()
         if active is None:
             if reprocess != "none":
@@ -90,8 +96,8 @@ class Backfill:
             first, last = self._range(active)
             raise StackError(
                 f"A backfill of {first} to {last} is running, and Airflow runs one at a time. Wait for it "
-                f"(make backfill FROM={first} TO={last} follows it), or cancel it: "
-                f"{self.api.url}/dags/{DAG_ID}/backfills (a run of it that is cleared later needs REPROCESS=failed)"
+                f"(make backfill DATASET={self.dataset.name} FROM={first} TO={last} follows it), or cancel it: "
+                f"{self.api.url}{self.paths.dag}/backfills (a run of it that is cleared later needs REPROCESS=failed)"
             )
         made = self._runs()
         if missing := [str(month) for month in self.months if month not in made]:
@@ -103,12 +109,12 @@ class Backfill:
         Returns earlier when none of the runs that are left will ever move by itself: their months are the `stuck` ones.
         """
         outcome = Outcome()
-        stalls, said, looked = Stalls(self.api, self._date_range(), self.zone, self.patience), set(), 0.0
+        stalls, said, looked = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience), set(), 0.0
         with _progress(len(self.months)) as show:
             while True:
-                if self._count(RUNS, state=ENDED) != len(outcome.months):
+                if self._count(self.paths.runs, state=ENDED) != len(outcome.months):
                     self._add_ended(outcome)
-                show(outcome, self._count(TASKS, state=TASK_ENDED), self._count(TASKS))
+                show(outcome, self._count(self.paths.tasks, state=TASK_ENDED), self._count(self.paths.tasks))
                 if len(outcome.months) == len(self.months):
                     return outcome
                 if time.monotonic() - looked > min(LOOK_SECONDS, self.patience / 4):
@@ -133,7 +139,7 @@ class Backfill:
 
     def _create(self, parallel: int, reprocess: str) -> None:
         options = {
-            "--dag-id": DAG_ID,
+            "--dag-id": self.dataset.dag_id,
             "--from-date": self.months[0].start_in(self.zone).isoformat(),
             "--to-date": self.months[-1].start_in(self.zone).isoformat(),
             "--max-active-runs": str(parallel),
@@ -151,7 +157,7 @@ class Backfill:
             if waited_for not in (None, running["id"]):  # somebody else has created one meanwhile
                 return running
             first, last = self._range(running)
-            stalls = stalls or Stalls(self.api, self._date_range(first, last), self.zone, self.patience)
+            stalls = stalls or Stalls(self.api, self.dataset, self._date_range(first, last), self.zone, self.patience)
             dead = stalls.dead()
             found = self._runs(first, last).values()
             if any(run["state"] not in ENDED and run["dag_run_id"] not in dead for run in found):
@@ -169,15 +175,15 @@ class Backfill:
 
     def _open(self) -> dict | None:
         """The backfill that Airflow has not closed; there is one at most."""
-        found = self.api.pages("/backfills", "backfills", dag_id=DAG_ID)
+        found = self.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id)
         return next((backfill for backfill in found if not backfill["completed_at"]), None)
 
     def _revive(self) -> None:
         """Set runs that would stay queued for ever to failed, so that the new backfill runs them again."""
-        dead = Stalls(self.api, self._date_range(), self.zone, self.patience).dead()
+        dead = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience).dead()
         for month, dag_run in sorted(self._runs().items()):
             if dag_run["dag_run_id"] in dead:
-                self.api.call("PATCH", run_path(dag_run["dag_run_id"]), json={"state": "failed"})
+                self.api.call("PATCH", self.paths.run(dag_run["dag_run_id"]), json={"state": "failed"})
                 console.print(
                     f"{month}: was queued for ever, in a backfill that was cancelled; set failed, to run again"
                 )
@@ -185,7 +191,7 @@ class Backfill:
     @cached_property
     def zone(self) -> tzinfo:
         """The zone that the DAG's months begin in."""
-        return pendulum.timezone(self.api.call("GET", f"/dags/{DAG_ID}/details")["timezone"])
+        return pendulum.timezone(self.api.call("GET", f"{self.paths.dag}/details")["timezone"])
 
     def _range(self, backfill: dict) -> tuple[Month, Month]:
         first, last = (
@@ -195,7 +201,7 @@ class Backfill:
 
     def _runs(self, first: Month | None = None, last: Month | None = None) -> dict[Month, dict]:
         """The DAG run of each month that has one; of this backfill's months unless told others."""
-        found = self.api.pages(RUNS, "dag_runs", **self._date_range(first, last))
+        found = self.api.pages(self.paths.runs, "dag_runs", **self._date_range(first, last))
         by_start = {datetime.fromisoformat(run["logical_date"]).astimezone(UTC): run for run in found}
         months = {Month.containing(date, self.zone) for date in by_start}
         starts = {month: month.start_in(self.zone).astimezone(UTC) for month in months}
@@ -229,13 +235,10 @@ class Backfill:
     def _tell_of_failure(self, month: Month, run: dict) -> None:
         run_id = run["dag_run_id"]
         console.print(f"[red]{month} failed[/red]: dag run {run_id}")
-        for task in self.api.pages(f"{run_path(run_id)}/taskInstances", "task_instances", state="failed"):
-            console.print(f"  task {task['task_id']}: {self.api.task_link(DAG_ID, run_id, task['task_id'])}")
-
-
-def run_path(run_id: str) -> str:
-    """The API's path of a run of the pipeline."""
-    return f"{RUNS}/{quote(run_id, safe='')}"
+        for task in self.api.pages(f"{self.paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
+            console.print(
+                f"  task {task['task_id']}: {self.api.task_link(self.dataset.dag_id, run_id, task['task_id'])}"
+            )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dev.private_file import write_private
 from dev.server_check import check_server
 from dev.source import Source
 from dev.warehouse_address import WarehouseAddress
-from include.settings import published_schema
+from include.datasets import checked_student
 
 SAMPLE_STUDENT = "sample"
 EMBEDDED = "embedded"
@@ -26,7 +26,7 @@ class Choices:
     warehouse: WarehouseAddress | None = None
 
     def __post_init__(self) -> None:
-        published_schema(self.student)
+        checked_student(self.student)
         if (self.student == SAMPLE_STUDENT) != (self.source.kind == "sample"):
             raise StackError(f"AIRFLOW_STUDENT={SAMPLE_STUDENT} is for the generated months, and for nothing else.")
 

@@ -1,4 +1,4 @@
-"""The table of what is published, from `fct_months`."""
+"""The table of what is published, from the table with a row for each month."""
 
 from datetime import date
 
@@ -14,11 +14,13 @@ FIRST = ("rows_in_file", "rows_accepted", "rows_rejected")
 LAST = ("pickups_outside_month", "total_amount_in_file", "total_amount_accepted")
 
 
-def published_table(dsn: str, schema: str, months: list[Month]) -> Group:
+def published_table(dsn: str, schema: str, table: str, months: list[Month]) -> Group:
     """A line per count and rejection reason, a column per month that is published. Raises psycopg.Error."""
-    query = sql.SQL("select * from {}.fct_months where source_month = any(%s) order by source_month")
+    query = sql.SQL("select * from {} where source_month = any(%s) order by source_month")
     with psycopg.connect(dsn, row_factory=psycopg.rows.dict_row) as connection:
-        cursor = connection.execute(query.format(sql.Identifier(schema)), [[month.first_day for month in months]])
+        cursor = connection.execute(
+            query.format(sql.Identifier(schema, table)), [[month.first_day for month in months]]
+        )
         names = [column.name for column in cursor.description]
         rows = cursor.fetchall()
     reasons = [name for name in names if name.startswith("rejected_")]

@@ -1,7 +1,7 @@
-"""Made-up months of trips in TLC's format, with the oddities of the real files.
+"""Made-up months of green and yellow trips in TLC's format, with the oddities of the real files.
 
-Each oddity was counted in real files of 2020-04 to 2025-11; shares and extremes here are of their order. The same
-month, row count and version give the same rows everywhere.
+Each oddity was counted in real green files of 2020-04 to 2025-11; shares and extremes here are of their order. The same
+dataset, month, row count and version give the same rows everywhere.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.datasets import DATASETS, GREEN, YELLOW, Dataset
 from include.month import Month
 
 FEWEST_ROWS = 50
@@ -37,11 +38,17 @@ MONEY = (
     "total_amount",
     "congestion_surcharge",
     "cbd_congestion_fee",
+    "airport_fee",
 )
 
 
-def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1) -> Path:
-    """Write `green_tripdata_<month>.parquet` (month: YYYY-MM) and return its path.
+def file_of(folder: Path, dataset: Dataset, month: Month | str) -> Path:
+    """The month's file in a flat folder of files in their publisher's names."""
+    return Path(folder) / Path(dataset.monthly.path.format(month=month)).name
+
+
+def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1, dataset: Dataset = GREEN) -> Path:
+    """Write the month's file (month: YYYY-MM) under TLC's name for it and return its path.
 
     Another version is the month as if TLC had restated it: the same month and number of rows, other trips.
     Raises ValueError below FEWEST_ROWS rows, include.month.MonthError for the month.
@@ -49,10 +56,10 @@ def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1) ->
     if rows < FEWEST_ROWS:
         raise ValueError(f"{rows} rows have no room for the oddities; {FEWEST_ROWS} have")
     parsed = Month.parse(month)
-    columns = _trips(np.random.default_rng([int(parsed.ds_nodash), rows, version]), parsed, rows)
-    file = Path(folder) / f"green_tripdata_{month}.parquet"
+    columns = _trips(np.random.default_rng([int(parsed.ds_nodash), rows, version]), parsed, rows, dataset)
+    file = file_of(folder, dataset, month)
     file.parent.mkdir(parents=True, exist_ok=True)
-    schema = schema_of(month)
+    schema = schema_of(month, dataset)
     table = pa.table([_arrow(columns[field.name], field.type) for field in schema], schema=schema)
     draft = file.with_suffix(".draft")  # a reader of the folder sees the whole file or none
     pq.write_table(table, draft, compression=_compression(month), row_group_size=ROW_GROUP_ROWS)
@@ -77,12 +84,50 @@ def write_zones(folder: Path) -> Path:
     return draft.replace(file)
 
 
-def schema_of(month: str) -> pa.Schema:
+def schema_of(month: str, dataset: Dataset = GREEN) -> pa.Schema:
     """Column names, order and types of TLC's file of the month.
 
-    Seen in real files up to 2025-11. From 2026 on: timestamps as text, as in files that others have re-encoded, and
-    the new column `request_source`, as reported.
+    Green: seen in real files up to 2025-11. From 2026 on: timestamps as text, as in files that others have re-encoded,
+    and the new column `request_source`, as reported.
     """
+    return _yellow_schema(month) if dataset == YELLOW else _green_schema(month)
+
+
+def _yellow_schema(month: str) -> pa.Schema:
+    """By public inventories of every month from 2011-01 to 2024-08, and catalogues until 2026-07."""
+    ids = pa.int64() if month < "2023-02" else pa.int32()
+    counts = pa.float64() if "2018-07" <= month < "2023-02" else pa.int64()
+    codes = pa.int64()
+    airport_fee = pa.float64() if month in ("2011-01", "2018-01") or month >= "2020-11" else pa.null()
+    fields = {
+        "VendorID": ids,
+        "tpep_pickup_datetime": pa.timestamp("us"),
+        "tpep_dropoff_datetime": pa.timestamp("us"),
+        "passenger_count": counts,
+        "trip_distance": pa.float64(),
+        "RatecodeID": counts,
+        "store_and_fwd_flag": pa.string() if month < "2023-02" else pa.large_string(),
+        "PULocationID": ids,
+        "DOLocationID": ids,
+        "payment_type": codes,
+        "fare_amount": pa.float64(),
+        "extra": pa.float64(),
+        "mta_tax": pa.float64(),
+        "tip_amount": pa.float64(),
+        "tolls_amount": pa.float64(),
+        "improvement_surcharge": pa.float64(),
+        "total_amount": pa.float64(),
+        "congestion_surcharge": pa.float64() if month >= "2019-01" else pa.null(),
+        "airport_fee" if month < "2023-02" else "Airport_fee": airport_fee,
+    }
+    if month >= "2025-01":
+        fields["cbd_congestion_fee"] = pa.float64()
+    if month >= "2026-06":
+        fields["request_source"] = pa.large_string()
+    return pa.schema(list(fields.items()))
+
+
+def _green_schema(month: str) -> pa.Schema:
     old, new = month < "2023-02", month >= "2025-01"
     ids = pa.int64() if old else pa.int32()
     codes = pa.float64() if old or new else pa.int64()
@@ -120,8 +165,10 @@ def _compression(month: str) -> str:
     return "gzip" if month < "2023-02" else "zstd" if month < "2025-01" else "snappy"
 
 
-def _trips(random: np.random.Generator, month: Month, rows: int) -> dict[str, np.ndarray | np.ma.MaskedArray]:
-    """Columns by TLC's name; money in dollars."""
+def _trips(
+    random: np.random.Generator, month: Month, rows: int, dataset: Dataset
+) -> dict[str, np.ndarray | np.ma.MaskedArray]:
+    """Columns by TLC's name, those of both datasets; money in dollars."""
 
     def some(values: list, shares: list[float]) -> np.ndarray:
         return random.choice(values, rows, p=shares)
@@ -129,6 +176,9 @@ def _trips(random: np.random.Generator, month: Month, rows: int) -> dict[str, np
     start, end = (np.datetime64(moment.replace(tzinfo=None), "us") for moment in (month.start, month.end))
     seconds = (end - start) // np.timedelta64(1, "s")
     pickup = start + random.integers(0, seconds, rows).astype("timedelta64[s]")
+    if dataset == YELLOW:  # in its files the trips of a day are near each other, in no order
+        pickup = np.sort(pickup)
+        pickup = pickup[np.argsort(np.arange(rows) + random.integers(0, max(1, rows // 31), rows))]
     minutes = np.clip(random.lognormal(2.4, 0.6, rows), 1, 180)
     dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
     miles = np.round(minutes * random.uniform(0.08, 0.35, rows), 2)
@@ -143,6 +193,8 @@ def _trips(random: np.random.Generator, month: Month, rows: int) -> dict[str, np
         "congestion_surcharge": some([0, 275], [0.7, 0.3]),
         "cbd_congestion_fee": some([0, 75], [0.8, 0.2]) * (str(month) >= "2025-01"),
     }
+    if dataset == YELLOW:
+        cents["airport_fee"] = some([0, 125], [0.92, 0.08]) * (str(month) >= "2020-11")
     # In 2 to 20 % of real rows the total is not the sum of its parts.
     cents["total_amount"] = sum(cents.values()) + some([0, 275, -100], [0.93, 0.05, 0.02])
 
@@ -191,9 +243,15 @@ def _trips(random: np.random.Generator, month: Month, rows: int) -> dict[str, np
     block = np.arange(rows) >= ordinary
     pickup[block] = pickup[block].astype("datetime64[m]")
     dropoff[block] = dropoff[block].astype("datetime64[m]")
-    columns |= {"lpep_pickup_datetime": pickup, "lpep_dropoff_datetime": dropoff, "trip_distance": miles}
-    columns |= {name: cents[name] / 100 for name in MONEY}
-    return columns | {name: np.ma.masked_array(columns[name], mask=block) for name in NULL_BLOCK}
+    for clock in ("lpep", "tpep"):
+        columns |= {f"{clock}_pickup_datetime": pickup, f"{clock}_dropoff_datetime": dropoff}
+    columns |= {"trip_distance": miles} | {name: cents[name] / 100 for name in MONEY if name in cents}
+    columns |= {name: np.ma.masked_array(columns[name], mask=block) for name in NULL_BLOCK}
+    if dataset == YELLOW:
+        # there the payment type of the block is 0, and the airport's fee null
+        columns["payment_type"] = np.where(block, 0, np.ma.getdata(columns["payment_type"]))
+        columns["Airport_fee"] = np.ma.masked_array(columns["airport_fee"], mask=block)
+    return columns
 
 
 def _move(pickup: np.ndarray, dropoff: np.ndarray, rows: np.ndarray, moment: np.datetime64 | np.ndarray) -> None:
@@ -218,10 +276,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("month", nargs="+", help="YYYY-MM")
     parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--dataset", choices=("green", "yellow"), default="green")
     arguments = parser.parse_args()
     write_zones(arguments.folder)
     for month in arguments.month:
-        print(write_month(arguments.folder, month, arguments.rows))
+        print(write_month(arguments.folder, month, arguments.rows, dataset=DATASETS[arguments.dataset]))
 
 
 if __name__ == "__main__":

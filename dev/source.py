@@ -1,7 +1,8 @@
 """Where the trip files come from."""
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,11 +10,12 @@ from urllib.parse import urlsplit
 import requests
 
 from dev.errors import StackError
-from include.month import TLC_CDN, Month
+from include.datasets import TLC, Dataset, parquet_url_for
+from include.month import Month, MonthError
 
 KINDS = ("folder", "url", "sample")
 PROBE_SECONDS = 4
-PROBE_MONTH = "2024-01"
+PROBE_DAY = "2024-01-01"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,24 @@ class Source:
             why = "may not be read by this user" if error.errno == errno.EACCES else "there is no such folder"
             raise StackError(f"TLC_DIR={self.place}: {why}. Name another, or TLC_BASE_URL=<address>.") from None
 
+    def consecutive_months(self, dataset: Dataset, most: int) -> list[Month]:
+        """The latest of the longest series of consecutive months in a folder, `most` at most; none of other sources."""
+        there = sorted(self._months(dataset)) if self.kind == "folder" else []
+        longest: list[Month] = []
+        for month in there:
+            row = [month]
+            while len(row) < most and row[0].plus(-1) in there:
+                row.insert(0, row[0].plus(-1))
+            if len(row) >= len(longest):
+                longest = row
+        return longest
+
+    def _months(self, dataset: Dataset) -> Iterator[Month]:
+        before, after = Path(dataset.monthly.path).name.split("{month}")
+        for file in Path(self.place).glob(f"{before}*{after}"):
+            with suppress(MonthError):
+                yield Month.parse(file.name.removeprefix(before).removesuffix(after))
+
     def __str__(self) -> str:
         return "generated sample months" if self.kind == "sample" else self.place
 
@@ -57,11 +77,11 @@ class Source:
     def found(cls, sample_folder: Path) -> "Source":
         """TLC's own host if it answers within seconds, else generated months in the folder."""
         try:
-            answer = requests.head(Month.parse(PROBE_MONTH).parquet_url(TLC_CDN), timeout=PROBE_SECONDS)
+            answer = requests.head(parquet_url_for(PROBE_DAY), timeout=PROBE_SECONDS)
             reachable = answer.ok
         except requests.RequestException:
             reachable = False
-        return cls("url", TLC_CDN) if reachable else cls("sample", str(sample_folder))
+        return cls("url", TLC.address) if reachable else cls("sample", str(sample_folder))
 
 
 def _is_web_address(url: str) -> bool:

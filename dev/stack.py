@@ -14,12 +14,13 @@ from dev.errors import StackError
 from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.postgres import EmbeddedPostgres
 from dev.programs import run
-from dev.sample_months import write_month, write_zones
+from dev.sample_months import file_of, write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
+from include.datasets import Dataset
 from include.locked import locked
 from include.month import Month
-from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT, published_schema
+from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
 
 class Stack:
@@ -73,9 +74,8 @@ class Stack:
     def warehouse(self) -> WarehouseAddress:
         return self.choices.warehouse or WarehouseAddress.from_dsn(self.postgres.dsn())
 
-    @property
-    def published_schema(self) -> str:
-        return published_schema(self.choices.student)
+    def published_schema(self, dataset: Dataset) -> str:
+        return dataset.published_schema(self.choices.student)
 
     def environment(self) -> dict[str, str]:
         """What is laid over a process' environment to run it as a part of the stack; holds passwords."""
@@ -86,24 +86,24 @@ class Stack:
             choices=self.choices,
         )
 
-    def run_dbt(self, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
-        """Run dbt on the warehouse to its end; `capture` keeps both its outputs in `stdout`."""
+    def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
+        """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
         project = {
-            "PG_SCHEMA": self.published_schema,
+            "PG_SCHEMA": self.published_schema(dataset),
             "DBT_PROJECT_DIR": str(DBT_PROJECT),
             "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
         }
         with self.warehouse.dbt_environment() as connection:
             return run("dbt", *arguments, environment=connection | project, capture=capture)
 
-    def write_sample(self, months: Sequence[Month]) -> None:
+    def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
         """Generate those of the months that are not there yet, if the source is generated months."""
         if self.choices.source.kind != "sample":
             return
         folder = Path(self.choices.source.place)
         for month in months:
-            if not (folder / f"green_tripdata_{month}.parquet").exists():
-                write_month(folder, str(month))
+            if not file_of(folder, dataset, month).exists():
+                write_month(folder, str(month), dataset=dataset)
 
     @property
     def _source_url(self) -> str:

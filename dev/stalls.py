@@ -9,11 +9,10 @@ from math import inf
 from urllib.parse import quote
 
 from dev.airflow_api import AirflowApi
+from dev.dag_paths import DagPaths
+from include.datasets import Dataset
 from include.month import Month
-from include.settings import DAG_ID
 
-RUNS = f"/dags/{DAG_ID}/dagRuns"
-TASKS = f"{RUNS}/~/taskInstances"
 # The scheduler looks at queued runs and tasks about once a second, every few seconds on a busy machine.
 PATIENCE_SECONDS = 20
 
@@ -34,8 +33,14 @@ class Stalls:
     """
 
     def __init__(
-        self, api: AirflowApi, dates: dict[str, str], zone: tzinfo, patience: float = PATIENCE_SECONDS
+        self,
+        api: AirflowApi,
+        dataset: Dataset,
+        dates: dict[str, str],
+        zone: tzinfo,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
+        self.dataset, self.paths = dataset, DagPaths(dataset.dag_id)
         self.api, self.dates, self.zone, self.patience = api, dates, zone, patience
         self.undecided: set[str] = set()
         self._since: dict[str, float] = {}
@@ -43,12 +48,14 @@ class Stalls:
     def look(self) -> list[Stall]:
         """What holds them up now. Raises requests.RequestException."""
         self.undecided = set()
-        runs = list(self.api.pages(RUNS, "dag_runs", state=["queued", "running"], **self.dates))
+        runs = list(self.api.pages(self.paths.runs, "dag_runs", state=["queued", "running"], **self.dates))
         if not runs:
             return []
-        dag = self.api.call("GET", f"/dags/{DAG_ID}")
+        dag = self.api.call("GET", self.paths.dag)
         if dag["is_paused"]:
-            return [Stall(f"The DAG is paused, and nothing of it is started. Unpause it: {self.api.url}/dags/{DAG_ID}")]
+            return [
+                Stall(f"The DAG is paused, and nothing of it is started. Unpause it: {self.api.url}{self.paths.dag}")
+            ]
         if dag["is_stale"]:
             return [Stall('Airflow cannot read the DAG any more: make airflow ARGS="dags list-import-errors"')]
         scheduler = self.api.health()["scheduler"]
@@ -67,8 +74,10 @@ class Stalls:
 
     def _queued(self, runs: list[dict], most: int) -> Iterator[Stall]:
         """Runs that are queued although there is room for them: `most` is the limit of runs outside of backfills."""
-        backfills = list(self.api.pages("/backfills", "backfills", dag_id=DAG_ID))
-        running = Counter(run["run_type"] == "backfill" for run in self.api.pages(RUNS, "dag_runs", state=["running"]))
+        backfills = list(self.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id))
+        running = Counter(
+            run["run_type"] == "backfill" for run in self.api.pages(self.paths.runs, "dag_runs", state=["running"])
+        )
         for run in runs:
             of_backfill = run["run_type"] == "backfill"
             # the API does not say which backfill a run belongs to: it may be any whose range covers it
@@ -84,12 +93,14 @@ class Stalls:
             month = self._month(run)
             named = f"{month} (dag run {run['dag_run_id']}) is queued"
             if any(each["is_paused"] and not each["completed_at"] for each in covering):
-                yield Stall(f"{named} in a backfill that is paused. Unpause it: {self.api.url}/dags/{DAG_ID}/backfills")
+                yield Stall(
+                    f"{named} in a backfill that is paused. Unpause it: {self.api.url}{self.paths.dag}/backfills"
+                )
             elif cancelled:
                 yield Stall(
                     f"{named} for ever: it is of a backfill that was cancelled, and was cleared after that; Airflow "
-                    f"starts no such run (apache/airflow#72337). Run it: make backfill FROM={month} TO={month} "
-                    "REPROCESS=failed",
+                    f"starts no such run (apache/airflow#72337). Run it: make backfill DATASET={self.dataset.name} "
+                    f"FROM={month} TO={month} REPROCESS=failed",
                     frozenset([run["dag_run_id"]]),
                 )
             else:
@@ -97,7 +108,7 @@ class Stalls:
 
     def _waiting(self, runs: list[dict]) -> Iterator[Stall]:
         """Months that are not available yet."""
-        tasks = self.api.pages(TASKS, "task_instances", state=["up_for_reschedule"], **self.dates)
+        tasks = self.api.pages(self.paths.tasks, "task_instances", state=["up_for_reschedule"], **self.dates)
         waiting = {task["dag_run_id"] for task in tasks if task["task_id"] == "wait_for_month"}
         months = sorted(str(self._month(run)) for run in runs if run["dag_run_id"] in waiting)
         # between two checks the task runs for a moment
@@ -110,7 +121,7 @@ class Stalls:
     def _without_slot(self) -> Iterator[Stall]:
         """Tasks that could run, none of which does."""
         states = ["scheduled", "queued", "running", "restarting"]
-        tasks = list(self.api.pages(TASKS, "task_instances", state=states, **self.dates))
+        tasks = list(self.api.pages(self.paths.tasks, "task_instances", state=states, **self.dates))
         ready = [task for task in tasks if task["state"] in ("scheduled", "queued")]
         if not self._lasts("slot", bool(ready) and len(ready) == len(tasks)):
             return

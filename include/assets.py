@@ -5,13 +5,12 @@ from __future__ import annotations
 from airflow.sdk import Asset, Context
 
 from include.dag_run import month_of
-from include.settings import WAREHOUSE_CONNECTION, published_schema
+from include.settings import WAREHOUSE_CONNECTION
 from include.zone import default_zone
 
 
-def table_asset(table: str) -> Asset:
+def table_asset(schema: str, table: str) -> Asset:
     """The asset of a shared table. The connection's id stands for the host, so that the URI is the same everywhere."""
-    schema = published_schema()
     return Asset(name=f"{schema}.{table}", uri=f"postgres://{WAREHOUSE_CONNECTION}/warehouse/{schema}/{table}")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from include.month import Month, MonthError
-from include.settings import SettingError, published_schema
+from include.settings import SettingError
 
 # Rendered when a task runs, by the macros below.
 DS = "{{ month_of(dag_run, params).ds }}"
@@ -35,11 +35,11 @@ def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Mon
     return dated
 
 
-def macros(zone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
+def macros(published_schema: str, zone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
     """What the templates of a DAG's tasks may call: `month_of` and `run_schema_of`, of the run and its params."""
     return {
         "month_of": lambda dag_run, params: month_of(dag_run, params, zone),
-        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema(), zone),
+        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema, zone),
     }
 
 
@@ -94,12 +94,13 @@ def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
 
 
 def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str, zone: tzinfo = UTC) -> str:
-    """The run's own schema; two runs of one month never share one.
+    """The run's own schema, e.g. `airflow_default_20240101`; two runs of one month never share one.
 
     Airflow allows one run per logical date, so the run dated at the month's first instant in the zone owns the plain
     name. Any other run of the month may overlap it, and gets a hash of its run id.
     """
     month = month_of(dag_run, params, zone)
+    plain = f"{published_schema}_{month.ds_nodash}"
     if dag_run.logical_date == month.start_in(zone).astimezone(UTC):
-        return month.run_schema(published_schema)
-    return month.run_schema(published_schema, hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8])
+        return plain
+    return f"{plain}_{hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8]}"

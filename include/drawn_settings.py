@@ -12,13 +12,12 @@ from datetime import timedelta
 
 from airflow.sdk import Context
 
-from include.retry import first_delay
-from include.run_schemas import keep_for
-from include.settings import BASE_URL_VARIABLE, SettingError, poll_interval, published_schema
+from include.datasets import DATASETS, checked_student
+from include.settings import SETTINGS, STUDENT, Seconds, SettingError
 from include.zone import default_zone
 
 ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
-BASE_URL_SETTING = f"AIRFLOW_VAR_{BASE_URL_VARIABLE.upper()}"
+NOT_SET = "not set"
 
 
 def settings_tags() -> list[str]:
@@ -44,17 +43,20 @@ def require_drawn_settings(context: Context) -> None:
 
 
 def _settings() -> dict[str, str]:
-    """Values in effect: the default where one is not set. The source's address is hashed: it may hold a password."""
-    address = os.environ.get(BASE_URL_SETTING)
-    return {
-        "AIRFLOW_STUDENT": published_schema().removeprefix("airflow_"),
-        "PIPELINE_POLL_SECONDS": _whole(poll_interval()),
-        "PIPELINE_RETRY_SECONDS": _whole(first_delay()),
-        "RUN_SCHEMA_KEEP_SECONDS": _whole(keep_for()),
-        BASE_URL_SETTING: "sha256:" + hashlib.sha256(address.encode()).hexdigest()[:8] if address else "not set",
-        ZONE_SETTING: str(default_zone()),
-    }
+    """Values in effect: the default where one is not set. A source's address is hashed: it may hold a password."""
+    durations = [each for each in SETTINGS if isinstance(each, Seconds)]
+    addresses = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
+    return (
+        {STUDENT.name: checked_student()}
+        | {each.name: _whole(each.value()) for each in durations}
+        | {name: _hashed(os.environ.get(name)) for name in addresses}
+        | {ZONE_SETTING: str(default_zone())}
+    )
 
 
-def _whole(duration: timedelta) -> str:
-    return str(int(duration.total_seconds()))
+def _whole(duration: timedelta | None) -> str:
+    return str(int(duration.total_seconds())) if duration else NOT_SET
+
+
+def _hashed(address: str | None) -> str:
+    return "sha256:" + hashlib.sha256(address.encode()).hexdigest()[:8] if address else NOT_SET

@@ -1,42 +1,46 @@
-"""Loads TLC's files of one month into the raw tables, as a whole or not at all."""
+"""Loads the files of one month into the raw tables, as a whole or not at all."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pyarrow as pa
 from psycopg.sql import Identifier
 
+from include.datasets import Dataset
 from include.download import Download, download, is_unchanged, require_unchanged
 from include.json_values import key
 from include.libpq import is_english
 from include.month import Month
-from include.raw_tables import FilePlace, create_raw_tables, log_the_load, logged_digest, trips_place, zones_place
-from include.tlc_files import FileContentError, Table, read_trips, read_zones
+from include.raw_tables import FilePlace, create_raw_tables, log_the_load, logged_digest, place_of
+from include.source_files import FileContentError, Table, read_file
 from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
 
-def load_month(month: Month, base_url: str, conninfo: str, schema: str, dag_run: str) -> list[dict[str, Any]]:
-    """Replaces the month's rows in raw_trips, and the zones, by what the source holds now.
+def load_month(
+    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str
+) -> list[dict[str, Any]]:
+    """Replaces the month's rows, and those of the dataset's other files, by what the source holds now.
 
     Loading again, at any time, leaves one copy. Returns what load_log now says of each file. Raises what
-    `download`, `require_unchanged`, `read_trips` and `read_zones` raise, and adbc_driver_manager.Error; after any of
+    `download`, `require_unchanged` and `read_file` raise, and adbc_driver_manager.Error; after any of
     them the tables are as they were.
     """
-    trips_url, zones_url = month.parquet_url(base_url), f"{base_url.rstrip('/')}/misc/taxi_zone_lookup.csv"
-    with download(trips_url) as trips_file, download(zones_url) as zones_file:
-        trips, zones = read_trips(trips_file, month), read_zones(zones_file)
+    with ExitStack() as downloads:
+        files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
+        tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
         with Warehouse(conninfo, schema) as warehouse:
             _tell_of_another_language(warehouse)
-            create_raw_tables(warehouse, month)
-            _refuse_another_months_file(warehouse, month, trips_file)
+            create_raw_tables(warehouse, dataset, month)
+            _refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
             loaded = [
-                _replace(warehouse, trips_place(warehouse, month), trips_file, trips, dag_run),
-                _replace(warehouse, zones_place(warehouse), zones_file, zones, dag_run),
+                _replace(warehouse, place_of(warehouse, declared, month), file, table, dag_run)
+                for declared, file, table in zip(dataset.files, files, tables, strict=True)
             ]
             warehouse.commit()
     return loaded
@@ -57,18 +61,18 @@ def _tell_of_another_language(warehouse: Warehouse) -> None:
         )
 
 
-def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Download) -> None:
+def _refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: Download) -> None:
     """Raises FileContentError if another month was loaded from the same bytes, and the source still has them there.
 
     If the source has another file for that month by now, this one is loaded: the files of the two months may have been
     swapped, and put right since. When two months with the same bytes are loaded at once, the second waits here until
     the first has committed, and then sees it.
     """
-    warehouse.lock("raw_trips", file.sha256)
+    warehouse.lock(table, file.sha256)
     others = warehouse.execute(
         "select to_char(source_month, 'YYYY-MM'), url, etag from {schema}.load_log "
-        "where table_name = 'raw_trips' and sha256 = $1 and source_month <> $2::text::date",
-        values=(file.sha256, month.ds),
+        "where table_name = $1 and sha256 = $2 and source_month <> $3::text::date",
+        values=(table, file.sha256, month.ds),
     )
     for other, url, etag in others:
         if not is_unchanged(url, etag):
@@ -76,7 +80,7 @@ def _refuse_another_months_file(warehouse: Warehouse, month: Month, file: Downlo
             continue
         raise FileContentError(
             f"{file.url} is, byte for byte, the file that {other} was loaded from ({url}): one of the two months "
-            f"has the other's file. Look at the pickup times in it. If they are of {other}, wait for the right file of "
+            f"has the other's file. Look at the dates in it. If they are of {other}, wait for the right file of "
             f"{month}, then clear this task. If they are of {month}, load {other} again first, once its own file is up."
         )
 

@@ -1,4 +1,4 @@
-"""The calendar: a month, and the names made from it. Importable without Airflow."""
+"""The calendar: a month, how it is written, and when it begins. Importable without Airflow."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
 PATTERN = r"[12]\d{3}-(0[1-9]|1[0-2])"  # of YYYY-MM
-TLC_CDN = "https://d37ci6vzurychx.cloudfront.net"  # the host behind the links on TLC's trip record page
 
 
 class MonthError(ValueError):
-    """The month asked for is malformed, lies outside the dataset's life, or is not the one a run can be for."""
+    """The month asked for is malformed, or is not the one a run can be for."""
 
 
 @dataclass(frozen=True, order=True)
@@ -52,6 +51,7 @@ class Month:
 
     @property
     def ds_nodash(self) -> str:
+        """First day, `YYYYMMDD`: in the name of a run schema."""
         return f"{self.first_day:%Y%m%d}"
 
     @property
@@ -76,18 +76,3 @@ class Month:
     def plus(self, months: int) -> Month:
         count = self.first_day.year * 12 + self.first_day.month - 1 + months
         return Month(date(count // 12, count % 12 + 1, 1))
-
-    def parquet_url(self, base_url: str = TLC_CDN) -> str:
-        return f"{base_url.rstrip('/')}/trip-data/green_tripdata_{self}.parquet"
-
-    def run_schema(self, published_schema: str, suffix: str = "") -> str:
-        """Schema of one run's own tables, e.g. `airflow_default_20240101`."""
-        return "_".join(filter(None, (published_schema, self.ds_nodash, suffix)))
-
-
-FIRST_MONTH = Month(date(2013, 8, 1))  # the first green-taxi file there is
-
-
-def parquet_url_for(ds: str | date, base_url: str = TLC_CDN) -> str:
-    """URL of the file of the month that `ds` (any day of it) lies in."""
-    return Month.containing(ds).parquet_url(base_url)

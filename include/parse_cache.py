@@ -28,7 +28,7 @@ KEPT_AT_MOST = 150
 
 def use_parse_cache(context: Context, operator: Any) -> None:
     """Cosmos interceptor: the first task of a run schema parses the project; others wait and use its parse."""
-    operator.cache_dir = own = cache_dir / operator.env["PG_SCHEMA"]
+    operator.cache_dir = own = cache_dir / operator.env["PG_RUN_SCHEMA"]
     if _is_current(own):
         return
     with locked(own / "lock"):

@@ -1,6 +1,6 @@
 """The raw tables that the loader writes, and load_log, which describes the files whose rows they hold.
 
-Raw trips are partitioned by `source_month`; the partitions live in a schema of their own,
+A table of monthly files is partitioned by `source_month`; the partitions live in a schema of their own,
 `<published schema>_partitions`, so that neither an analyst's browser nor dbt's catalogue queries
 grow with the number of months.
 """
@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from include.datasets import Dataset, SourceFile
 from include.download import Download
 from include.month import Month
-from include.tlc_files import RAW_TRIPS, RAW_ZONES
 from include.warehouse import Warehouse
 
 POSTGRES_TYPES = {
+    pa.bool_(): "boolean",
     pa.int32(): "integer",
+    pa.int64(): "bigint",
     pa.float64(): "double precision",
     pa.string(): "text",
     pa.timestamp("us"): "timestamp",
@@ -81,38 +83,38 @@ class FilePlace:
     relation: tuple[str, str]
 
 
-def trips_place(warehouse: Warehouse, month: Month) -> FilePlace:
-    return FilePlace("raw_trips", month.ds, (warehouse.partitions, raw_trips_partition(month)))
+def place_of(warehouse: Warehouse, file: SourceFile, month: Month) -> FilePlace:
+    """Where the rows of the file go when the month is loaded."""
+    if file.is_monthly:
+        return FilePlace(file.table, month.ds, (warehouse.partitions, partition_of(file.table, month)))
+    return FilePlace(file.table, None, (warehouse.schema, file.table))
 
 
-def zones_place(warehouse: Warehouse) -> FilePlace:
-    return FilePlace("raw_zones", None, (warehouse.schema, "raw_zones"))
-
-
-def create_raw_tables(warehouse: Warehouse, month: Month) -> None:
+def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> None:
     """Creates and commits what the month's load needs and is not there yet."""
     # `create … if not exists` fails when two sessions run it at once (60 of 80 in a trial): hence the lock
     warehouse.lock("create")
     if not warehouse.exists(warehouse.schema, "load_log"):
         warehouse.execute("create schema if not exists {schema}")
         warehouse.execute("create schema if not exists {partitions}")
-        warehouse.execute(
-            "create table {schema}.raw_trips ({columns}) partition by list (source_month)",
-            columns=_columns(RAW_TRIPS, required=("source_month", "source_row")),
-        )
-        warehouse.execute(
-            "create table {schema}.raw_zones ({columns})", columns=_columns(RAW_ZONES, required=("locationid",))
-        )
+        for file in dataset.files:
+            names = {"table": Identifier(file.table), "columns": _columns(file)}
+            by_month = " partition by list (source_month)" if file.is_monthly else ""
+            warehouse.execute("create table {schema}.{table} ({columns})" + by_month, **names)
         warehouse.execute("create table {schema}.load_log ({columns})", columns=SQL(LOAD_LOG))
     if not warehouse.exists(warehouse.schema, "audit_log"):
         warehouse.execute("create table {schema}.audit_log ({columns})", columns=SQL(AUDIT_LOG))
-    partition = raw_trips_partition(month)
+    partition = partition_of(dataset.monthly.table, month)
     if not warehouse.exists(warehouse.partitions, partition):
-        # attached, not created in place: `create table … partition of` locks out every reader of raw_trips
-        names = {"partition": Identifier(partition), "month": Literal(month.ds)}
-        warehouse.execute("create table {partitions}.{partition} (like {schema}.raw_trips including all)", **names)
+        # attached, not created in place: `create table … partition of` locks out every reader of the table
+        names = {
+            "table": Identifier(dataset.monthly.table),
+            "partition": Identifier(partition),
+            "month": Literal(month.ds),
+        }
+        warehouse.execute("create table {partitions}.{partition} (like {schema}.{table} including all)", **names)
         warehouse.execute(
-            "alter table {schema}.raw_trips attach partition {partitions}.{partition} for values in ({month})",
+            "alter table {schema}.{table} attach partition {partitions}.{partition} for values in ({month})",
             **names,
         )
     warehouse.commit()
@@ -136,14 +138,16 @@ def log_the_load(
     warehouse.execute(LOG_THE_LOAD, values=(place.table, place.ds, *facts))
 
 
-def raw_trips_partition(month: Month) -> str:
-    return f"raw_trips_{month.first_day:%Y%m}"
+def partition_of(table: str, month: Month) -> str:
+    """The name of a month's partition; dbt's macro partition_of names those of the published tables alike."""
+    return f"{table}_{month.first_day:%Y%m}"
 
 
-def _columns(schema: pa.Schema, required: tuple[str, ...]) -> Composable:
+def _columns(file: SourceFile) -> Composable:
+    required = {*file.never_null, "source_month", "source_row"}
     return SQL(", ").join(
-        SQL("{} " + POSTGRES_TYPES[field.type] + (" not null" if field.name in required else "")).format(
-            Identifier(field.name)
+        SQL("{} " + POSTGRES_TYPES[column.type] + (" not null" if column.name in required else "")).format(
+            Identifier(column.name)
         )
-        for field in schema
+        for column in file.raw_columns
     )

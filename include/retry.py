@@ -1,9 +1,13 @@
-"""Which failures heal by themselves and are tried again: connection trouble, a busy source, a contended database."""
+"""What every task of every DAG has: which failures are tried again, and the other arguments.
+
+Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import adbc_driver_manager
 import requests
@@ -11,7 +15,8 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy
 from cosmos.exceptions import CosmosDbtRunError
 
 from include.download import FileChanged
-from include.settings import seconds
+from include.drawn_settings import require_drawn_settings
+from include.settings import RETRY
 
 RETRIES = 4
 MAX_DELAY = timedelta(minutes=10)
@@ -55,7 +60,7 @@ class RetryWhatHeals(RetryPolicy):
     """Tries again what may heal, ever more slowly; fails everything else on the first try.
 
     A task whose process was killed leaves no exception: Airflow then tries it again without calling this policy, each
-    time after `first_delay`. Airflow's exponential backoff is not used, because it counts from the task's first try
+    time after PIPELINE_RETRY_SECONDS. Airflow's exponential backoff is not used: it counts from the task's first try
     ever, however often the task was cleared.
     """
 
@@ -69,9 +74,16 @@ class RetryWhatHeals(RetryPolicy):
         return RetryDecision.retry(delay=delay(exception, since_cleared), reason=f"{type(exception).__name__} may heal")
 
 
-def first_delay() -> timedelta:
-    """Delay before the second try since a task was last cleared; each later one is twice as long, up to MAX_DELAY."""
-    return seconds("PIPELINE_RETRY_SECONDS", timedelta(seconds=30))
+def task_arguments(execution_timeout: timedelta) -> dict[str, Any]:
+    """The `default_args` of a DAG."""
+    return {
+        "owner": "data-engineering",
+        "retries": RETRIES,
+        "retry_policy": RetryWhatHeals(),
+        "retry_delay": RETRY.value(),
+        "pre_execute": require_drawn_settings,
+        "execution_timeout": execution_timeout,
+    }
 
 
 def heals(exception: BaseException) -> bool:
@@ -97,4 +109,4 @@ def delay(exception: BaseException, tries: int) -> timedelta:
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():
             return timedelta(seconds=min(int(asked), MAX_DELAY.total_seconds()))
-    return min(first_delay() * 2 ** min(max(tries, 1) - 1, 20), MAX_DELAY)
+    return min(RETRY.value() * 2 ** min(max(tries, 1) - 1, 20), MAX_DELAY)

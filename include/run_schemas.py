@@ -3,44 +3,69 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 import adbc_driver_manager
-from psycopg.sql import Identifier
+from psycopg.sql import SQL, Composable, Identifier
 
-from include.settings import seconds
+from include.datasets import Dataset
 from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
-# Run schemas of months whose newest file is published, and was loaded at least so long ago. This spares a month that is
-# running, as it was loaded a short while ago, and one that has failed, as its newest file is not published.
-DROPPABLE = r"""
-    select nspname from pg_namespace
-    join {schema}.load_log on table_name = 'raw_trips'
+# All run schemas, with their size in bytes, and whether each may be dropped: its month is published, and was loaded at
+# least so long ago. A month that is running was loaded a short while ago, so its schema stays.
+RUN_SCHEMAS = r"""
+    select
+        nspname,
+        (
+            select coalesce(sum(pg_total_relation_size(oid)), 0)::bigint
+            from pg_class where relnamespace = pg_namespace.oid and relkind = 'r'
+        ),
+        loaded_at < now() - $2 * interval '1 second' and {published}
+    from pg_namespace
+    join {schema}.load_log on source_month is not null
         and nspname ~ ('^' || $1 || '_' || to_char(source_month, 'YYYYMMDD') || '(_[0-9a-f]{{8}})?$')
-    join {schema}.fct_months using (source_month)
-    where file_sha256 = sha256 and loaded_at < now() - $2 * interval '1 second'
     order by nspname
+"""
+# A month that has failed is not published with its newest file, so its schema stays.
+PUBLISHED = """
+    exists (
+        select from {schema}.{months}
+        where {months}.source_month = load_log.source_month and {months}.file_sha256 = load_log.sha256
+    )
 """
 
 
-def keep_for() -> timedelta:
-    """How long a run schema stays after its month was loaded."""
-    return seconds("RUN_SCHEMA_KEEP_SECONDS", timedelta(days=30))
-
-
-def drop_run_schemas(conninfo: str, schema: str, older_than: timedelta) -> list[str]:
-    """Drops the run schemas of published months that were loaded longer ago than that; returns their names.
+def drop_run_schemas(dataset: Dataset, conninfo: str, schema: str, older_than: timedelta) -> dict[str, int]:
+    """Drops the run schemas of published months that were loaded longer ago than that; returns their sizes in bytes.
 
     One that a task is using is left for the next time. Raises adbc_driver_manager.Error for other trouble.
     """
     with Warehouse(conninfo, schema) as warehouse:
-        if not warehouse.exists(schema, "fct_months"):
-            return []
-        found = [name for (name,) in warehouse.execute(DROPPABLE, values=(schema, older_than.total_seconds()))]
+        needed = filter(None, ("load_log", dataset.months_table))
+        if not all(warehouse.exists(schema, table) for table in needed):
+            return {}
+        found = warehouse.execute(
+            RUN_SCHEMAS, values=(schema, older_than.total_seconds()), published=_is_published(warehouse, dataset)
+        )
         warehouse.commit()
-        return [name for name in found if _drop(warehouse, name)]
+        dropped = {name: size for name, size, droppable in found if droppable and _drop(warehouse, name)}
+    stay = [size for name, size, _ in found if name not in dropped]
+    log.info("dropped %s run schemas, %s MiB", len(dropped), _mebibytes(dropped.values()))
+    log.info("%s run schemas stay, %s MiB", len(stay), _mebibytes(stay))
+    return dropped
+
+
+def _is_published(warehouse: Warehouse, dataset: Dataset) -> Composable:
+    if not dataset.months_table:
+        return SQL("true")
+    return SQL(PUBLISHED).format(schema=Identifier(warehouse.schema), months=Identifier(dataset.months_table))
+
+
+def _mebibytes(sizes: Iterable[int]) -> str:
+    return f"{sum(sizes) / 2**20:,.0f}"
 
 
 def _drop(warehouse: Warehouse, name: str) -> bool:

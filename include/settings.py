@@ -1,9 +1,13 @@
-"""Every name and setting that more than one file needs. Importable without Airflow."""
+"""Every name and setting that more than one file needs. Importable without Airflow.
+
+`python -m include.settings` prints the settings as rows of README's table.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,48 +16,77 @@ DBT_PROJECT = ROOT / "dbt"
 DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.manifest makes it
 DBT_PROFILES = ROOT / "profiles" / "profiles.yml"
 
-DAG_ID = "taxi_pipeline"
 WAREHOUSE_CONNECTION = "azure_pg"
-BASE_URL_VARIABLE = "tlc_base_url"
-
-# Postgres cuts identifiers at 63 bytes without an error; the longest name made from the student is
-# `airflow_<student>_<yyyymmdd>_<8 hex digits>`.
-STUDENT_MAX_LENGTH = 63 - len("airflow_") - len("_20240101_0123abcd")
 
 
 class SettingError(ValueError):
     """A setting has a value that cannot work. The message names the setting and what it may be."""
 
 
-def published_schema(student: str | None = None) -> str:
-    """Schema of the raw and published tables, `airflow_<student>`; the student defaults to AIRFLOW_STUDENT."""
-    if student is None:
-        student = os.environ.get("AIRFLOW_STUDENT", "default")
-    if not re.fullmatch(rf"[a-z0-9_]{{1,{STUDENT_MAX_LENGTH}}}", student):
-        raise SettingError(
-            f"AIRFLOW_STUDENT={student!r}: use 1 to {STUDENT_MAX_LENGTH} lower-case letters, digits or underscores"
-        )
-    if re.search(r"_(\d{8}(_[0-9a-f]{8})?|partitions)$", student):
-        raise SettingError(
-            f"AIRFLOW_STUDENT={student!r} reads like one of this project's own schemas: "
-            "it may not end in _<8 digits>, _<8 digits>_<8 hex digits> or _partitions"
-        )
-    return f"airflow_{student}"
+@dataclass(frozen=True)
+class Setting:
+    """A variable of the environment. `meaning` and `shown_default` are what README says of it."""
+
+    name: str
+    meaning: str
+    shown_default: str
+
+    def text(self) -> str | None:
+        """As it is set now; None where it is not."""
+        return os.environ.get(self.name)
 
 
-def seconds(variable: str, default: timedelta, at_least: int = 1) -> timedelta:
-    """A duration from the environment, whole seconds."""
-    text = os.environ.get(variable)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[1-9]\d{0,7}", text) or int(text) < at_least:
-        raise SettingError(
-            f"{variable}={text!r}: a whole number of seconds is needed, at least {at_least}, for example 3600"
-        )
-    return timedelta(seconds=int(text))
+@dataclass(frozen=True)
+class Seconds(Setting):
+    """A duration, in whole seconds."""
+
+    default: timedelta | None = None
+    at_least: int = 1
+
+    def value(self) -> timedelta | None:
+        """As it is set now, else the default. Raises SettingError for what is no such number."""
+        text = self.text()
+        if text is None:
+            return self.default
+        if not re.fullmatch(r"[1-9]\d{0,7}", text) or int(text) < self.at_least:
+            raise SettingError(
+                f"{self.name}={text!r}: a whole number of seconds is needed, at least {self.at_least}, for example 3600"
+            )
+        return timedelta(seconds=int(text))
 
 
-def poll_interval() -> timedelta:
-    """How long to wait between two checks for a month that is not available yet."""
+STUDENT = Setting(
+    "AIRFLOW_STUDENT",
+    "the published schema is `airflow_<student>`, for yellow taxis `airflow_<student>_yellow`",
+    "`default`",
+)
+POLL = Seconds(
+    "PIPELINE_POLL_SECONDS",
+    "between two checks for a month that is not available yet; at least 10",
+    "3600",
+    default=timedelta(hours=1),
     # Airflow's scheduler ends if it hears of the end of one check after the next has begun (apache/airflow#71923)
-    return seconds("PIPELINE_POLL_SECONDS", timedelta(hours=1), at_least=10)
+    at_least=10,
+)
+KEEP_RUN_SCHEMAS = Seconds(
+    "RUN_SCHEMA_KEEP_SECONDS",
+    "how long the DAG `taxi_maintenance` leaves a published month's run schema, counted from its last load",
+    "each dataset's own: 2592000 for green, 86400 for yellow",
+)
+RETRY = Seconds(
+    "PIPELINE_RETRY_SECONDS",
+    "before the first retry of what may heal, counted from the latest clear; doubled each time, four retries. A killed "
+    "task waits as long before each",
+    "30",
+    default=timedelta(seconds=30),
+)
+SETTINGS: tuple[Setting, ...] = (STUDENT, POLL, KEEP_RUN_SCHEMAS, RETRY)
+
+
+def rows_of_readme() -> list[str]:
+    """A row of Markdown for each setting: name, default, meaning."""
+    return [f"| `{each.name}` | {each.shown_default} | {each.meaning} |" for each in SETTINGS]
+
+
+if __name__ == "__main__":
+    print("\n".join(rows_of_readme()))

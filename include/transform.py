@@ -22,6 +22,7 @@ from cosmos.constants import (
 from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import DS, RUN_SCHEMA
+from include.datasets import Dataset
 from include.libpq import dbt_environment
 from include.manifest import is_whole
 from include.parse_cache import use_parse_cache
@@ -47,8 +48,8 @@ class WarehouseProfile(ProfileConfig):
             yield DBT_PROFILES, environment
 
 
-def dbt_task_group(group_id: str, *, models: list[str]) -> TaskGroup:
-    """The models of these folders below dbt/models, each followed by its tests; marts declare their table's asset.
+def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> TaskGroup:
+    """The dataset's models of these layers, each followed by its tests; marts declare their table's asset.
 
     A task's process reads the DAG file to run that one task. A group that does not hold the task is left empty there:
     rendering it would double the time that reading the file takes.
@@ -59,18 +60,18 @@ def dbt_task_group(group_id: str, *, models: list[str]) -> TaskGroup:
     if running and not running.startswith(f"{group_id}."):
         return TaskGroup(group_id)
     try:
-        group = _rendered(group_id, models)
+        group = _rendered(group_id, dataset, layers)
     except Exception as error:
         if is_whole():
             raise
         raise _unusable("is damaged" if DBT_MANIFEST.exists() else "is missing") from error
     if not group.children:
-        raise _unusable(f"holds no model of {', '.join(models)}")
+        raise _unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
     for node in group.dbt_graph.filtered_nodes.values():
         if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:
             rendered = group.tasks_map[node.unique_id]
             run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
-            run.outlets.append(table_asset(node.name))
+            run.outlets.append(table_asset(dataset.published_schema(), node.name))
     return group
 
 
@@ -80,7 +81,7 @@ def _unusable(why: str) -> SettingError:
     )
 
 
-def _rendered(group_id: str, models: list[str]) -> DbtTaskGroup:
+def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGroup:
     return DbtTaskGroup(
         group_id=group_id,
         project_config=ProjectConfig(
@@ -89,13 +90,13 @@ def _rendered(group_id: str, models: list[str]) -> DbtTaskGroup:
             project_name="taxi",
             install_dbt_deps=False,
             dbt_vars={"ds": DS},
-            env_vars={"PG_SCHEMA": RUN_SCHEMA},
+            env_vars={"PG_SCHEMA": dataset.published_schema(), "PG_RUN_SCHEMA": RUN_SCHEMA},
         ),
         profile_config=WarehouseProfile(),
         execution_config=ExecutionConfig(execution_mode=ExecutionMode.LOCAL, invocation_mode=InvocationMode.DBT_RUNNER),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
-            select=[f"path:models/{folder}" for folder in models],
+            select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
             exclude=["resource_type:unit_test"],  # they check the SQL, not the month: `make test` runs them
             test_behavior=TestBehavior.AFTER_EACH,
             # a test of two models would otherwise run as soon as the first of them is there

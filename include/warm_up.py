@@ -24,7 +24,7 @@ from dbt.artifacts.resources import Hook
 from include.parse_cache import parse_project
 from include.settings import ROOT
 
-PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DBNAME", "PG_SCHEMA")
+PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DBNAME")
 
 
 def warm_up() -> None:

@@ -19,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dev.sample_months import write_month, write_zones
 from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN, Dataset
 from include.load import load_month
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT
@@ -43,7 +44,11 @@ class Project:
     dsn: str
     tlc: TlcMirror
     target: Path
-    schema: str = "airflow_default"
+    dataset: Dataset = GREEN
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        self.schema = self.schema or self.dataset.published_schema("default")
 
     def load(self, month: str, version: int = 1, rows: int = ROWS) -> None:
         self.publish_file(month, version, rows)
@@ -55,7 +60,7 @@ class Project:
         write_month(self.tlc.folder, month, rows, version)
 
     def load_file(self, month: str) -> None:
-        load_month(Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
+        load_month(self.dataset, Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
 
     def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
         """dbt with these arguments, in a process of its own."""

@@ -10,10 +10,10 @@ import sqlalchemy
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Connection, CronDataIntervalTimetable, Variable, task
 
+from include.datasets import GREEN
 from include.month import Month
 from include.raw_tables import create_raw_tables
-from include.settings import DBT_PROFILES, DBT_PROJECT, published_schema
-from include.tlc_files import RAW_TRIPS
+from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.warehouse import Warehouse
 
 LOG = """
@@ -40,14 +40,14 @@ with DAG(
 
     @task
     def load_month(ds=None) -> None:
-        month, schema = Month.containing(datetime.fromisoformat(ds).replace(tzinfo=UTC)), published_schema()
+        month, schema = Month.containing(datetime.fromisoformat(ds).replace(tzinfo=UTC)), GREEN.published_schema()
         base_url, connection = Variable.get("tlc_base_url"), Connection.get("azure_pg")
         dsn = connection.get_uri().replace("postgres://", "postgresql://")
         with Warehouse(dsn, schema) as warehouse:
-            create_raw_tables(warehouse, month)
+            create_raw_tables(warehouse, GREEN, month)
         engine = sqlalchemy.create_engine(dsn.replace("postgresql://", "postgresql+psycopg2://"))
-        trips = pandas.read_parquet(month.parquet_url(base_url)).rename(columns=str.lower)
-        trips = trips[[name for name in RAW_TRIPS.names if name in trips.columns]]
+        trips = pandas.read_parquet(GREEN.monthly.url(base_url, month)).rename(columns=str.lower)
+        trips = trips[[name for name in GREEN.monthly.raw_columns.names if name in trips.columns]]
         trips["source_month"], trips["source_row"] = month.first_day, range(1, len(trips) + 1)
         with psycopg.connect(dsn) as warehouse:
             warehouse.execute(f"delete from {schema}.raw_trips where source_month = %s", [month.first_day])
@@ -60,7 +60,7 @@ with DAG(
         with psycopg.connect(dsn) as warehouse:
             warehouse.execute(LOG.format(schema), {"month": month.first_day, "rows": len(trips)})
 
-    environment = PG | {"PG_SCHEMA": published_schema()}
+    environment = PG | {"PG_SCHEMA": GREEN.published_schema()}
     run, test = (
         BashOperator(task_id=name, bash_command=DBT.format(command), env=environment, append_env=True)
         for name, command in {"dbt_run": "run", "dbt_test": "test --exclude-resource-type unit_test"}.items()

@@ -18,9 +18,9 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- Pre-hook of the marts: they wait for the tests of all these, so that one failing audit keeps a whole month out. -#}
-{%- macro after_every_audit() -%}
-    {%- for slice in ['int_trips_judged', 'int_zone_days', 'int_months', 'int_zones'] -%} {%- do ref(slice) -%} {%- endfor -%}
+{#- Pre-hook of marts: they wait for the tests of all these, so that one failing audit keeps a whole month out. -#}
+{%- macro after_every_audit_of(slices) -%}
+    {%- for slice in slices -%} {%- do ref(slice) -%} {%- endfor -%}
 {%- endmacro -%}
 
 {#- Overrides dbt's macro: the verdict of a test of the run's own schema or of the raw tables is also written down. -#}
@@ -66,8 +66,16 @@
     {{ return(relations) }}
 {%- endmaterialization -%}
 
+{#-
+    The loader's tables load_log and audit_log. They are no dependency of the node that calls this, as a verdict is about all
+    that its test depends on. While dbt parses there is no source yet, and no SQL is run.
+-#}
+{%- macro load_log() -%}
+    {{ return(source('loader', 'load_log') if execute else 'load_log') }}
+{%- endmacro -%}
+
 {%- macro audit_log() -%}
-    {{ return(target.schema ~ '.audit_log') }}
+    {{ return(source('loader', 'audit_log') if execute else 'audit_log') }}
 {%- endmacro -%}
 
 {#- Whether a node is an audit: a data test that reads no published table. -#}
@@ -94,14 +102,19 @@
     is not known. `contents` keeps the SQL of each for the next node: a publication spends its CPU on macro calls.
 -#}
 {%- macro inputs_of(node, contents) -%}
-    {%- set inputs = [] -%}
-    {%- for id in node.depends_on.nodes -%} {%- do _collect_inputs(id, inputs) -%} {%- endfor -%}
     {%- set found = [] -%}
-    {%- for id in inputs | sort -%}
+    {%- for id in input_ids(node) -%}
         {%- if id not in contents -%} {%- do contents.update({id: content_of(id) | trim}) -%} {%- endif -%}
         {%- do found.append(contents[id]) -%}
     {%- endfor -%}
     {{ return(found | join(" || '; ' || ")) }}
+{%- endmacro -%}
+
+{#- The slices and raw tables that the node reads, directly or through views, by their ids. -#}
+{%- macro input_ids(node) -%}
+    {%- set inputs = [] -%}
+    {%- for id in node.depends_on.nodes -%} {%- do _collect_inputs(id, inputs) -%} {%- endfor -%}
+    {{ return(inputs | sort) }}
 {%- endmacro -%}
 
 {%- macro _collect_inputs(id, inputs) -%}
@@ -113,21 +126,22 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- SQL: the name and content of a slice as of when it was made, or of a raw table's file; null where it is not there. -#}
+{#-
+    SQL: the name and content of a slice as of when it was made, or of the files a raw table holds for the month (of the
+    load_log, all files); null where it is not there.
+-#}
 {%- macro content_of(id) -%}
     {%- if id in graph.sources -%}
-        {#- load_log says which file the rows of a raw table come from -#}
-        (select 'file ' || file_id {{ of_the_load_log('raw_zones' if graph.sources[id].identifier == 'raw_zones' else 'raw_trips') }})
+        {%- set table = graph.sources[id].identifier -%}
+        (
+            select 'file ' || string_agg(file_id::text, ', ' order by file_id) from {{ load_log() }}
+            where coalesce(source_month, {{ source_month() }}) = {{ source_month() }}
+                {%- if graph.sources[id].source_name != 'loader' %} and table_name = '{{ table }}' {%- endif %}
+        )
     {%- else -%}
         {%- set slice = graph.nodes[id] -%}
         '{{ slice.name }} ' || obj_description(to_regclass('{{ slice.schema }}.{{ slice.alias }}'), 'pg_class')
     {%- endif -%}
-{%- endmacro -%}
-
-{#- SQL: the line of load_log about the requested month's file, or about the zones. -#}
-{%- macro of_the_load_log(table) -%}
-    from {{ target.schema }}.load_log
-    where table_name = '{{ table }}' {{- ' and source_month = ' ~ source_month() if table == 'raw_trips' }}
 {%- endmacro -%}
 
 {#- The data tests of all that a node derives from: nodes of dbt's graph. -#}
@@ -166,7 +180,7 @@
         from (values
             (null, null, null, false)
             {%- for audit in audits_before(node) %},
-            {%- set reads_slices = audit.depends_on.nodes | reject('in', graph.sources) | list | length > 0 %}
+            {%- set reads_slices = input_ids(audit) | reject('in', graph.sources) | list | length > 0 %}
             ('{{ audit.name }}', '{{ audit.unique_id }}', {{ inputs_of(audit, contents) }}, {{ reads_slices }})
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)

@@ -29,6 +29,7 @@
             {%- endfor -%}
             {%- do run_query((statements + ['commit']) | join('; ')) -%}
             {%- do adapter.cache_added(table) -%}
+            {%- if node.config.meta.view_of_all_datasets -%} {%- do create_view_of_all_datasets(node) -%} {%- endif -%}
         {%- endif -%}
         {%- if monthly -%} {%- do create_partition(table) -%} {%- endif -%}
     {%- endfor -%}

@@ -34,12 +34,13 @@
 -#}
 {%- macro may_be_published(table, name, monthly) -%}
     {%- set slice = ref(name).include(database=false) -%}
+    {%- set whole = whole_file_beside(slice, model) -%}
     {%- set found = run_query('select ' ~ [
         '(select count(*) from ' ~ slice ~ ')',
         "split_part(obj_description('" ~ slice ~ "'::regclass, 'pg_class'), ' ', 1)::bigint",
-        '(select rows ' ~ of_the_load_log('raw_trips') ~ ')',
-        '(select count(*) from ' ~ trips_beside(slice) ~ ')',
-        is_current(trips_beside(slice)) ~ ' and ' ~ is_current(slice, monthly),
+        '(select rows from ' ~ load_log() ~ ' where source_month = ' ~ source_month() ~ ')',
+        '(select count(*) from ' ~ whole ~ ')',
+        is_current(whole) ~ ' and ' ~ is_current(slice, whole if monthly),
         audits_not_passed(model),
     ] | join(', ')).rows[0] -%}
     {%- set rows, made_with, loaded, judged, current, not_passed = found.values() -%}
@@ -58,7 +59,7 @@
         ) }}
     {%- elif judged != loaded -%}
         {{ exceptions.raise_compiler_error(
-            stays ~ trips_beside(slice) ~ ' has ' ~ judged ~ ' rows, and the file of the month has ' ~ loaded ~ '. ' ~ again
+            stays ~ whole ~ ' has ' ~ judged ~ ' rows, and the file of the month has ' ~ loaded ~ '. ' ~ again
         ) }}
     {%- elif not_passed is not none -%}
         {{ exceptions.raise_compiler_error(
@@ -70,21 +71,24 @@
 {%- endmacro -%}
 
 {#-
-    SQL condition: the slice was made of the file version that its raw table holds now. Every slice carries the file_id of
-    the load it was made from. A slice without rows counts as made from the same file as the judged trips. If these have no
-    rows either, the condition is true: the publication then fails, as the judged trips are fewer than the file's rows.
+    SQL condition: the slice was made of a file version that its raw table holds now. Every slice carries the file_id of
+    the load it was made from. A month's slice without rows counts as made from the same file as `whole`. If that has no
+    rows either, the condition is true: the publication then fails, as `whole` has fewer rows than the file.
 -#}
-{%- macro is_current(slice, monthly=true) -%}
+{%- macro is_current(slice, whole=none) -%}
     coalesce(
         coalesce(
             (select file_id from {{ slice }} limit 1)
-            {%- if monthly %}, (select file_id from {{ trips_beside(slice) }} limit 1){% endif %}
-        ) = (select file_id {{ of_the_load_log('raw_trips' if monthly else 'raw_zones') }}),
+            {%- if whole %}, (select file_id from {{ whole }} limit 1) {%- endif %}
+        ) in (select file_id from {{ load_log() }}),
         true
     )
 {%- endmacro -%}
 
-{#- The month's judged trips, in the same schema as this slice: every other slice of a month is made from them. -#}
-{%- macro trips_beside(slice) -%}
-    {{ return(slice.incorporate(path={'identifier': 'int_trips_judged'})) }}
+{#-
+    The slice with a row for each row of the month's file, in the same schema as this slice: by the mart's configuration,
+    else this slice itself.
+-#}
+{%- macro whole_file_beside(slice, mart) -%}
+    {{ return(slice.incorporate(path={'identifier': mart.config.meta.whole_file | default(slice.identifier)})) }}
 {%- endmacro -%}

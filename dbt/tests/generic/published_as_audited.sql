@@ -17,6 +17,6 @@
         union all
         ({{ audited }} except all {{ published }})
     ) as differing
-    where {{ is_current(audited_table, monthly) }}
+    where {{ is_current(audited_table, whole_file_beside(audited_table, mart_named(model.identifier)) if monthly) }}
     {%- endif %}
 {% endtest %}

@@ -1,7 +1,7 @@
 {% set numbers = ['trip_distance', 'fare_amount', 'tip_amount', 'tolls_amount', 'total_amount'] %}
 {% set amounts = [
     'fare_amount', 'extra_amount', 'mta_tax', 'tip_amount', 'tolls_amount', 'ehail_fee', 'improvement_surcharge',
-    'congestion_surcharge', 'cbd_congestion_fee', 'total_amount'
+    'congestion_surcharge', 'cbd_congestion_fee', 'airport_fee', 'total_amount'
 ] %}
 
 with

@@ -39,6 +39,7 @@ rejected as (
         improvement_surcharge::double precision as improvement_surcharge,
         congestion_surcharge::double precision as congestion_surcharge,
         cbd_congestion_fee::double precision as cbd_congestion_fee,
+        airport_fee::double precision as airport_fee,
         total_amount::double precision as total_amount
 
     from trips

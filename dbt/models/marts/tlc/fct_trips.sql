@@ -38,6 +38,7 @@ accepted as (
         improvement_surcharge,
         congestion_surcharge,
         cbd_congestion_fee,
+        airport_fee,
         total_amount,
 
         ---------- flags

@@ -2,8 +2,8 @@ with
 
 source as (
 
-    select * from {{ source('tlc', 'load_log') }}
-    where source_month = {{ source_month() }} or table_name = 'raw_zones'
+    select * from {{ source('loader', 'load_log') }}
+    where source_month = {{ source_month() }} or source_month is null
 
 ),
 

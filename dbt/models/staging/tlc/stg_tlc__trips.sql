@@ -1,3 +1,7 @@
+{#- Known by the schema. What only one of the two datasets has is null in the other. -#}
+{% set is_yellow = target.schema.endswith('_yellow') %}
+{% set clock = 'tpep' if is_yellow else 'lpep' %}
+
 with
 
 source as (
@@ -18,11 +22,11 @@ renamed as (
         pulocationid as pickup_zone_id,
         dolocationid as dropoff_zone_id,
         payment_type as payment_type_id,
-        trip_type as trip_type_id,
+        {{ 'null::integer' if is_yellow else 'trip_type' }} as trip_type_id,
 
         ---------- timestamps, New York wall clock
-        lpep_pickup_datetime as pickup_at,
-        lpep_dropoff_datetime as dropoff_at,
+        {{ clock }}_pickup_datetime as pickup_at,
+        {{ clock }}_dropoff_datetime as dropoff_at,
 
         ---------- text
         store_and_fwd_flag,
@@ -35,10 +39,11 @@ renamed as (
         {{ exact('mta_tax') }} as mta_tax,
         {{ exact('tip_amount') }} as tip_amount,
         {{ exact('tolls_amount') }} as tolls_amount,
-        {{ exact('ehail_fee') }} as ehail_fee,
+        {{ 'null::numeric' if is_yellow else exact('ehail_fee') }} as ehail_fee,
         {{ exact('improvement_surcharge') }} as improvement_surcharge,
         {{ exact('congestion_surcharge') }} as congestion_surcharge,
         {{ exact('cbd_congestion_fee') }} as cbd_congestion_fee,
+        {{ exact('airport_fee') if is_yellow else 'null::numeric' }} as airport_fee,
         {{ exact('total_amount') }} as total_amount
 
     from source

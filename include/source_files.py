@@ -1,77 +1,33 @@
-"""What TLC's files hold: one declared schema for each table, and the safe casts that lead to it.
+"""What is in a file: its rows in the declared columns of include.datasets.
 
-TLC's own types drift (ids int64 until 2023-01 and int32 after, codes double or int64, columns of null type,
-timestamps as text in re-encoded files), so every batch is cast to the declared type or refused.
+The types in the files drift from month to month, so every batch is cast to the declared types, or refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from include.datasets import TIMES, SourceFile
 from include.download import Download
 from include.json_values import as_json
 from include.month import Month
 
-TIMES = pa.timestamp("us")  # New York wall clock, as TLC writes it
 NAIVE_TIMES = tuple(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns"))
 # Postgres' first timestamp, 4714-11-24 BC, in microseconds since 1970. Its last, in 294276, is later than Arrow's last.
 FIRST_TIME = pa.scalar(-210_866_803_200_000_000, pa.int64()).cast(TIMES)
 TEXT = (pa.string(), pa.large_string(), pa.string_view())
-MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
-
-TRIP_COLUMNS = pa.schema(
-    [
-        ("vendorid", pa.int32()),
-        ("lpep_pickup_datetime", TIMES),
-        ("lpep_dropoff_datetime", TIMES),
-        ("store_and_fwd_flag", pa.string()),
-        ("ratecodeid", pa.int32()),
-        ("pulocationid", pa.int32()),
-        ("dolocationid", pa.int32()),
-        ("passenger_count", pa.int32()),
-        ("trip_distance", pa.float64()),
-        ("fare_amount", MONEY),
-        ("extra", MONEY),
-        ("mta_tax", MONEY),
-        ("tip_amount", MONEY),
-        ("tolls_amount", MONEY),
-        ("ehail_fee", MONEY),
-        ("improvement_surcharge", MONEY),
-        ("total_amount", MONEY),
-        ("payment_type", pa.int32()),
-        ("trip_type", pa.int32()),
-        ("congestion_surcharge", MONEY),
-        ("cbd_congestion_fee", MONEY),
-    ]
-)
-# ehail_fee has never held a value; cbd_congestion_fee came with 2025
-OPTIONAL_TRIP_COLUMNS = frozenset({"ehail_fee", "cbd_congestion_fee"})
-
-# Beside the file's columns. Columns this project does not know are kept in extra_columns
-# (`extra` is one of TLC's own: the miscellaneous surcharges).
-RAW_TRIPS = pa.schema(
-    [
-        *TRIP_COLUMNS,
-        ("source_month", pa.date32()),
-        ("source_row", pa.int32()),
-        ("extra_columns", pa.json_()),
-    ]
-)
-
-ZONE_COLUMNS = pa.schema(
-    [("locationid", pa.int32()), ("borough", pa.string()), ("zone", pa.string()), ("service_zone", pa.string())]
-)
-RAW_ZONES = pa.schema([*ZONE_COLUMNS, ("extra_columns", pa.json_())])
 
 # Rows decoded, cast and sent at a time: memory does not grow with the file, and the server takes in one batch while
 # the next is decoded. A month of 56,551 rows took 0.32 s with 4,096, 8,192 or 16,384 of them, and 0.38 s with 65,536.
 BATCH_ROWS = 16_384
+CSV_BLOCK_BYTES = 1024**2
 
 
 class FileContentError(Exception):
@@ -80,20 +36,48 @@ class FileContentError(Exception):
 
 @dataclass(frozen=True)
 class Table:
-    """One file's rows, in the declared schema, read as they are consumed."""
+    """One file's rows, in the schema of its raw table, read as they are consumed."""
 
-    rows: int
     unknown_columns: tuple[str, ...]
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
 
 
-def read_trips(file: Download, month: Month) -> Table:
-    """The trips of one month's parquet file, numbered from 1 in the file's order (nothing else identifies a row).
+def read_file(file: Download, declared: SourceFile, month: Month) -> Table:
+    """The rows of one file; those of a monthly one numbered from 1 in the file's order: nothing else identifies a row.
 
-    Raises FileContentError for what is not parquet, has no row, lacks a column or has one of another kind.
-    The batches raise it too, for a value that cannot be cast, or that Postgres cannot hold.
+    `month` is the one that is being loaded. Raises FileContentError for what is not parquet, or CSV, has no row, lacks
+    a column or has one of another kind. The batches raise it too, for a value that cannot be cast, or that Postgres
+    cannot hold.
     """
+    is_csv = declared.path.endswith(".csv")
+    found, batches = (_open_csv if is_csv else _open_parquet)(file)
+    unknown = _unknown_columns(file, found, declared, month)
+
+    def cast() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in _whole(file, batches):
+            given, rows = _lower_cased(batch), batch.num_rows
+            columns = []
+            for field in declared.columns:
+                values = given.get(field.name)
+                if is_csv and values is not None and field.type != pa.string():
+                    values = pc.if_else(pc.equal(values, ""), None, values)
+                columns.append(_cast(file, field, values, rows, done))
+                if field.name in declared.never_null and columns[-1].null_count:
+                    row = done + columns[-1].is_null().index(True).as_py() + 1
+                    raise FileContentError(f"{file.url}: column {field.name} has no value in row {row}, and needs one")
+            if declared.is_monthly:
+                columns.append(pa.repeat(pa.scalar(month.first_day, pa.date32()), rows))
+                columns.append(pa.arange(done + 1, done + rows + 1).cast(pa.int32()))
+            columns.append(as_json({name: given[name] for name in unknown}, rows))
+            yield pa.record_batch(columns, schema=declared.raw_columns)
+            done += rows
+
+    return Table(unknown, declared.raw_columns, cast())
+
+
+def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     try:
         # without these two the reader keeps whole row groups in memory, and a file of TLC's is one row group
         parquet = pa.parquet.ParquetFile(file.file, pre_buffer=False, buffer_size=2**16)
@@ -105,70 +89,51 @@ def read_trips(file: Download, month: Month) -> Table:
         head = file.file.read(40)
         raise FileContentError(
             f"{file.url} is not a complete parquet file ({file.bytes:,} bytes, Content-Type {file.content_type}, "
-            f"begins with {head!r}): {error}. If TLC's own copy opens, clear this task; otherwise wait for TLC."
+            f"begins with {head!r}): {error}. If the source's own copy opens, clear this task; otherwise wait for it."
         ) from error
     if parquet.metadata.num_rows == 0:
-        raise FileContentError(f"{file.url} holds no rows. A month without trips is not plausible: ask TLC.")
-
-    unknown = _unknown_columns(file, found, TRIP_COLUMNS, OPTIONAL_TRIP_COLUMNS)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        done = 0
-        for batch in _whole(file, parquet.iter_batches(BATCH_ROWS)):
-            given, rows = _lower_cased(batch), batch.num_rows
-            columns = [_cast(file, field, given.get(field.name), rows, done) for field in TRIP_COLUMNS]
-            source_month = pa.repeat(pa.scalar(month.first_day, pa.date32()), rows)
-            source_row = pa.arange(done + 1, done + rows + 1).cast(pa.int32())
-            extra_columns = as_json({name: given[name] for name in unknown}, rows)
-            yield pa.record_batch([*columns, source_month, source_row, extra_columns], schema=RAW_TRIPS)
-            done += rows
-
-    return Table(parquet.metadata.num_rows, unknown, RAW_TRIPS, batches())
+        raise _no_rows(file)
+    return found, parquet.iter_batches(BATCH_ROWS)
 
 
-def read_zones(file: Download) -> Table:
-    """The taxi zones of TLC's lookup table. `N/A` is text there, not a missing value."""
+def _open_csv(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Every column as text, as it is written: `N/A` is text, and so is an empty field."""
+    read = pa.csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)  # only so does an error name the row
     try:
-        table = pa.csv.read_csv(
-            file.file,
-            read_options=pa.csv.ReadOptions(use_threads=False),  # only so does an error name the row
-            convert_options=pa.csv.ConvertOptions(null_values=[], strings_can_be_null=False),
-        )
+        names = pa.csv.open_csv(file.file, read_options=read).schema.names
+        file.file.seek(0)
+        text = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        batches = pa.csv.open_csv(file.file, read_options=read, convert_options=text)
+        first = batches.read_next_batch()
+    except StopIteration:
+        raise _no_rows(file) from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise FileContentError(f"{file.url} is not the zone table in CSV ({file.content_type}): {error}") from error
-    if table.num_rows == 0:
-        raise FileContentError(f"{file.url} holds no zones")
-    unknown = _unknown_columns(file, table.schema, ZONE_COLUMNS)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        done = 0
-        for batch in table.to_batches():
-            given, rows = _lower_cased(batch), batch.num_rows
-            columns = [_cast(file, field, given[field.name], rows, done) for field in ZONE_COLUMNS]
-            yield pa.record_batch([*columns, as_json({name: given[name] for name in unknown}, rows)], schema=RAW_ZONES)
-            done += rows
-
-    return Table(table.num_rows, unknown, RAW_ZONES, batches())
+        raise FileContentError(f"{file.url} is not a table in CSV ({file.content_type}): {error}") from error
+    if first.num_rows == 0:
+        raise _no_rows(file)
+    return batches.schema, chain([first], batches)
 
 
-def _unknown_columns(
-    file: Download, found: pa.Schema, declared: pa.Schema, optional: frozenset[str] = frozenset()
-) -> tuple[str, ...]:
+def _no_rows(file: Download) -> FileContentError:
+    return FileContentError(f"{file.url} holds no rows, which is not plausible. Ask its publisher.")
+
+
+def _unknown_columns(file: Download, found: pa.Schema, declared: SourceFile, month: Month) -> tuple[str, ...]:
     """Names, lower-cased, that are not declared. Raises FileContentError where a declared one cannot be read."""
     columns = {field.name.lower(): field.type for field in found}
     if len(columns) < len(found):
         raise FileContentError(f"{file.url} names a column twice when lower-cased: {sorted(found.names)}")
-    if missing := set(declared.names) - optional - set(columns):
+    if missing := declared.required_columns(month) - set(columns):
         raise FileContentError(
             f"{file.url} lacks required column(s) {sorted(missing)}; it has {sorted(columns)}. "
-            "If TLC renamed one, change the declared columns in include/tlc_files.py."
+            "If the source renamed one, change the declared columns in include/datasets.py."
         )
-    for field in declared:
+    for field in declared.columns:
         found_type = _plain(columns.get(field.name, field.type))
         # a cast would take a number for microseconds, and a time with a zone for another clock than New York's
         if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in TEXT):
             raise _type_error(file, field, found_type, "a time without zone, or text, is needed")
-    return tuple(name for name in columns if name not in declared.names)
+    return tuple(name for name in columns if name not in declared.columns.names)
 
 
 def _whole(file: Download, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

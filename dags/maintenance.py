@@ -1,0 +1,39 @@
+"""Drops the schemas of runs whose month was published a while ago: RUN_SCHEMA_KEEP_SECONDS, else what the dataset says.
+
+Safe beside running months: a schema in use, or of a month that is not published with its newest file, stays. A model
+cleared after its schema is gone says so; clear its whole month then. **Failed?** It may simply be cleared, or wait for
+the next day.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+from include.connection import warehouse_fields
+from include.datasets import DATASETS
+from include.drawn_settings import settings_tags
+from include.retry import task_arguments
+from include.run_schemas import drop_run_schemas
+from include.warehouse import connection_string
+
+with DAG(
+    dag_id="taxi_maintenance",
+    description="Drops the run schemas of months published a while ago",
+    doc_md=__doc__,
+    tags=["tlc", "maintenance", *settings_tags()],
+    schedule=CronTriggerTimetable("@daily", timezone="UTC"),
+    start_date=min(dataset.first_month for dataset in DATASETS.values()).start,
+    catchup=False,
+    max_active_runs=1,
+    default_args=task_arguments(execution_timeout=timedelta(hours=1)),
+):
+
+    @task(task_id="drop_run_schemas", map_index_template="{{ task.op_kwargs['name'] }}")
+    def drop(name: str) -> dict[str, int]:
+        dataset = DATASETS[name]
+        conninfo = connection_string(warehouse_fields())
+        return drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
+
+    drop.expand(name=list(DATASETS))

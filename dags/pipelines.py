@@ -1,0 +1,106 @@
+"""One month of a dataset, from its file to published tables: a DAG for each of include.datasets."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, get_parsing_context, task
+
+from include.assets import mark_month, table_asset
+from include.availability import month_is_available
+from include.connection import warehouse_fields
+from include.dag_run import macros, month_of, refuse_date_of_today
+from include.datasets import DATASETS, Dataset
+from include.drawn_settings import settings_tags
+from include.load import load_month as load
+from include.month import PATTERN
+from include.retry import task_arguments
+from include.settings import POLL
+from include.transform import dbt_task_group
+from include.warehouse import connection_string
+from include.zone import default_zone
+
+ZONE = default_zone()
+DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
+
+`wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
+month in a schema of its own, `publish` replaces the month in the tables analysts read. Any task may be cleared, at
+any time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
+the DAG with the `month` parameter.
+
+**Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
+readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
+"""
+FORM_TEXT = """
+*Single Run*: the month of the file, `YYYY-MM`, for example `2024-01`. Fill it in: the logical date, which this form
+sets to the present time, is in a month that is not available yet.
+
+*Backfill*: leave it empty. Each run loads the month of its own logical date.
+"""
+
+
+def pipeline(dataset: Dataset) -> DAG:
+    schema = dataset.published_schema()
+    raw_tables = [table_asset(schema, file.table) for file in dataset.files]
+    with DAG(
+        dag_id=dataset.dag_id,
+        description=f"A month of {dataset.title}: load, build, audit, publish",
+        doc_md=DAG_TEXT.format(dataset=dataset),
+        tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
+        # written out: a bare "@monthly" means, in Airflow 3, a run for the month that is just beginning
+        schedule=CronDataIntervalTimetable("@monthly", timezone=ZONE),
+        # a run dated before the start date ends green without having run a task: so the dataset's first month
+        start_date=dataset.first_month.start_in(ZONE),
+        catchup=False,
+        max_active_runs=16,
+        params={
+            "month": Param(
+                None,
+                type=["null", "string"],
+                pattern=f"^{PATTERN}$",
+                title="Month to load",
+                description_md=FORM_TEXT,
+            )
+        },
+        default_args=task_arguments(execution_timeout=timedelta(hours=2)),
+        user_defined_macros=macros(schema, ZONE),
+    ) as dag:
+
+        @task.sensor(
+            mode="reschedule",  # holds no worker slot between two checks
+            poke_interval=POLL.value().total_seconds(),
+            timeout=(dataset.overdue_after + timedelta(days=62)).total_seconds(),
+        )
+        def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
+            now = datetime.now(ZONE)
+            refuse_date_of_today(dag_run, params, now)
+            month = month_of(dag_run, params, ZONE)
+            return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
+
+        @task(outlets=raw_tables)
+        def load_month(dag_run=None, params=None, **context) -> list[dict]:
+            mark_month({**context, "dag_run": dag_run, "params": params}, raw_tables)
+            return load(
+                dataset,
+                month_of(dag_run, params, ZONE),
+                base_url=base_url(dataset),
+                conninfo=connection_string(warehouse_fields()),
+                schema=schema,
+                dag_run=dag_run.run_id,
+            )
+
+        build = dbt_task_group("build", dataset, layers=["staging", "intermediate"])
+        publish = dbt_task_group("publish", dataset, layers=["marts"])
+
+        wait_for_month() >> load_month() >> build >> publish
+    return dag
+
+
+def base_url(dataset: Dataset) -> str:
+    return Variable.get(dataset.host.variable, default=dataset.host.address)
+
+
+for dataset in DATASETS.values():
+    # a task's process reads this file for one of the DAGs
+    if get_parsing_context().dag_id in (None, dataset.dag_id):
+        pipeline(dataset)

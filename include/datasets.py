@@ -1,0 +1,233 @@
+"""The datasets: one declaration each of all in which they differ. Importable without Airflow.
+
+docs/add-a-dataset.md says how to write another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from include.month import Month
+from include.settings import KEEP_RUN_SCHEMAS, STUDENT, SettingError
+
+TIMES = pa.timestamp("us")  # without a zone: in TLC's files New York wall clock
+MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where files come from. The Airflow variable `variable` names another address than the host's own."""
+
+    variable: str
+    address: str
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFile:
+    """One file of a host, and the raw table that its rows go to.
+
+    `path`: below the host's address, ending in `.parquet` or `.csv`; one with `{month}` in it, which stands for
+    `YYYY-MM`, is a file of one month. `columns`: the declared columns, names in lower case, with the types that the
+    file's values are cast to. `may_lack`: those that a file may do without, before that month, or (None) ever.
+    `never_null`: those without which a row means nothing.
+    """
+
+    table: str
+    path: str
+    columns: pa.Schema
+    may_lack: Mapping[str, Month | None] = field(default_factory=dict)
+    never_null: tuple[str, ...] = ()
+
+    @property
+    def is_monthly(self) -> bool:
+        return "{month}" in self.path
+
+    @property
+    def raw_columns(self) -> pa.Schema:
+        """The raw table's: the declared ones, and beside them where a row is from, and columns nobody declared."""
+        place = [("source_month", pa.date32()), ("source_row", pa.int32())] if self.is_monthly else []
+        return pa.schema([*self.columns, *place, ("extra_columns", pa.json_())])
+
+    def url(self, base_url: str, month: Month) -> str:
+        return f"{base_url.rstrip('/')}/{self.path.format(month=month)}"
+
+    def required_columns(self, month: Month) -> set[str]:
+        """Names of the columns that the month's file must have."""
+        lacking = {name for name, since in self.may_lack.items() if since is None or month < since}
+        return set(self.columns.names) - lacking
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A monthly file, what belongs to it, and what is made of it.
+
+    Tables and run schemas are in schemas of the dataset's own: `airflow_<student><schema_suffix>` and names made from
+    it. `models` is the folder of its dbt models below each of `staging`, `intermediate` and `marts`.
+    """
+
+    name: str
+    title: str
+    dag_id: str
+    host: Host
+    monthly: SourceFile
+    first_month: Month
+    why_not_earlier: str
+    models: str
+    schema_suffix: str
+    others: tuple[SourceFile, ...] = ()
+    # The published table with a row for each published month, and the column file_sha256; None where there is none:
+    # run schemas then go by their age alone.
+    months_table: str | None = "fct_months"
+    # Of a month that is not there so long after its end, the address is wrong, or the host has withdrawn it.
+    overdue_after: timedelta = timedelta(days=180)
+    # So that a model can be cleared alone; the schema holds as much as the month's published rows.
+    run_schemas_stay: timedelta = timedelta(days=30)
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        return (self.monthly, *self.others)
+
+    def published_schema(self, student: str | None = None) -> str:
+        """Of the raw and published tables. The student defaults to AIRFLOW_STUDENT.
+
+        Raises SettingError for a student whose name cannot be part of a schema's.
+        """
+        return f"airflow_{checked_student(student)}{self.schema_suffix}"
+
+    def keep_run_schemas(self) -> timedelta:
+        """How long a run schema stays after its month was loaded: as the environment says, else the dataset."""
+        return KEEP_RUN_SCHEMAS.value() or self.run_schemas_stay
+
+
+TLC = Host("tlc_base_url", "https://d37ci6vzurychx.cloudfront.net")  # behind the links on TLC's trip record page
+ZONES = SourceFile(
+    "raw_zones",
+    "misc/taxi_zone_lookup.csv",
+    pa.schema(
+        [("locationid", pa.int32()), ("borough", pa.string()), ("zone", pa.string()), ("service_zone", pa.string())]
+    ),
+    never_null=("locationid",),
+)
+CBD_FEE_SINCE = Month(date(2025, 1, 1))  # Manhattan's congestion pricing began on 2025-01-05
+
+GREEN = Dataset(
+    name="green",
+    title="NYC TLC green-taxi trips",
+    dag_id="taxi_pipeline",
+    host=TLC,
+    monthly=SourceFile(
+        "raw_trips",
+        "trip-data/green_tripdata_{month}.parquet",
+        # TLC's types drift: ids are int64 until 2023-01 and int32 after, codes double or int64, some of type null
+        pa.schema(
+            [
+                ("vendorid", pa.int32()),
+                ("lpep_pickup_datetime", TIMES),
+                ("lpep_dropoff_datetime", TIMES),
+                ("store_and_fwd_flag", pa.string()),
+                ("ratecodeid", pa.int32()),
+                ("pulocationid", pa.int32()),
+                ("dolocationid", pa.int32()),
+                ("passenger_count", pa.int32()),
+                ("trip_distance", pa.float64()),
+                ("fare_amount", MONEY),
+                ("extra", MONEY),
+                ("mta_tax", MONEY),
+                ("tip_amount", MONEY),
+                ("tolls_amount", MONEY),
+                ("ehail_fee", MONEY),
+                ("improvement_surcharge", MONEY),
+                ("total_amount", MONEY),
+                ("payment_type", pa.int32()),
+                ("trip_type", pa.int32()),
+                ("congestion_surcharge", MONEY),
+                ("cbd_congestion_fee", MONEY),
+            ]
+        ),
+        may_lack={"ehail_fee": None, "cbd_congestion_fee": CBD_FEE_SINCE},  # ehail_fee has never held a value
+    ),
+    others=(ZONES,),
+    first_month=Month(date(2013, 8, 1)),
+    why_not_earlier="the first month of green-taxi trips",
+    models="tlc",
+    schema_suffix="",
+)
+
+YELLOW = Dataset(
+    name="yellow",
+    title="NYC TLC yellow-taxi trips",
+    dag_id="taxi_pipeline_yellow",
+    host=TLC,
+    monthly=SourceFile(
+        "raw_trips",
+        "trip-data/yellow_tripdata_{month}.parquet",
+        # as with green; the fee of airports is written `airport_fee`, and `Airport_fee` from 2023-02 on
+        pa.schema(
+            [
+                ("vendorid", pa.int32()),
+                ("tpep_pickup_datetime", TIMES),
+                ("tpep_dropoff_datetime", TIMES),
+                ("passenger_count", pa.int32()),
+                ("trip_distance", pa.float64()),
+                ("ratecodeid", pa.int32()),
+                ("store_and_fwd_flag", pa.string()),
+                ("pulocationid", pa.int32()),
+                ("dolocationid", pa.int32()),
+                ("payment_type", pa.int32()),
+                ("fare_amount", MONEY),
+                ("extra", MONEY),
+                ("mta_tax", MONEY),
+                ("tip_amount", MONEY),
+                ("tolls_amount", MONEY),
+                ("improvement_surcharge", MONEY),
+                ("total_amount", MONEY),
+                ("congestion_surcharge", MONEY),
+                ("airport_fee", MONEY),
+                ("cbd_congestion_fee", MONEY),
+            ]
+        ),
+        may_lack={"cbd_congestion_fee": CBD_FEE_SINCE},
+    ),
+    others=(ZONES,),
+    first_month=Month(date(2011, 1, 1)),
+    why_not_earlier="the first month with taxi zones; the files of 2009 and 2010 have coordinates, under other names",
+    models="tlc",
+    schema_suffix="_yellow",
+    # Fifty times green's rows: a month's run schema takes some 0.5 GB.
+    run_schemas_stay=timedelta(days=1),
+)
+
+DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}
+
+# Postgres cuts identifiers at 63 bytes without an error; the longest name made from the student is
+# `airflow_<student><suffix>_<yyyymmdd>_<8 hex digits>`.
+STUDENT_MAX_LENGTH = (
+    63 - len("airflow_") - len("_20240101_0123abcd") - max(len(each.schema_suffix) for each in DATASETS.values())
+)
+
+
+def checked_student(student: str | None = None) -> str:
+    """The student, AIRFLOW_STUDENT where none is given. Raises SettingError for a name that schemas cannot have."""
+    if student is None:
+        student = "default" if STUDENT.text() is None else STUDENT.text()
+    if not re.fullmatch(rf"[a-z0-9_]{{1,{STUDENT_MAX_LENGTH}}}", student):
+        raise SettingError(
+            f"AIRFLOW_STUDENT={student!r}: use 1 to {STUDENT_MAX_LENGTH} lower-case letters, digits or underscores"
+        )
+    suffixes = [each.schema_suffix for each in DATASETS.values() if each.schema_suffix]
+    if re.search(r"_(\d{8}(_[0-9a-f]{8})?|partitions)$", student) or student.endswith(tuple(suffixes)):
+        raise SettingError(
+            f"AIRFLOW_STUDENT={student!r} reads like one of this project's own schemas: it may not end in _<8 digits>, "
+            f"_<8 digits>_<8 hex digits>, {', '.join(suffixes)} or _partitions"
+        )
+    return student
+
+
+def parquet_url_for(ds: str | date, base_url: str = TLC.address, dataset: Dataset = GREEN) -> str:
+    """URL of the file of the month that `ds` (any day of it) lies in."""
+    return dataset.monthly.url(base_url, Month.containing(ds))
