@@ -1,4 +1,4 @@
-"""`make bench`: what the project costs, beside what it could cost at best and what it costs elsewhere, in one run.
+"""`make bench`: times this project beside the tools it rests on (psql, plain dbt) and beside the lesson's recipe.
 
 `make bench ARGS="load dags"` runs some of them; the files loaded are those of TLC_DIR, else made-up ones.
 """

@@ -1,4 +1,4 @@
-"""Loading a month, beside psql's `\\copy` of the same rows ready-made, and beside the way of the lesson."""
+"""Times `load_month` beside psql's `\\copy` of the same rows from a CSV file, and beside the lesson's `to_sql`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from include.load import load_month
 from include.month import Month
 
 MONTH = Month.parse("2024-01")
-# of 15 runs, the median ratio was 1.27 one time and 1.33 the next, between single ones of 0.7 and 2.2
+# 45 runs, because 15 are too few: their median ratio was 1.27 one time and 1.33 the next, and single ratios lay between
+# 0.7 and 2.2
 RUNS, RUNS_OF_3_MILLION = 45, 5
 SCHEMA = "airflow_bench"
 
@@ -112,7 +113,7 @@ def _lesson_load(dsn: str, folder: Path) -> None:
 
 
 def _in_a_process(action: Callable[[], object]) -> tuple[float, float]:
-    """Seconds, and MiB of memory at the peak above those at the start, of the action in a process forked for it."""
+    """Runs the action in a process forked for it. Returns its seconds, and by how many MiB its peak memory grew."""
     receive, send = multiprocessing.Pipe(duplex=False)
 
     def measured() -> None:

@@ -14,10 +14,10 @@ INTERVAL_SECONDS = 0.5
 
 @contextmanager
 def memory(scheduler_pid: int) -> Iterator[dict[str, float]]:
-    """MiB at the peak of what was seen each half second: of the scheduler alone, of one task, of all of it.
+    """Yields the highest memory seen, in MiB, of the scheduler, of one task, and of all together; looks twice a second.
 
-    Pages that several processes share are counted once in the whole, and not at all in a task: only what it does not
-    share with the process it was forked from.
+    The scheduler's figure is its resident memory. A task's figure counts only the memory that no other process shares,
+    so not what it inherited unchanged from the scheduler. The figure of all together counts shared memory once.
     """
     most = {"the scheduler itself": 0.0, "one task": 0.0, "scheduler and tasks together": 0.0}
     scheduler = psutil.Process(scheduler_pid)

@@ -1,4 +1,4 @@
-"""What the scheduler adds: the dbt part of months that are loaded, and a year from file to table."""
+"""What Airflow adds: the dbt tasks of loaded months beside plain dbt, and a whole year beside the lesson's recipe."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def measure_backfill(state: Path) -> list[Measure]:
 def _build_and_publish(pipeline: Pipeline, runs: list[str]) -> float:
     """Seconds from clearing all dbt tasks of the runs until the last run has ended, as Airflow says.
 
-    Asked for seldom: the api-server spent a fifth of its CPU on being asked twice a second.
+    The state of the runs is read every 3 s only: twice a second took a fifth of the api-server's CPU.
     """
     tasks = {run: [name for name in pipeline.tasks(run) if "." in name] for run in runs}
     began = time.time()

@@ -1,4 +1,4 @@
-"""Where the time of a dbt task goes, as told by Airflow's own times and the task's own log."""
+"""Where the time of a dbt task goes, by Airflow's record of the task and the times in the task's log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dev.dag_paths import DagPaths
 from include.datasets import GREEN
 from tests.pipeline import Pipeline
 
-# The line that ends each part, in the order in which they come in the log of a task
+# Each part of a task, and the line of its log that ends the part, in the order of the log
 LINES = {
     "start of the process": "::group::Pre Execute",
     "DAG file": "Worker startup parse complete",
@@ -28,10 +28,10 @@ AFTER = "dbt's end, artifacts, report to Airflow"
 
 
 def parts_of_tasks(pipeline: Pipeline, run_id: str) -> dict[str, float]:
-    """Seconds of wall clock spent in each part by the dbt task in the middle, by name of the part.
+    """For each part, by name, the median of the seconds (wall clock) that the run's dbt tasks spent in it.
 
-    Of the latest try of each dbt task of a run that succeeded. The hop is that from the end of the last task it waited
-    for until the scheduler has queued it.
+    The run must have succeeded; the latest try of each task counts. The scheduler hop of a task begins at the end of
+    the last task that it waited for, and ends when the scheduler has queued it.
     """
     tasks = pipeline.tasks(run_id)
     graph = pipeline.stack.api.call("GET", f"{PATHS.dag}/tasks")["tasks"]
@@ -42,7 +42,7 @@ def parts_of_tasks(pipeline: Pipeline, run_id: str) -> dict[str, float]:
     found = [
         _parts(task, max(instant(tasks[before]["end_date"]) for before in waits_for[name]), _log(pipeline, task))
         for name, task in tasks.items()
-        if "." in name and task["queued_when"]  # Airflow does not run tasks that do nothing, as those of sources
+        if "." in name and task["queued_when"]  # Airflow does not run tasks that do nothing, such as those of sources
     ]
     return {part: median(parts[part] for parts in found) for part in found[0]}
 

@@ -23,7 +23,7 @@ from include.zone import default_zone
 ZONE = default_zone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
 
-`wait_for_month` asks the source for the file, `load_month` replaces the month's raw rows, `build` makes and audits the
+`wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
 month in a schema of its own, `publish` replaces the month in the tables analysts read. Any task may be cleared, at
 any time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
 the DAG with the `month` parameter.

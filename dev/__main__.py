@@ -48,7 +48,7 @@ def down(stack: Stack) -> int:
 
 
 def demo(stack: Stack) -> int:
-    """Of each dataset the months that the source has, unless told one dataset, or the months."""
+    """Backfill the months that the source has of each dataset; with DATASET, FROM or TO those of one dataset."""
     if os.environ.get("FROM") or os.environ.get("TO") or os.environ.get("DATASET"):
         dataset = _dataset()
         return _backfill(stack, {dataset: _range(dataset) or _demo_months(dataset)})

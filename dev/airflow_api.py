@@ -15,7 +15,7 @@ class AirflowApi:
         self.url = url
         self._login = {"username": user, "password": password}
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the user's has no business on loopback
+        self._session.trust_env = False  # not by the user's proxy: the API is on loopback
 
     def call(self, method: str, path: str, *, params: dict | None = None, json: dict | None = None) -> dict:
         """The answer's JSON. An HTTP error raises requests.HTTPError."""

@@ -22,16 +22,17 @@ from include.datasets import GREEN, TLC
 from include.settings import DBT_MANIFEST, ROOT, WAREHOUSE_CONNECTION
 
 ADMIN = "admin"
-# Measured on 2 cores: from nothing to healthy 22 s, most of it Python imports. Slower machines exist.
+# How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
 HEALTHY_SECONDS = 240
-# An error is dated by the end of the parse, which may have begun before the file was mended. It takes 1 to 3 s.
+# Airflow dates an import error by the end of the parse, which takes 1 to 3 s. So an error of a file that was corrected
+# during the parse can have a later date than the correction.
 PARSE_SECONDS = 5
 # Three months side by side: with 2 over a tenth of the CPU stayed idle, with 3 about a twentieth; 4 were no faster.
 TASKS_PER_CORE = 3
-# Airflow's processes may end once, at most twice, after their database was gone.
+# Airflow's processes may end once, at most twice, after their database was gone: hence a third attempt.
 ATTEMPTS = 3
-# Loopback alone: the log servers of these two would listen on every interface, and the api-server finds their files in
-# the same folder anyway.
+# Without their log servers, which would listen on every interface: the api-server reads their log files from the same
+# folder.
 OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 HEARTBEATS = {
     "scheduler": "latest_scheduler_heartbeat",
@@ -59,7 +60,7 @@ class AirflowServices:
 
     @property
     def api(self) -> AirflowApi:
-        """The same one, with its login, for as long as the port stays the same."""
+        """The client of the API, kept together with its login for as long as the port stays the same."""
         if self._api is None or self._api.url != self.url:
             self._api = AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
         return self._api
@@ -103,11 +104,11 @@ class AirflowServices:
             kept_port(self._port_file)
 
     def ensure(self, environment: dict[str, str], database_started: float) -> None:
-        """Start what does not run, restart what runs otherwise than asked, return when all of it is healthy and the
-        DAG is there. Raises StackError with the log or the import error otherwise.
+        """Start what does not run, restart what runs with another command, environment or code, and return when all of
+        it is healthy and the DAG is there. Raises StackError with the log or the import error otherwise.
 
-        `database_started`, seconds since the epoch: a process that has not answered since may yet end, as Airflow's
-        processes do, each at its next heartbeat, when their database was gone.
+        `database_started` is in seconds since the epoch. When their database was gone, Airflow's processes end at their
+        next heartbeat. So one without a heartbeat since `database_started` may still end.
         """
         self._prepare(environment)
         code = code_version()
@@ -152,11 +153,11 @@ class AirflowServices:
         return process.ensure(command("airflow", process.name, *OPTIONS.get(process.name, ())), environment, code)
 
     def _wait_until_healthy(self, database_started: float) -> BackgroundProcess | None:
-        """Return None then, or the process that ended meanwhile."""
+        """Wait until all are healthy and return None, or return the process that ended meanwhile."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         while True:
             unhealthy = self._unhealthy(database_started)
-            # looked at last: one that was killed a moment ago may have answered just before
+            # checked after the heartbeats: a process may have sent one just before it was killed
             for process in self._processes.values():
                 if not process.is_running():
                     return process
@@ -184,11 +185,11 @@ class AirflowServices:
         return unhealthy
 
     def _wait_for_dag(self) -> None:
-        """Until the dag-processor of now has parsed the DAG file of now, drawn from the manifest of now.
+        """Wait until the running dag-processor has parsed the present DAG files with the present manifest.
 
         One file draws the DAGs of all datasets, so one of them stands for the others.
 
-        Airflow looks at a file that it has parsed again after 30 s only, unless it is asked to.
+        Airflow parses a file again only after 30 s, unless it is told to by its API.
         """
         deadline = time.monotonic() + HEALTHY_SECONDS
         files = [*self.dags.glob("*.py"), DBT_MANIFEST]
@@ -217,7 +218,7 @@ class AirflowServices:
 
 
 def code_version() -> str:
-    """A hash of what the services read once, at their start: a change of it takes a restart."""
+    """A hash of the files that the services read only at their start: when it changes, they must be restarted."""
     digest = hashlib.sha256()
     read = [*ROOT.glob("config/*.*"), *ROOT.glob("include/**/*.py"), ROOT / "dev/requirements.lock"]
     for file in sorted(read):

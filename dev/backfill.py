@@ -72,15 +72,15 @@ class Backfill:
         months: list[Month],
         patience: float = PATIENCE_SECONDS,
     ) -> None:
-        """`patience`: for how many seconds nothing may move before it is said why."""
+        """`patience`: after how many seconds without progress the reason is printed."""
         self.api, self.environment, self.months, self.patience = api, environment, months, patience
         self.dataset, self.paths = dataset, DagPaths(dataset.dag_id)
 
     def create(self, parallel: int = 3, reprocess: str = "none") -> None:
-        """Ask Airflow for it. A running one of the same months is taken for it; one of others is an error.
+        """Create the backfill, unless one of the same months is running. A running one of other months is an error.
 
-        One that has ended is waited for until Airflow has closed it, and never cancelled: a run of a cancelled backfill
-        that is cleared later stays queued for ever (apache/airflow#72337).
+        Where a backfill has ended, this waits until Airflow has closed it, and never cancels it: a run of a cancelled
+        backfill that is cleared later stays queued for ever (apache/airflow#72337).
         """
         if self.api.call("GET", self.paths.dag)["is_paused"]:
             raise StackError(f"The DAG is paused; unpause it first: {self.api.url}{self.paths.dag}")
@@ -106,7 +106,7 @@ class Backfill:
     def follow(self) -> Outcome:
         """Show progress until every month's run has ended, and say why one does not move.
 
-        Returns too when those left never will by themselves: these are the `stuck`.
+        Returns earlier when none of the runs that are left will ever move by itself: their months are the `stuck` ones.
         """
         outcome = Outcome()
         stalls, said, looked = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience), set(), 0.0
@@ -151,10 +151,10 @@ class Backfill:
             raise StackError(f"Airflow refuses the backfill:\n{done.stdout[-3000:]}")
 
     def _active(self) -> dict | None:
-        """The backfill that runs, if any; waits for the end of one whose runs have all ended."""
+        """The running backfill, if any. Where all its runs have ended, waits until Airflow has closed it."""
         began, waited_for, stalls = time.monotonic(), None, None
         while running := self._open():
-            if waited_for not in (None, running["id"]):  # somebody was quicker
+            if waited_for not in (None, running["id"]):  # somebody else has created one meanwhile
                 return running
             first, last = self._range(running)
             stalls = stalls or Stalls(self.api, self.dataset, self._date_range(first, last), self.zone, self.patience)
@@ -179,7 +179,7 @@ class Backfill:
         return next((backfill for backfill in found if not backfill["completed_at"]), None)
 
     def _revive(self) -> None:
-        """Runs that stay queued for ever are set failed, so that a backfill takes them up."""
+        """Set runs that would stay queued for ever to failed, so that the new backfill runs them again."""
         dead = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience).dead()
         for month, dag_run in sorted(self._runs().items()):
             if dag_run["dag_run_id"] in dead:
@@ -190,7 +190,7 @@ class Backfill:
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The one the DAG's months begin in."""
+        """The zone that the DAG's months begin in."""
         return pendulum.timezone(self.api.call("GET", f"{self.paths.dag}/details")["timezone"])
 
     def _range(self, backfill: dict) -> tuple[Month, Month]:
@@ -208,7 +208,10 @@ class Backfill:
         return {month: by_start[start] for month, start in starts.items() if start in by_start}
 
     def _count(self, path: str, **filters) -> int:
-        """Over all the months. The server counts: listing the tasks of three runs every second took it 17 s in 147."""
+        """How many there are over all months, counted by the server.
+
+        Listing the tasks of three runs every second instead kept it busy for 17 s in 147 s.
+        """
         return self.api.call("GET", path, params=self._date_range() | filters | {"limit": 1})["total_entries"]
 
     def _date_range(self, first: Month | None = None, last: Month | None = None) -> dict[str, str]:
@@ -218,7 +221,7 @@ class Backfill:
         }
 
     def _tell_what_is_left_alone(self, reprocess: str) -> None:
-        """Airflow passes over months that have a run, in silence."""
+        """Say which months Airflow will leave out because they have a run: Airflow itself does not say it."""
         states = {month: run["state"] for month, run in sorted(self._runs().items())}
         kept = {"none": ENDED, "failed": {"success"}, "completed": set()}[reprocess]
         for state, hint in (
@@ -240,7 +243,7 @@ class Backfill:
 
 @contextmanager
 def _progress(months: int) -> Iterator[Callable[[Outcome, int, int], None]]:
-    """A bar on a terminal; elsewhere a line when a month has ended, and now and then."""
+    """A bar on a terminal; elsewhere a line when a month has ended, and about every PLAIN_LINE_SECONDS."""
     began = time.monotonic()
     if console.is_terminal:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()

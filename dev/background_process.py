@@ -32,9 +32,10 @@ class BackgroundProcess:
         self._record_file = state / "run" / f"{name}.json"
 
     def ensure(self, argv: list[str], environment: dict[str, str], version: str = "") -> bool:
-        """Start it unless it runs with the same command, environment and version already; say whether it was started.
+        """Start it, unless it runs already with the same command, environment and version. True if it was started.
 
-        The environment is laid over this process' own, less what would configure Airflow, dbt or Postgres otherwise.
+        It gets this process' environment without the variables that configure Airflow, dbt or Postgres, and on top of
+        that `environment`.
         """
         asked = json.dumps([argv, environment, version], sort_keys=True)
         fingerprint = hashlib.sha256(asked.encode()).hexdigest()
@@ -104,9 +105,10 @@ class BackgroundProcess:
             return None
 
     def _session(self) -> list[psutil.Process]:
-        """The live processes of its session, also those that survived its death (a scheduler's tasks, say).
+        """The live processes of its session: the process and what it started, such as a scheduler's tasks.
 
-        A process id is not given away while a session bears it.
+        What it started may outlive it. The session is known by the process id of its leader, which the kernel reuses
+        only when the session is empty.
         """
         if not self._record_file.exists():
             return []

@@ -38,8 +38,8 @@ class Choices:
 
     @property
     def metadata_database(self) -> str:
-        """Airflow's run history belongs to where the runs wrote: with one history for all, a month run into one schema
-        would count as done for the next."""
+        """A database of its own for each student and warehouse. With one run history for all, a month that was run into
+        one schema would count as done in the next."""
         if self.warehouse:
             place = f"{self.warehouse.host}:{self.warehouse.port}/{self.warehouse.dbname}"
             return f"airflow_{self.student}_{hashlib.sha256(place.encode()).hexdigest()[:8]}"

@@ -9,7 +9,7 @@ from dev.errors import StackError
 from dev.private_file import write_private
 
 LOOPBACK = "127.0.0.1"
-# A killed server with threads is dead to the process list a moment before its socket is closed.
+# A killed server with threads is gone from the process list a moment before its socket is closed.
 RELEASE_SECONDS = 2
 
 

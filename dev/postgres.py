@@ -129,7 +129,8 @@ class EmbeddedPostgres:
     def _place(self) -> Path:
         """The folder that holds data, log and perhaps binaries: `home`, or one elsewhere that `home` links to.
 
-        The name of one elsewhere is drawn anew for a new state: a deleted state's data has other passwords.
+        A folder elsewhere gets a random name, so that a new state never meets the data of a deleted one, which has
+        other passwords.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         if (self.home / "data").is_symlink():
@@ -158,7 +159,7 @@ class EmbeddedPostgres:
                 link.symlink_to(folder)
 
     def _make_folder(self, folder: Path) -> None:
-        """The OS user's alone, as Postgres demands."""
+        """Make a folder that only the OS user may enter, as Postgres demands."""
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         if self._os_user:
@@ -171,7 +172,7 @@ class EmbeddedPostgres:
     # ---------- process
 
     def _run(self, *argv: str, output: int = subprocess.DEVNULL) -> subprocess.CompletedProcess:
-        """Run a program as the OS user; in a session of its own, so that Ctrl-C in a terminal is not the server's.
+        """Run a program as the OS user, in a session of its own: Ctrl-C in the terminal then does not reach the server.
 
         `output` must not be a pipe where the program leaves a server behind, which would hold it open for good.
         """
@@ -207,7 +208,7 @@ class EmbeddedPostgres:
         self._pg_ctl("start", "-l", str(self._log), "-t", str(READY_SECONDS))
 
     def _initdb(self) -> None:
-        """In a folder beside, which takes the place of the data when it is whole."""
+        """Create the data folder under another name, and give it its own when it is complete."""
         password_file, draft = self._log.with_name("password"), self._data.with_name("data.draft")
         shutil.rmtree(draft, ignore_errors=True)
         password_file.unlink(missing_ok=True)

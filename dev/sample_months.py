@@ -18,7 +18,7 @@ from include.month import Month
 FEWEST_ROWS = 50
 ROW_GROUP_ROWS = 500_000
 CLOCK_ERRORS = np.array(["2008-12-31T23:02:22", "2009-01-01T00:11:05"], "datetime64[us]")
-# Zones in each.
+# The number of zones in each.
 BOROUGHS = {"Manhattan": 69, "Queens": 69, "Brooklyn": 61, "Bronx": 43, "Staten Island": 20, "EWR": 1}
 NULL_BLOCK = (
     "passenger_count",
@@ -50,7 +50,7 @@ def file_of(folder: Path, dataset: Dataset, month: Month | str) -> Path:
 def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1, dataset: Dataset = GREEN) -> Path:
     """Write the month's file (month: YYYY-MM) under TLC's name for it and return its path.
 
-    Another version is the month as if TLC had published it again: the same months and counts, other trips.
+    Another version is the month as if TLC had restated it: the same month and number of rows, other trips.
     Raises ValueError below FEWEST_ROWS rows, include.month.MonthError for the month.
     """
     if rows < FEWEST_ROWS:
@@ -211,7 +211,7 @@ def _trips(
         "ehail_fee": np.ma.masked_all(rows),
     }
 
-    # Other rows of the first part of the file for each oddity; at least one, so that a small file has them all.
+    # Each oddity gets rows of its own, before the block at the end; at least one, so that a small file has them all.
     ordinary = rows - max(10, rows * 6 // 100)
     order = iter(random.permutation(ordinary - 1))
 

@@ -1,4 +1,4 @@
-"""Whether the user's own Postgres can hold the tables, asked before anything is started."""
+"""Whether the user's own Postgres can hold the tables, checked before anything is started."""
 
 import psycopg
 

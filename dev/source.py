@@ -30,7 +30,7 @@ class Source:
             raise StackError(f"There is no source of the kind {self.kind!r}.")
 
     def check(self) -> None:
-        """Raises StackError for a folder of files that is not there, not any more, or not to be read."""
+        """Raises StackError where the folder of files is not there, or may not be read."""
         if self.kind != "folder":
             return
         try:
@@ -40,7 +40,7 @@ class Source:
             raise StackError(f"TLC_DIR={self.place}: {why}. Name another, or TLC_BASE_URL=<address>.") from None
 
     def consecutive_months(self, dataset: Dataset, most: int) -> list[Month]:
-        """Of a folder, the latest of the longest rows of consecutive months in it, of so many at most; else none."""
+        """The latest of the longest series of consecutive months in a folder, `most` at most; none of other sources."""
         there = sorted(self._months(dataset)) if self.kind == "folder" else []
         longest: list[Month] = []
         for month in there:

@@ -24,7 +24,7 @@ from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
 
 class Stack:
-    """All of it belongs to one state folder: stacks with different ones run side by side.
+    """A stack belongs to one state folder. Stacks with different state folders run side by side.
 
     `dags` is the folder Airflow reads; it must hold the DAG `taxi_pipeline`. `durable=False` makes Postgres faster and
     not crash-safe. Methods raise dev.errors.StackError with what to do about it.
@@ -132,7 +132,7 @@ class Stack:
     def _wait_for_mirror(self, port: int) -> None:
         deadline = time.monotonic() + 30
         while True:
-            if self._mirror.listens_on(port):  # not merely somebody: another program may have taken the port meanwhile
+            if self._mirror.listens_on(port):  # the mirror itself, not another program that has taken the port
                 return
             if not self._mirror.is_running() or time.monotonic() > deadline:
                 raise StackError(

@@ -19,17 +19,17 @@ PATIENCE_SECONDS = 20
 
 @dataclass(frozen=True)
 class Stall:
-    """Something that keeps runs from moving. `dead` are the runs, by id, that never will by themselves."""
+    """Something that keeps runs from moving. `dead` holds the ids of the runs that will never move by themselves."""
 
     why: str
     dead: frozenset[str] = frozenset()
 
 
 class Stalls:
-    """What keeps the runs with logical dates in a range from moving; `look` is to be called again and again.
+    """Finds what keeps the runs with logical dates in a range from moving. Call `look` again and again.
 
-    Says nothing of a run that waits for its turn (`max_active_runs`) or for its next try. What could pass in a moment
-    is said when it has lasted for `patience` seconds.
+    A run that waits for its turn (`max_active_runs`) or for its next try is not reported. What may pass by itself in a
+    moment is reported once it has lasted for `patience` seconds.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Stalls:
         return [*self._queued(runs, dag["max_active_runs"]), *self._waiting(runs), *self._without_slot()]
 
     def dead(self) -> set[str]:
-        """The ids of the runs that will never move by themselves; takes up to `patience` where one may be such."""
+        """The ids of the runs that will never move by themselves. To be sure of one takes up to `patience` seconds."""
         while True:
             dead = {run_id for stall in self.look() for run_id in stall.dead}
             if not self.undecided:
@@ -73,14 +73,14 @@ class Stalls:
             time.sleep(1)
 
     def _queued(self, runs: list[dict], most: int) -> Iterator[Stall]:
-        """Runs that are queued though others of their kind leave room; without a backfill at `most` may run."""
+        """Runs that are queued although there is room for them: `most` is the limit of runs outside of backfills."""
         backfills = list(self.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id))
         running = Counter(
             run["run_type"] == "backfill" for run in self.api.pages(self.paths.runs, "dag_runs", state=["running"])
         )
         for run in runs:
             of_backfill = run["run_type"] == "backfill"
-            # it may be a run of any of them: the API does not say of which
+            # the API does not say which backfill a run belongs to: it may be any whose range covers it
             covering = _covering(run, backfills) if of_backfill else []
             limits = [each["max_active_runs"] for each in covering if not each["is_paused"]]
             room = run["state"] == "queued" and running[of_backfill] < min(limits, default=inf if of_backfill else most)

@@ -1,4 +1,4 @@
-"""What a DAG run is for: its month, and the schema of its own."""
+"""What a DAG run is for: its month, and the run's own schema."""
 
 from __future__ import annotations
 

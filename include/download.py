@@ -1,4 +1,4 @@
-"""Fetching TLC's files: asks whether one is there, and streams it to disk, bounded in size and time."""
+"""Fetches TLC's files: checks whether one is there, and streams it to disk, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FileUnavailable(Exception):
 
 
 class DownloadError(Exception):
-    """What came is not what was asked for. The message names the URL and what to do."""
+    """The file is too large, or took too long to arrive. The message names the URL and the bound."""
 
 
 class FileChanged(Exception):
@@ -55,7 +55,7 @@ def is_available(url: str) -> bool:
 
 
 def is_unchanged(url: str, etag: str | None) -> bool:
-    """Whether the source still has the version of the file with this ETag; it has where it gave none.
+    """Whether the source still has the version of the file with this ETag; True where it gave no ETag.
 
     Raises requests.RequestException where the source gives no answer (down, 5xx, 429).
     """

@@ -1,7 +1,7 @@
-"""The settings a DAG was drawn with, and whether the process that runs a task of it has the same.
+"""Compares the settings of the process that runs a task with those that the task's DAG was drawn with.
 
-A worker reads the DAG file in its own environment. What the DAG processor read in its own is on Airflow's server: the
-DAG's tags, one for each setting.
+A worker reads the DAG file in its own environment. The settings that the DAG processor read in its environment are on
+Airflow's server, as the DAG's tags: one for each setting.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def settings_tags() -> list[str]:
 def require_drawn_settings(context: Context) -> None:
     """Raises SettingError where a setting of this process is not the one that the task's DAG was drawn with.
 
-    One question to the api-server (measured in docs/decisions/drawn-settings.md). Runs before each task.
+    One call to the api-server (measured in docs/decisions/drawn-settings.md). Runs before each task.
     """
     drawn = dict(tag.split("=", 1) for tag in context["ti"].get_dag(context["dag"].dag_id).tags if "=" in tag)
     if differing := [
@@ -43,7 +43,7 @@ def require_drawn_settings(context: Context) -> None:
 
 
 def _settings() -> dict[str, str]:
-    """As they count, the default where one is not set. Of a source's address a hash, as it may hold a password."""
+    """Values in effect: the default where one is not set. A source's address is hashed: it may hold a password."""
     durations = [each for each in SETTINGS if isinstance(each, Seconds)]
     addresses = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
     return (

@@ -1,4 +1,4 @@
-"""Arrow values in a form that JSON, and Postgres' jsonb, can hold; docs/decisions/extra-columns.md has it by type."""
+"""Arrow values in a form that JSON and Postgres' jsonb can hold; docs/decisions/extra-columns.md lists it by type."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def json_values(values: pa.Array) -> list[Any]:
     if pa.types.is_decimal(type):
         return _each(values.to_pylist(), str)
     if pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type):
-        # by way of bytes: what is no UTF-8 has come this far unnoticed
+        # read as bytes: pyarrow has not checked that they are UTF-8
         return _each(values.cast(pa.large_string()).view(pa.large_binary()).to_pylist(), _text)
     if pa.types.is_struct(type):
         return _structs(values)
@@ -60,12 +60,12 @@ def _each(values: list[Any], form: Any) -> list[Any]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """A number; what JSON has none for, NaN and the infinities, as text."""
+    """The number; NaN and the infinities, which JSON does not have, as text."""
     return value if value is None or math.isfinite(value) else str(float(value))
 
 
 def _text(value: bytes) -> str | dict[str, str]:
-    """The text; where it is no UTF-8, or holds a NUL, which jsonb does not, its bytes."""
+    """The text; its bytes where it is not UTF-8, or holds a NUL, which jsonb cannot hold."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
@@ -90,7 +90,7 @@ def _structs(values: pa.StructArray) -> list[Any]:
 
 
 def _times(values: pa.Array) -> list[Any]:
-    """Arrow's own text, without zeros at the end of a fraction; an instant of a zone in UTC, with a Z."""
+    """Arrow's own text, without zeros at the end of a fraction; a timestamp with a zone in UTC, with a Z."""
     type = values.type
     if pa.types.is_duration(type):
         return _each(values.cast(pa.int64()).to_pylist(), lambda count: f"{count} {type.unit}")

@@ -1,6 +1,6 @@
-"""What a connection to Postgres may say, in libpq's words, and how it reaches both the loader and dbt.
+"""The settings that a connection to Postgres may have, by libpq's names, and how they reach the loader and dbt.
 
-The words are those of https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
+The names are those of https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS.
 Importable without Airflow.
 """
 
@@ -14,8 +14,9 @@ from typing import Any
 
 from include.settings import SettingError
 
-# Beside host, port, user, password and dbname. Not here: what this project sets itself (application_name,
-# client_encoding), another way to log in (passfile, service), and a passphrase, which would lie in a file for dbt.
+# Beside host, port, user, password and dbname. Left out are what this project sets itself (application_name,
+# client_encoding), other ways to log in (passfile, service), and the passphrase of a key (sslpassword): it would have
+# to be written to dbt's service file.
 SETTINGS = frozenset(
     {
         *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslsni", "sslnegotiation"),
@@ -25,8 +26,8 @@ SETTINGS = frozenset(
         *("gssencmode", "krbsrvname", "gsslib", "gssdelegation", "requirepeer"),
     }
 )
-# Those that profiles.yml passes on, as PG_<NAME>. Not those of files: where none is given, dbt-postgres would tell
-# libpq an empty name, and libpq then heeds neither its own variables nor the service file.
+# profiles.yml passes these on, as PG_<NAME>. It does not pass on the names of files, such as sslrootcert: where one is
+# not given, dbt-postgres would hand libpq an empty name, and libpq would ignore its own variables and the service file.
 PROFILE = (
     *("host", "port", "user", "password", "dbname"),
     *("sslmode", "connect_timeout"),
@@ -58,9 +59,10 @@ def refuse_unknown(names: Iterable[str], where: str) -> None:
 
 @contextmanager
 def dbt_environment(fields: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Environment in which dbt connects so: what profiles.yml reads, and a service file of libpq's for the rest.
+    """The environment in which dbt connects so: variables for profiles.yml, and a libpq service file for the rest.
 
-    Holds the password; the file, which is there as long as the context is, does not. None stands for libpq's default.
+    The variables hold the password, the file does not. The file is deleted when the context ends. A field that is None
+    has libpq's default.
     """
     given = {name: str(value) for name, value in fields.items() if value is not None}
     environment = {f"PG_{name.upper()}": value for name, value in given.items() if name in PROFILE}
@@ -77,5 +79,5 @@ def dbt_environment(fields: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def is_english(lc_messages: str) -> bool:
-    """Whether a server with this setting says its errors in English. An empty one is taken for English."""
+    """Whether a server with this lc_messages reports errors in English. An empty setting is taken for English."""
     return re.match(r"$|(C|POSIX)\b|en_|English", lc_messages) is not None

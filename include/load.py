@@ -1,4 +1,4 @@
-"""Loading: the files of one month into the raw tables, all of it or nothing of it."""
+"""Loads the files of one month into the raw tables, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def load_month(
 
 
 def _tell_of_another_language(warehouse: Warehouse) -> None:
-    """Warns where the server's messages are not in English, which include.retry reads where there is no SQLSTATE."""
+    """Warns where the server's messages are not in English.
+
+    Where an error has no SQLSTATE, include.retry recognises it by its English text.
+    """
     [[language]] = warehouse.execute("select current_setting('lc_messages')")
     if not is_english(language):
         log.warning(
@@ -67,10 +70,11 @@ def _tell_of_another_language(warehouse: Warehouse) -> None:
 
 
 def _refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: Download) -> None:
-    """Raises FileContentError where another month was loaded from the same bytes, and the source has them there still.
+    """Raises FileContentError if another month was loaded from the same bytes, and the source still has them there.
 
-    Of two such months at once, the second waits here for the first, and then sees it. Where the source has put up the
-    other month's own file since, as for two that were swapped, this one is loaded.
+    If the source has another file for that month by now, this one is loaded: the files of the two months may have been
+    swapped, and put right since. When two months with the same bytes are loaded at once, the second waits here until
+    the first has committed, and then sees it.
     """
     warehouse.lock(table, file.sha256)
     others = warehouse.execute(
@@ -92,7 +96,7 @@ def _refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, 
 def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Table, dag_run: str) -> dict[str, Any]:
     """Replaces one file's rows and their line in load_log, in the warehouse's current transaction."""
     warehouse.lock(*filter(None, (place.table, place.ds)))
-    # of two loads at once, the one that comes second here must not have fetched its file first
+    # another load may have held the lock before, with a newer file than this one: then this load must give way
     require_unchanged(file)
     previous = logged_digest(warehouse, place)
     rows = rows_held(warehouse, place, file, content.schema)

@@ -14,5 +14,5 @@ def locked(file: Path) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             yield
-        finally:  # closing it would leave the lock to a process forked meanwhile
+        finally:  # closing the file alone would leave the lock with a process forked meanwhile
             fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,7 +1,7 @@
 """The dbt manifest that the DAG is drawn from. `python -m include.manifest` makes it; it connects to nothing.
 
-It lies where no dbt command writes and `dbt clean` does not reach: dbt's own, in `dbt/target`, is rewritten by whatever
-runs last (`dbt docs generate`, `dbt compile`), and would change the DAG with it.
+It lies where no dbt command writes and `dbt clean` does not reach. dbt's own manifest, in `dbt/target`, is rewritten by
+every command such as `dbt compile` or `dbt docs generate`; a DAG drawn from it would change each time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
 
 def make_manifest(file: Path = DBT_MANIFEST) -> bool:
-    """Parse the dbt project and replace the file in one step; False, and the file as it was, if dbt has refused.
+    """Parse the dbt project and replace the file in one step. If dbt refuses the project: False, and the file stays.
 
-    A reader never sees half of it, and a process that is killed leaves none: dbt itself writes in place.
+    dbt itself writes its manifest in place. Here no reader ever sees half a file, and a killed process leaves none.
     """
     from dbt.cli.main import dbtRunner  # 0.7 s, and only needed here
 
@@ -33,7 +33,7 @@ def make_manifest(file: Path = DBT_MANIFEST) -> bool:
 
 
 def parse_arguments(target: Path | str) -> list[str]:
-    """dbt's, to parse the project into a folder and write nothing elsewhere."""
+    """dbt's arguments to parse the project into a folder and write nothing elsewhere."""
     places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
     return ["--quiet", "--log-level-file", "none", "--log-path", str(target), "parse", *map(str, places)]
 

@@ -1,7 +1,7 @@
-"""What dbt parsed, kept for each run schema.
+"""A cache of dbt's parse for each run schema.
 
-dbt parses the whole project anew where `--vars` or the schema are not those of the parse it finds (1.0 s of CPU in a
-warm process, 1.7 s in one that is not), so months that shared one cache would parse it at every task.
+dbt parses the whole project anew where `--vars` or the schema differ from those of the parse it finds. That takes 1.0 s
+of CPU in a warm process and 1.7 s in a cold one. Months that shared one cache would parse at every task.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEPT_AT_MOST = 150
 
 
 def use_parse_cache(context: Context, operator: Any) -> None:
-    """Cosmos interceptor: the first task of a run schema parses the project; those beside it wait, and use that."""
+    """Cosmos interceptor: the first task of a run schema parses the project; others wait and use its parse."""
     operator.cache_dir = own = cache_dir / operator.env["PG_RUN_SCHEMA"]
     if _is_current(own):
         return
@@ -50,7 +50,7 @@ def use_parse_cache(context: Context, operator: Any) -> None:
 
 
 def parse_project(target: Path, environment: dict[str, str], *arguments: str) -> dbtRunnerResult:
-    """`dbt parse` in this process; what it parsed is in `target` then. Needs PG_*, and connects to nothing."""
+    """Runs `dbt parse` in this process and leaves its result in `target`. Needs PG_*, and connects to nothing."""
     command = ["dbt", *parse_arguments(target), "--no-write-json", *arguments]
     return run_command(command, environment, cwd=str(DBT_PROJECT))
 

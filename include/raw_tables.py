@@ -1,4 +1,4 @@
-"""The raw tables that the loader writes: what they are, and what is known of the files whose rows they hold.
+"""The raw tables that the loader writes, and load_log, which describes the files whose rows they hold.
 
 A table of monthly files is partitioned by `source_month`; the partitions live in a schema of their own,
 `<published schema>_partitions`, so that neither an analyst's browser nor dbt's catalogue queries
@@ -74,7 +74,7 @@ LOG_THE_LOAD = """
 
 @dataclass(frozen=True)
 class FilePlace:
-    """Where the rows of one file are: its line in load_log by `table` and `ds`, and the table, or partition, itself.
+    """Where the rows of one file are. `table` and `ds` find its line in load_log; `relation` is the table or partition.
 
     `ds` is the first day of the file's month, None for a file that is not of a month.
     """

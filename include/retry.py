@@ -26,10 +26,10 @@ MAX_DELAY = timedelta(minutes=10)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 HEALING_STATES = re.compile(r"08...|40001|40P01|53300|55P03|57P0[123]")
 
-# Else by Postgres' and libpq's own words. dbt reports every failure as one exception whose text ends in them, and libpq
-# gives no SQLSTATE where it could not connect. A wrong password, a missing database, an SQL error or a failing test has
-# none of them. libpq's words are English, as it comes without translations. The server's follow its lc_messages: the
-# loader says so where these are not English.
+# Else by the words of Postgres and libpq. dbt reports every failure as one exception whose text ends in them, and libpq
+# gives no SQLSTATE where it could not connect. The message of a wrong password, a missing database, an SQL error or a
+# failing test has none of these words. libpq comes without translations, so its words are English. The server's follow
+# its lc_messages; the loader warns where they are not English.
 HEALS = re.compile(
     "|".join(
         (
@@ -48,7 +48,8 @@ HEALS = re.compile(
 )
 
 
-# A name may stand for two addresses (localhost, a cluster): one refuses, while the other is there and refuses for good.
+# These never heal, even in a message that also has one of the words above. A host name may stand for two addresses
+# (localhost, a cluster): one does not listen, which may heal, and the other answers that the password is wrong.
 NEEDS_A_HAND = re.compile(
     r"certificate|does not support SSL|password authentication failed|no pg_hba.conf entry|(database|role) .*not exist",
     re.IGNORECASE,
@@ -58,9 +59,9 @@ NEEDS_A_HAND = re.compile(
 class RetryWhatHeals(RetryPolicy):
     """Tries again what may heal, ever more slowly; fails everything else on the first try.
 
-    A task whose process was killed leaves no exception: Airflow tries it again without asking, each time after
-    PIPELINE_RETRY_SECONDS. Its own exponential backoff counts from the task's first try ever, however often it was
-    cleared.
+    A task whose process was killed leaves no exception: Airflow then tries it again without calling this policy, each
+    time after PIPELINE_RETRY_SECONDS. Airflow's exponential backoff is not used: it counts from the task's first try
+    ever, however often the task was cleared.
     """
 
     def evaluate(
@@ -68,7 +69,7 @@ class RetryWhatHeals(RetryPolicy):
     ) -> RetryDecision:
         if not heals(exception):
             return RetryDecision.fail(reason=f"{type(exception).__name__} does not heal by itself")
-        # both are counted on when the task is cleared, which grants it RETRIES more
+        # a clear resets neither number: it raises max_tries to RETRIES more than the tries so far
         since_cleared = try_number - (max_tries - RETRIES)
         return RetryDecision.retry(delay=delay(exception, since_cleared), reason=f"{type(exception).__name__} may heal")
 
@@ -103,7 +104,7 @@ def heals(exception: BaseException) -> bool:
 
 
 def delay(exception: BaseException, tries: int) -> timedelta:
-    """What the source demands by Retry-After, in seconds, else twice as long after each try; at most MAX_DELAY."""
+    """The source's Retry-After, if it gave one in seconds; else twice as long after each try. At most MAX_DELAY."""
     if isinstance(exception, requests.HTTPError):
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():

@@ -1,4 +1,4 @@
-"""Run schemas stay after success, so that any model can be cleared alone; these are dropped after a while."""
+"""Drops old run schemas. They stay for a while after success, so that any model can be cleared alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
-# All of them, with their size in bytes, and whether the month was loaded at least so long ago. A run on its way has
-# loaded its month anew.
+# All run schemas, with their size in bytes, and whether each may be dropped: its month is published, and was loaded at
+# least so long ago. A month that is running was loaded a short while ago, so its schema stays.
 RUN_SCHEMAS = r"""
     select
         nspname,
@@ -29,7 +29,7 @@ RUN_SCHEMAS = r"""
         and nspname ~ ('^' || $1 || '_' || to_char(source_month, 'YYYYMMDD') || '(_[0-9a-f]{{8}})?$')
     order by nspname
 """
-# A month that waits for someone to mend it is not published with its newest file.
+# A month that has failed is not published with its newest file, so its schema stays.
 PUBLISHED = """
     exists (
         select from {schema}.{months}

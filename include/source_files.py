@@ -79,7 +79,7 @@ def read_file(file: Download, declared: SourceFile, month: Month) -> Table:
 
 def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     try:
-        # without these two the reader keeps whole row groups of the file in memory, and TLC's have but one
+        # without these two the reader keeps whole row groups in memory, and a file of TLC's is one row group
         parquet = pa.parquet.ParquetFile(file.file, pre_buffer=False, buffer_size=2**16)
         found = parquet.schema_arrow
     except UnicodeDecodeError as error:
@@ -130,7 +130,7 @@ def _unknown_columns(file: Download, found: pa.Schema, declared: SourceFile, mon
         )
     for field in declared.columns:
         found_type = _plain(columns.get(field.name, field.type))
-        # a number would pass for microseconds; a zone would say that New York's wall clock is another's
+        # a cast would take a number for microseconds, and a time with a zone for another clock than New York's
         if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in TEXT):
             raise _type_error(file, field, found_type, "a time without zone, or text, is needed")
     return tuple(name for name in columns if name not in declared.columns.names)
@@ -148,12 +148,12 @@ def _lower_cased(batch: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _plain(type: pa.DataType) -> pa.DataType:
-    """The type of the values, where a dictionary stands for them."""
+    """The type of the values, also where the column is dictionary-encoded."""
     return type.value_type if pa.types.is_dictionary(type) else type
 
 
 def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int, before: int) -> pa.Array:
-    """The values in the declared type. Raises FileContentError with the first row at fault; `before` came so many."""
+    """The values in the declared type. Raises FileContentError with the first row at fault, counted from `before`."""
     if values is None:
         return pa.nulls(rows, field.type)
     try:
@@ -170,7 +170,7 @@ def _cast_whole(values: pa.Array, declared: pa.DataType) -> pa.Array:
         values = values.dictionary_decode()
     if values.type in TEXT:
         values.validate(full=True)  # that it is UTF-8, which a cast does not look at
-        values = values.cast(pa.large_string())  # a view casts to nothing else
+        values = values.cast(pa.large_string())  # the only type that a string view casts to
     cast = values.cast(declared, safe=True)
     if declared == pa.string():
         cast.validate(full=True)

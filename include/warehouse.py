@@ -1,4 +1,4 @@
-"""A session of the warehouse: how to reach it, and what is said in it."""
+"""A session with the warehouse: how it is opened, and the statements that run in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every task's process would otherwise do anew, done once in the process all of them are forked from."""
+"""Work that each task's process would repeat, done once in the process that they are all forked from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-# what a dbt task imports when it runs, and no parse does
+# a dbt task imports these when it runs; a parse does not
 import cosmos.profiles  # noqa: F401
 import dbt.task.run
 import dbt.task.test  # noqa: F401
@@ -28,42 +28,46 @@ PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DBNAME")
 
 
 def warm_up() -> None:
-    """Parses the dbt project and reads the DAG files, for what this leaves behind in memory.
+    """Parses the dbt project and reads the DAG files, so that the processes forked later find the results in memory.
 
-    A dbt task takes 1.7 s of CPU without and 0.4 s with (medians, in forked processes; the warming takes some 5 s).
-    What stays are dbt's JSON schemas and (de)serializers, which mashumaro writes when they are first needed, the
-    compiled macros, what the DAG files import, Airflow's plugins, and `inspect`'s table of modules. Neither the parsed
-    project nor the DAGs are used. One that cannot be read is no error here: the DAG processor, and the tasks, say so.
+    A dbt task takes 1.7 s of CPU without the warm-up and 0.4 s with it (medians, in forked processes). The warm-up
+    itself takes some 5 s. The tasks inherit dbt's JSON schemas and (de)serializers, which mashumaro generates when they
+    are first needed; the compiled macros; the modules that the DAG files import; Airflow's plugins; and `inspect`'s
+    table of modules. The parsed project and the DAGs are thrown away. A project or DAG file that cannot be read is no
+    error here: the DAG processor and the tasks report it.
     """
     with tempfile.TemporaryDirectory() as target:
-        for _ in range(2):  # the second reads what the first one wrote
-            # the static parser is Rust with threads of its own: a fork of a process that used it hangs when it does
+        for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
+            # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
+            # forked from here would hang when it parses
             parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
     if parsed.success:
         manifest = parsed.result
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
-            node.to_dict(omit_none=True)  # as every run does, to sum up its graph
-    # a run, and no parse, checks its hooks and needs the lexer of sqlparse
+            node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph
+    # a dbt run validates its hooks and uses the lexer of sqlparse; a parse does neither
     Hook.validate({"sql": ""})
     sqlparse.parse("")
     read_dag_files()
-    # Dbt asks for the source of its callers; the first time, that is the real path of each module that was loaded since
-    # the last time. Before the fork: Airflow loads another 500 after this.
+    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. Calling it
+    # here would not be enough, as Airflow loads some 500 modules after this. So it is called before every fork, and a
+    # task finds the paths resolved.
     os.register_at_fork(before=inspect.stack)
 
 
 def read_dag_files() -> None:
-    """The part of it that a process which runs no tasks, but reads DAG files in forks, has a use for."""
+    """Runs each DAG file once, for what it imports. The DAG processor needs no more, as its forks run no tasks."""
     for file in sorted((ROOT / "dags").glob("*.py")):
         with suppress(Exception):
             runpy.run_path(str(file))
 
 
 def _compile(macros: Iterable[Any]) -> None:
-    """Has dbt compile its macros, 500 with its own, of which a task needs some 40 and spends 0.1 s of CPU on them.
+    """Has dbt compile all macros, the project's and its own: some 500.
 
-    Dbt keeps what it compiled in dbt-common, and documents neither: where that is no more, each task compiles.
+    A task needs about 40 of them, and spends 0.1 s of CPU when it compiles them itself. dbt keeps compiled macros in a
+    cache of dbt-common that it does not document. Where a release has no such cache, each task compiles for itself.
     """
     with suppress(ImportError, AttributeError):
         from dbt_common.clients.jinja import template_cache

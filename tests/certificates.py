@@ -39,7 +39,7 @@ class Authority:
         return self._write(name, self._name, self._key, datetime.timedelta(0) if expired else DAY)
 
     def server(self, name: str = "localhost", expired: bool = False, clients: Path | None = None) -> ssl.SSLContext:
-        """TLS of a server under this name; with `clients`, an authority's certificate, it asks clients for theirs."""
+        """TLS of a server under this name; with `clients`, an authority's certificate, it requires theirs."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         issued = self.issue(name, expired)
         context.load_cert_chain(issued.certificate, issued.key)

@@ -42,7 +42,7 @@ class CuttingProxy(socketserver.ThreadingTCPServer):
             self._open.difference_update(sockets)
 
     def may_send(self) -> bool:
-        """Counts a message; where none is left, cuts."""
+        """Counts a message. When no more are allowed, cuts all connections."""
         with self._lock:
             if self._left is None:
                 return True

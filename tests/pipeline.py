@@ -1,4 +1,4 @@
-"""The running stack as its operator has it: runs are triggered, backfilled, cleared and looked at."""
+"""The running stack as an operator uses it: triggers, backfills, clears and looks at runs."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ class Pipeline:
         return self.stack.api.call("POST", RUNS, json=body)["dag_run_id"]
 
     def mark_as_succeeded(self, run_id: str, task: str) -> None:
-        """As the grid does; what failed for want of it goes on."""
+        """As the grid does; tasks that could not run without it go on."""
         self.stack.api.call("PATCH", f"{run_path(run_id)}/taskInstances/{task}", json={"new_state": "success"})
 
     @contextmanager
     def workers_with(self, **environment: str) -> Iterator[None]:
-        """The scheduler, whose children run the tasks, with another environment than all else has."""
+        """Restarts the scheduler, whose children run the tasks, with another environment than the other processes."""
         scheduler = command("airflow", "scheduler", *OPTIONS["scheduler"])
         try:
             BackgroundProcess(self.stack.state, "scheduler").ensure(scheduler, self.stack.environment() | environment)
@@ -102,7 +102,7 @@ class Pipeline:
         return {each["task_id"]: each for each in found}
 
     def wait(self, run_id: str, seconds: float = 300, every: float = 0.5) -> str:
-        """The state the run ends in, which is asked for every so many seconds."""
+        """Waits for the run's end, looking `every` so many seconds; returns its state."""
         deadline = time.monotonic() + seconds
         while (state := self.state(run_id)) not in ENDED:
             assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
@@ -125,7 +125,7 @@ class Pipeline:
             time.sleep(0.2)
 
     def wait_for_failure(self, run_id: str, task: str) -> None:
-        """Until the task has failed and its run has ended.
+        """Waits until the task has failed and its run has ended.
 
         A task that is cleared between the two may never run: Airflow can end the run all the same.
         """

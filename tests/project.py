@@ -1,4 +1,4 @@
-"""The dbt project as one who never starts Airflow has it: a warehouse, a source, and dbt on the command line."""
+"""The dbt project as someone without Airflow uses it: a warehouse, a source, and dbt on the command line."""
 
 from __future__ import annotations
 
@@ -87,11 +87,11 @@ class Project:
             return Done(process.exitcode, output.read().decode())
 
     def build(self, month: str, *arguments: str, **environment: str) -> Done:
-        """All of the month but the unit tests, as Airflow runs it; with arguments, what they select of it."""
+        """`dbt build` of the month without unit tests, as Airflow runs it; the arguments may select a part of it."""
         return self.dbt("build", "--exclude-resource-type", "unit_test", *arguments, month=month, **environment)
 
     def build_in_spite_of(self, audit: str, month: str, **environment: str) -> Done:
-        """The same where this audit fails, and no other, and is taken for passed."""
+        """The same, for a month on which this audit, and no other, fails: it is marked as passed, then all is built."""
         done = self.build(month, **environment)
         with psycopg.connect(self.dsn) as connection:
             names = {"log": sql.Identifier(self.schema, "audit_log")}
@@ -103,7 +103,7 @@ class Project:
 
 @functools.cache
 def warm_up_once() -> None:
-    """Each invocation is a fork of this process, and so some 3 s sooner done than a new interpreter."""
+    """Each invocation of dbt is a fork of this process: that saves some 3 s against a new interpreter."""
     warm_up()
 
 

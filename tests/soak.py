@@ -1,4 +1,4 @@
-"""Long runs on the whole stack, `make soak [ROUNDS=10]`: what a test of seconds would meet only by luck."""
+"""Long runs on the whole stack, `make soak [ROUNDS=10]`: for what a short test would meet only by luck."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_year_four_months_side_by_side_into_an_empty_database(pipeline: Pipeli
             for month in YEAR
             for name, task in pipeline.tasks(pipeline.run_of(str(month))).items()
         }
-        # 0: a task that only stands for a source, which Airflow does not start
+        # 0: Airflow does not start a task that only stands for a source
         assert [each for each in tries if each[1] != "success" or each[2] not in (0, number)] == []
         rows = query(pipeline.dsn, "select count(*), sum(rows_in_file) from airflow_default.fct_months")
         assert rows == [(len(YEAR), len(YEAR) * ROWS)]

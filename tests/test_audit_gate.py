@@ -24,7 +24,7 @@ def judged_from_a_newer_file(project: Project) -> None:
 
 
 def refused(project: Project, mart: str = "fct_trips", **environment: str) -> str:
-    """What a publication says that fails and leaves every table as it was."""
+    """The output of a publication that must fail, and leave every table as it was."""
     before = content(project.dsn)
     done = project.dbt("run", "--select", mart, month="2024-01", **environment)
     assert done.returncode == 1, done.output

@@ -1,4 +1,4 @@
-"""Backfills as their operator has them: one after the other, cancelled, cleared, and held up by what can hold them."""
+"""Backfills as an operator meets them: one after the other, cancelled, cleared, and held up by all that can do so."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cancel_open_backfill(pipeline: Pipeline) -> None:
 
 @contextmanager
 def followed(backfill: Backfill) -> Iterator[list[Outcome]]:
-    """The backfill, followed beside the test; its outcome is there afterwards."""
+    """Follows the backfill in a thread beside the test; the list holds its outcome afterwards."""
     outcome: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcome.append(backfill.follow()))
     thread.start()
@@ -57,7 +57,7 @@ def followed(backfill: Backfill) -> Iterator[list[Outcome]]:
 
 @pytest.fixture
 def wait_until_said(capsys: pytest.CaptureFixture) -> Callable[..., str]:
-    """All that was printed so far, once it holds the words."""
+    """Waits until the words have been printed; returns all that was printed so far."""
     printed: list[str] = []
 
     def wait(*words: str, seconds: float = 60) -> str:

@@ -64,7 +64,7 @@ def test_an_audit_finds_every_value_that_a_contract_refuses(built: Project, mart
         f"insert into {slice} select (jsonb_populate_record(null::{slice}, to_jsonb(ok) || %s::jsonb)).* "
         f"from (select * from {slice} where {rows} order by ctid limit 1) as ok"
     )
-    planted.pop("rejection_reason", None)  # without one, a row is not for the rejected
+    planted.pop("rejection_reason", None)  # a row without a reason is no rejected row
     for column, values in planted.items():
         for value in values:
             query(built.dsn, copy, json.dumps({column: value}))
@@ -86,7 +86,7 @@ TYPES = {
     pa.timestamp("us"): ["-infinity", "infinity", "294276-12-31 23:59:59.999999", "4713-01-01 00:00:00 BC", None],
     pa.string(): ["", "x" * 100_000, "\u0001 \U0001f695", None],
 }
-ZONES = ("pulocationid", "dolocationid")  # one that is unknown is for the audits of zones
+ZONES = ("pulocationid", "dolocationid")  # an audit of zones stops a month with an unknown zone
 ROWS = 20_000
 
 
@@ -103,7 +103,7 @@ def test_whatever_one_column_of_a_row_holds_the_month_is_published_and_every_row
         for value in TYPES[field.type]
         if not (field.name in ZONES and value is not None)
     ]
-    # as they would be: of a distance that no audit minds, since what is finer than a cent is for another
+    # without the one value that an audit would stop: a number finer than a cent (the next test)
     planted = [(column, value) for column, value in planted if value != 5e-324]
     with psycopg.connect(project.dsn) as connection:
         for row, (column, value) in enumerate(planted, start=100):
@@ -116,7 +116,7 @@ def test_whatever_one_column_of_a_row_holds_the_month_is_published_and_every_row
         "(select count(*) from airflow_default.fct_rejected_trips)",
     )
     assert accepted + rejected == ROWS
-    # a number that is none, or one that is no amount, is among the rejected, by its reason
+    # a row with a number that is not finite, or is no possible amount or distance, is rejected with its reason
     reasons = dict(query(project.dsn, "select source_row, rejection_reason from airflow_default.fct_rejected_trips"))
     for row, (column, value) in enumerate(planted, start=100):
         if isinstance(value, float):

@@ -21,7 +21,7 @@ MONTH, RUN_SCHEMA = "2023-03", "airflow_default_20230301"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
 TABLES = ("int_trips_judged", "int_zones", "int_zone_days", "int_months")
 
-# What a task waits for, in the middle of its transaction, while another session has run this.
+# Statements by which another session makes a task wait in the middle of its transaction.
 HOLDS = {
     # all rows are sent, load_log is next
     "load_month": "select 1 from airflow_default.load_log where source_month = '2023-03-01' for update",

@@ -107,7 +107,7 @@ def test_a_file_that_is_partly_another_months_is_not_published(built: Project, o
 
 
 def wait_until_blocked(project: Project, holder: psycopg.Connection, invocations: list[Future[Done]]) -> None:
-    """Until each of the invocations of dbt waits for the holder, or for another that does."""
+    """Waits until each invocation of dbt is blocked by the holder, or by another one that is."""
     blocked = """
         with recursive blocked as (
             select %s::integer as pid
@@ -190,7 +190,7 @@ def test_a_slice_overtaken_by_a_newer_load_is_not_published(built: Project):
     assert done.returncode == 0, done.output
     assert "fct_trips left as it was" in done.output
     assert content(built.dsn) == newest
-    # its audits and tests hold nothing against it
+    # and no audit or test of it fails
     assert built.dbt("test", "--exclude-resource-type", "unit_test", month="2024-01").returncode == 0
 
 

@@ -34,7 +34,7 @@ NEED_ONE = [
     ["snapshot"],
     ["run-operation", "source_month"],
     ["clone", "--state", "STATE"],
-    # these read no row of a month, and are in its run schema all the same
+    # these read no row of a month, but lie in the run schema of one
     ["build", "--select", "stg_tlc__zones", "int_zones"],
     ["test", "--select", "int_zones"],
 ]
@@ -46,7 +46,7 @@ def words(command: list[str]) -> str:
 
 @pytest.fixture(scope="module")
 def parsed_without(target: Path) -> Path:
-    """A target folder where dbt has parsed the project without a month, which it takes up again."""
+    """A target folder with a parse of the project without a month, which later commands reuse."""
     return target / "parsed-without-a-month"
 
 
@@ -75,7 +75,7 @@ def test_every_other_command_asks_for_the_month_and_makes_nothing(
         assert "Nothing to do" in done.output  # the project has none of them
     else:
         assert done.returncode != 0, done.output
-        # a parse taken up again names the schema so, where no macro asks
+        # where no macro requires the month, a reused parse names its schema so
         assert ASKS in done.output or (parsed_before and "airflow_default_which_month" in done.output)
 
 

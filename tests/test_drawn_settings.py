@@ -41,7 +41,7 @@ def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
 
 @pytest.mark.usefixtures("nothing_is_set")
 def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
-    """But those that are taken where a task runs and nowhere else, such as the connection."""
+    """Except those that are read only where a task runs, such as the connection."""
     code = "".join(file.read_text() for folder in ("dags", "include") for file in (ROOT / folder).glob("*.py"))
     read = set(re.findall(r'(?:environ\.get|environ\[|seconds)\(?\s*"([A-Z_]+)"', code))
     assert read | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)

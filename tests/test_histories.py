@@ -30,7 +30,7 @@ NO_TRIPS = 0  # the version of a file of which every row is rejected
 
 
 class Histories(RuleBasedStateMachine):
-    """Any order of publications by TLC, loads and builds, alone, at once, overtaken or cut off."""
+    """Any order of new files from TLC, loads and builds: alone, at once, overtaken or cut off."""
 
     postgres: EmbeddedPostgres
     proxy: CuttingProxy
@@ -49,7 +49,7 @@ class Histories(RuleBasedStateMachine):
         self.direct = Project(dsn, tlc, self.scratch / "target")
         self.project = replace(self.direct, dsn=dsn.replace(f":{port}/", f":{self.proxy.port}/"))
         self.there: dict[str, int] = {}  # the version TLC has up
-        self.unfinished: set[str] = set()  # not published as TLC has it
+        self.unfinished: set[str] = set()  # months not published yet from the file TLC has up
 
     # ---------- what TLC does
 
@@ -96,7 +96,7 @@ class Histories(RuleBasedStateMachine):
         assert done.returncode == (1 if self.there[month] == NO_TRIPS else 0), done.output
         self.tlc_publishes(month, version)
         self._run(month, "_0123abcd")
-        # the month is as it should be, and what the overtaken run has yet to do must leave it so
+        # the month is as it should be; the rest of the overtaken run must not change it
         done = self.project.dbt("run", "--select", "marts", month=month)
         assert done.returncode == 0, done.output
 
@@ -120,7 +120,7 @@ class Histories(RuleBasedStateMachine):
         self.unfinished.discard(month)
 
     def _publish(self, project: Project, month: str, **environment: str) -> None:
-        # a file without a plausible trip fails the audit of the share, and is published in spite of it
+        # a file without a plausible trip fails the audit of rejected rows; here it is published all the same
         if self.there[month] == NO_TRIPS:
             done = project.build_in_spite_of("reject_share_is_plausible", month, **environment)
         else:

@@ -416,7 +416,7 @@ GATE = 4711  # key of an advisory lock
 
 
 def at_row(dsn: str, row: int, action: str) -> None:
-    """Lets the database do this when January's row of this number is written, in the middle of the COPY."""
+    """Makes the database perform the action when it writes this row of January, in the middle of the COPY."""
     with Warehouse(dsn, SCHEMA) as warehouse:
         create_raw_tables(warehouse, JANUARY)
     with psycopg.connect(dsn) as connection:
@@ -550,7 +550,7 @@ def test_a_load_overtaken_by_a_newer_file_gives_way_and_loads_that_one_when_trie
     load(JANUARY, source, dsn)
 
     def meanwhile(request) -> bool:
-        """The zones are fetched last: the trips of this load are there, when another load brings newer ones."""
+        """The zones are fetched last. So this load has its trips already when another one loads a newer file."""
         if request.command == "GET":
             del source.faults[ZONES]
             write_month(source.folder, str(JANUARY), rows=60, version=2)
@@ -663,7 +663,7 @@ def test_a_reader_that_began_before_the_reload_still_sees_what_was_there(source,
     before = read_january(dsn)
     with psycopg.connect(dsn) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        reader.execute("select count(*) from pg_class")  # from here on it sees this moment
+        reader.execute("select count(*) from pg_class")  # this fixes the snapshot that it reads
         write_month(source.folder, str(JANUARY), 120, version=2)
         load(JANUARY, source, dsn)
         assert reader.execute(JANUARY_AT_A_GLANCE).fetchone() == before
@@ -674,7 +674,7 @@ def test_a_reader_that_began_before_the_reload_still_sees_what_was_there(source,
 def test_a_load_does_not_wait_for_readers(source, dsn, month):
     load(JANUARY, source, dsn)
     with psycopg.connect(dsn) as reader:
-        reader.execute(JANUARY_AT_A_GLANCE)  # its transaction, and so its locks, stay
+        reader.execute(JANUARY_AT_A_GLANCE)  # its transaction stays open, and keeps its locks
         reader.execute(f"select count(*) from {SCHEMA}.raw_zones")
         load(month, source, dsn)
 

@@ -1,4 +1,4 @@
-"""The manifest the DAG is drawn from: whole or refused by name, made by one command, and in no other's way."""
+"""The manifest the DAG is drawn from: refused by name if damaged, made by one command, written by no other."""
 
 from __future__ import annotations
 

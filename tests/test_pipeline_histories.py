@@ -21,7 +21,7 @@ def test_a_history_on_the_whole_stack_ends_in_the_tables_of_one_clean_load(pipel
 
 
 def tell_a_history(pipeline: Pipeline, scratch: Path, draw: random.Random) -> None:
-    """`make soak` tells others. `draw` decides what happens, and after how long; the processes decide the rest."""
+    """`draw` decides what happens, and after how long; the rest depends on how fast the processes are."""
     for month in MONTHS:
         pipeline.publish_file(month, version=draw.randint(1, 9))
     runs = [pipeline.trigger(month=month) for month in MONTHS]
@@ -32,7 +32,7 @@ def tell_a_history(pipeline: Pipeline, scratch: Path, draw: random.Random) -> No
     print(*told, sep="\n")
     for each in runs:
         assert pipeline.wait(each) == "success", pipeline.states(each)
-    # what was put up last may not have been loaded by any run
+    # the newest file may not have been loaded by any run yet
     for each in [pipeline.trigger(month=month) for month in MONTHS]:
         assert pipeline.wait(each) == "success", pipeline.states(each)
     for month in MONTHS:

@@ -15,7 +15,7 @@ from tests.conftest import warehouse
 from tests.project import Project
 from tests.warehouse_content import content, query
 
-# By the name of the parameter that dbt's own command line declares; {state}: a month of another schema and file.
+# By the name that dbt gives the parameter. {state}: the target folder of a build in another schema, of another file.
 FLAGS = {
     "full_refresh": ["--full-refresh"],
     "empty": ["--empty"],
@@ -63,7 +63,7 @@ def declared() -> dict[str, set[str]]:
 def two_months(
     postgres: EmbeddedPostgres, january: str, target: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Project, Path]]:
-    """A warehouse with two published months, and what dbt keeps of the first one in another schema, of another file."""
+    """A warehouse with two published months, and the target folder of a build in another schema, of another file."""
     with (
         warehouse(postgres, "warehouse_of_two_months", copy_of=january) as dsn,
         TlcMirror(tmp_path_factory.mktemp("tlc")) as tlc,

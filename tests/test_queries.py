@@ -19,7 +19,7 @@ def two_months(built: Project) -> Project:
 
 
 def run(project: Project, query: str) -> str:
-    """The plan, and what it did. Tables as small as these Postgres would read whole, had it not been told not to."""
+    """The plan and its figures. Sequential scans are off, as Postgres would read tables as small as these whole."""
     with psycopg.connect(project.dsn) as connection:
         connection.execute("set enable_seqscan = off; set enable_bitmapscan = off")
         return "\n".join(line for (line,) in connection.execute(f"explain (analyze, costs off) {query}"))

@@ -96,7 +96,7 @@ def test_what_does_not_heal_is_not_tried_again(published: Pipeline):
 
 
 def test_a_task_that_failed_alone_is_found_under_its_green_run(published: Pipeline):
-    """Airflow judges a run by its last tasks. Once it does otherwise, RUNBOOK has a section less."""
+    """Airflow judges a run by its last tasks. When that changes, RUNBOOK needs this section no more."""
     run_id, model = published.run_of(MONTH), "build.int_zone_days.run"
     rename = "alter table airflow_default_20230601.{} rename to {}"
     query(published.dsn, rename.format("int_trips_judged", "away"))
@@ -233,7 +233,7 @@ def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psyco
 def deadlock_at_fct_trips(pipeline: Pipeline, admin: psycopg.Connection) -> Iterator[Callable[[], None]]:
     """A session that holds the month's rows, and wants the month's lock as soon as a task wants the rows."""
     with (
-        # whoever's timeout ends first looks for a deadlock, and is its victim: the task, if the session is quick
+        # Postgres ends the session whose deadlock_timeout is over first: the task's, if the other one waits by then
         altered_role(admin, "set deadlock_timeout = '3s'", back="reset deadlock_timeout"),
         psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as session,
     ):

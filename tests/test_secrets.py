@@ -19,7 +19,7 @@ KEPT = {"secrets.json", "choices.json"}
 
 @pytest.fixture(scope="module")
 def used(pipeline: Pipeline) -> Pipeline:
-    """A stack that has run a month to its end, and one whose database was not there."""
+    """A stack that has run a month, and then a task of it that failed for want of its run schema."""
     pipeline.publish_file("2023-05")
     pipeline.backfill("2023-05")
     # a failure in the middle of dbt prints all it knows

@@ -76,7 +76,7 @@ def refused(done: Done, *says: str) -> None:
 
 
 def files(state: Path) -> set[str]:
-    """What there is, but for the lock that a command holds while it looks."""
+    """All files in the folder, except the lock that a command holds while it runs."""
     return {str(file.relative_to(state)) for file in state.rglob("*") if file.name != "stack.lock"}
 
 
@@ -85,7 +85,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     state = tmp_path / "state"
     yield state
     if (state / "run" / "scheduler.json").exists() or (state / "postgres" / "data").is_symlink():
-        with suppress(StackError):  # nothing, unless a command has started what it should have refused
+        with suppress(StackError):  # there is nothing to stop, unless a command has started what it should have refused
             Stack(state).down()
     data = state / "postgres" / "data"
     if data.is_symlink():  # where root's server keeps its files
@@ -275,7 +275,7 @@ def test_a_damaged_record_of_a_process_is_named_and_no_process_taken_for_it(stat
 
 @contextmanager
 def closed_folder(path: Path) -> Iterator[Callable[[], None]]:
-    """A folder that a process may not write after it has called what is given: root gives its rights away."""
+    """A folder that a process may not write. Root may, so it must first call the function that is yielded."""
     path.mkdir(mode=0o500)
 
     def give_rights_away() -> None:
@@ -296,7 +296,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, command: str)
 
 
 def test_a_folder_of_files_that_may_not_be_read_is_named():
-    with tempfile.TemporaryDirectory() as name:  # pytest's own folders may be entered by nobody else
+    with tempfile.TemporaryDirectory() as name:  # not one of pytest's: the user `nobody` may not enter those
         place = Path(name)
         place.chmod(0o755)
         with closed_folder(place / "tlc") as give_rights_away:

@@ -14,7 +14,7 @@ import pendulum
 import pytest
 from airflow.sdk import timezone
 
-# the timetable that the scheduler and the command line iterate: airflow.sdk's has no arithmetic
+# the timetable that the scheduler and the command line use: that of airflow.sdk cannot compute dates
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from dev.postgres import EmbeddedPostgres
@@ -25,7 +25,7 @@ from include.settings import ROOT, SettingError
 from include.zone import default_zone
 
 MAY = Month.parse("2024-05")
-# west, east, UTC; and where clocks change at midnight of the month's first day: there are two, or none
+# west, east, UTC; and two where clocks change at midnight of a month's first day, which comes twice, or not at all
 ZONES = {
     "UTC": ("2024-05", "2024-07"),
     "America/New_York": ("2024-05", "2024-07"),
@@ -40,7 +40,7 @@ NOT_TO_BEGIN_WITH = {
     "Asia/Amman": {"2016-03"},
     "Egypt": {"2014-07"},
 }
-# What README writes, and what a DAG run of each date then is: in one process, as starting Airflow takes 5 s.
+# README's backfill command, then the month of a run of each date. In one process, as Airflow takes 5 s to start.
 PROGRAM = """
 import re, sys
 from datetime import UTC, datetime

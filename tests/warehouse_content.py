@@ -18,7 +18,7 @@ def content(
 ) -> dict[str, Any]:
     """Every row of the tables, without TIMES, as sorted text; None for a table that is not there.
 
-    With `month`, of tables by month that month's rows alone.
+    With `month`, only that month's rows of the tables that have a month.
     """
     with psycopg.connect(dsn) as connection:
         return {table: _rows(connection, schema, table, month) for table in tables}

@@ -1,10 +1,10 @@
 {#-
     The gate between the run's own schema and the published tables: what each data test found, on exactly which rows.
 
-    A slice is a table of the run's own schema. What it holds, its number of rows and a hash of them all, is its comment
-    (name_content, a post-hook in the transaction that makes it). A data test writes down what it found beside the content
-    of every slice it reads, in the statement that reads them. A mart asks for the latest verdict of every data test of
-    every slice it derives from; which these are, dbt's graph says.
+    A slice is a table of the run's own schema. Its comment says what it holds: the number of rows and a hash of them all
+    (name_content, a post-hook in the transaction that makes the slice). A data test writes down what it found, together
+    with the content of every slice it reads, in the statement that reads them. A mart looks up the latest verdict of every
+    data test of every slice it derives from. dbt's graph says which tests these are.
 -#}
 
 {#- Post-hook: the content of a slice, as its comment, which lives and dies with the table. Equal rows, equal content. -#}
@@ -23,7 +23,7 @@
     {%- for slice in slices -%} {%- do ref(slice) -%} {%- endfor -%}
 {%- endmacro -%}
 
-{#- dbt's own, and its verdict is written down: for tests of the run's own schema and of the raw tables. -#}
+{#- Overrides dbt's macro: the verdict of a test of the run's own schema or of the raw tables is also written down. -#}
 {%- macro postgres__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
     {%- if flags.EMPTY and is_audit(model) -%}
         {{ exceptions.raise_compiler_error(model.name ~ ' judges the rows there are, and --empty hides them: leave out --empty.') }}
@@ -50,7 +50,7 @@
     select * from verdict
 {%- endmacro -%}
 
-{#- dbt's own, committed, and with the first of the rows that failed. -#}
+{#- Overrides dbt's materialization of tests: it also commits, and logs the first rows that failed. -#}
 {%- materialization test, adapter='postgres' -%}
     {%- set relations = materialization_test_default() -%}
     {%- do adapter.execute('commit', auto_begin=false, fetch=false) -%}
@@ -67,8 +67,8 @@
 {%- endmaterialization -%}
 
 {#-
-    The loader's tables. Not a dependency of who asks: what a test depends on is what its verdict is about. While dbt parses
-    there is no source yet, and no SQL that is run.
+    The loader's tables load_log and audit_log. They are no dependency of the node that calls this, as a verdict is about all
+    that its test depends on. While dbt parses there is no source yet, and no SQL is run.
 -#}
 {%- macro load_log() -%}
     {{ return(source('loader', 'load_log') if execute else 'load_log') }}
@@ -78,7 +78,7 @@
     {{ return(source('loader', 'audit_log') if execute else 'audit_log') }}
 {%- endmacro -%}
 
-{#- Whether a node is a data test of what is published from, not of what is published. -#}
+{#- Whether a node is an audit: a data test that reads no published table. -#}
 {%- macro is_audit(node) -%}
     {%- set published = [] -%}
     {%- for id in node.depends_on.nodes if id in graph.nodes and graph.nodes[id].schema == target.schema -%}
@@ -98,8 +98,8 @@
 {%- endmacro -%}
 
 {#-
-    SQL: what the slices and files that the node reads, directly or through views, hold now; null where one is not known.
-    `contents` keeps the SQL of each for the next node: macro calls are what a publication's CPU goes to.
+    SQL: the present content of the slices and files that the node reads, directly or through views; null where that of one
+    is not known. `contents` keeps the SQL of each for the next node: a publication spends its CPU on macro calls.
 -#}
 {%- macro inputs_of(node, contents) -%}
     {%- set found = [] -%}
@@ -165,9 +165,9 @@
 {%- endmacro -%}
 
 {#-
-    SQL: the data tests of all that the node derives from that have not passed on what its slices hold now, in words; null
-    where all have. One that reads raw tables alone counts only if it failed on the file that is loaded: the loader writes
-    rows and log in one transaction, and may do so again when such a test has run already.
+    SQL: a text that names the data tests of all that the node derives from which have not passed on the present content;
+    null where all have. A test that reads raw tables alone counts only if it failed on the loaded file. It need not have run
+    on that file: load_month may be cleared alone after the test, and it writes rows and log in one transaction.
 -#}
 {%- macro audits_not_passed(node) -%}
     (

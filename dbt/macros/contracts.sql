@@ -11,8 +11,8 @@
 {%- endmacro -%}
 
 {#-
-    SQL conditions on a slice's columns, by name: what the contract of the mart made from it refuses, keys aside. Fails
-    for a type or a constraint whose refusals are not known here.
+    For each column of a slice, the SQL condition under which the contract of the mart made from it refuses a value; the
+    same for each check. Keys are left out. Fails for a type or a constraint that is not known here.
 -#}
 {%- macro refused_by(mart) -%}
     {%- set refused = {} -%}

@@ -3,7 +3,7 @@
     select pg_advisory_xact_lock(hashtextextended('{{ target.schema }}/{{ name }}', 0))
 {%- endmacro -%}
 
-{#- dbt's own, under a lock: `create schema if not exists` fails when sessions run it at once (60 of 80 in a trial). -#}
+{#- Overrides dbt's macro: takes a lock, as `create schema if not exists` fails when sessions run it at once (60 of 80 in a trial). -#}
 {%- macro postgres__create_schema(relation) -%}
     {%- call statement('create_schema') -%}
         {{ advisory_lock('create') }};

@@ -2,8 +2,8 @@
     The month every model is for: first day of the month of the variable `ds`, as YYYY-MM-DD.
 
     Commands that read no table of a month are parsed without one, under the name `which_month`. dbt may hand what they
-    parsed to any command that comes later (partial parsing looks at the variables, not at the command), so it is asked
-    for again when SQL is made.
+    parsed to any later command (partial parsing looks at the variables, not at the command). So the month is required
+    again when SQL is made.
 -#}
 {%- macro month_start() -%}
     {%- set ds = var('ds', none) -%}
@@ -48,7 +48,7 @@
     {{ return(target.schema if custom_schema_name == 'published' else run_schema()) }}
 {%- endmacro -%}
 
-{#- dbt's own. It is what a build does first; one without a month must leave nothing behind. -#}
+{#- Overrides dbt's macro, which a build calls first: a build without a month fails here, and leaves nothing behind. -#}
 {%- macro create_schema(relation) -%}
     {%- do month_start() -%}
     {{ adapter.dispatch('create_schema', 'dbt')(relation) }}

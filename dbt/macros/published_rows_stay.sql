@@ -1,6 +1,6 @@
 {#-
-    No command of dbt's may drop, empty or replace a table outside the run's own schema, whatever its flags: these are the
-    macros by which dbt does so, under its own names. Published rows are replaced month by month, by replace_slice.
+    No command of dbt's may drop, empty or replace a table outside the run's own schema, whatever its flags. The macros
+    below override those by which dbt does so. Published rows are replaced month by month, by replace_slice.
 -#}
 
 {%- macro postgres__drop_relation(relation) -%}

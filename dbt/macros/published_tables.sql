@@ -20,7 +20,7 @@
                 'create table if not exists ' ~ table
                 ~ ' (' ~ definition | join(', ') ~ ')' ~ (' partition by list (source_month)' if monthly),
             ] -%}
-            {#- not dbt's own statement: the name it gives an index is another one each time -#}
+            {#- not by dbt's own statement, which gives an index another name each time -#}
             {%- for index in node.config.get('indexes') or [] -%}
                 {%- set name = table.identifier ~ '_' ~ index.columns | join('_') -%}
                 {%- do statements.append(

@@ -90,8 +90,8 @@
 
 {#-
     Whether the table may be replaced from the slice; false where the run was overtaken by a newer load. Fails where the
-    slice or the judged trips have other rows than they were made with or than the load logged, or an audit has not
-    passed on what they and those beside them hold.
+    slice has another number of rows than it was made with, the judged trips are not as many as the load logged, or an audit
+    has not passed on the present content of what the table derives from.
 -#}
 {%- macro may_be_published(table, name, monthly) -%}
     {%- set slice = ref(name).include(database=false) -%}
@@ -133,8 +133,8 @@
 
 {#-
     SQL condition: the slice was made of a file version that its raw table holds now. Every slice carries the file_id of
-    the load it was made from. A month's slice without rows counts as made from the file that `whole` was made from. Where
-    that has no rows either it is true: their number then is not that of the file, which stops the publication.
+    the load it was made from. A month's slice without rows counts as made from the same file as `whole`. If that has no
+    rows either, the condition is true: the publication then fails, as `whole` has fewer rows than the file.
 -#}
 {%- macro is_current(slice, whole=none) -%}
     coalesce(

@@ -1,4 +1,4 @@
-{#- Raw rows that are not in the model, or the other way round. Silent where the file was loaded anew since. -#}
+{#- Raw rows that are not in the model, or the other way round. Returns nothing if the file was loaded anew since. -#}
 {% test every_raw_row_is_judged(model, raw) %}
     select source_row, raw.total_amount as raw_amount, judged.total_amount as judged_amount
     from (select * from {{ raw }} where source_month = {{ source_month() }}) as raw

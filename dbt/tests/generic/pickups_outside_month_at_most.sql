@@ -1,4 +1,4 @@
-{#- The months, other than the file's, that its pickups lie in, where these are more than `share` (0 to 1) of its rows. -#}
+{#- The other months that pickups of the file lie in, if more than `share` (0 to 1) of its rows have such pickups. -#}
 {% test pickups_outside_month_at_most(model, share) %}
     select source_month, pickup_month, rows, rows_in_file from (
         select

@@ -1,4 +1,4 @@
-{#- The month, where its raw rows are not as many as load_log says, or not numbered 1 to that many. -#}
+{#- One row for the month, if its raw rows are not as many as load_log says, or not numbered from 1 without a gap. -#}
 {% test rows_as_logged(model) %}
     select logged.source_month, logged.rows, counted.*
     from {{ load_log() }} as logged

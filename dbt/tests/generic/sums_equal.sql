@@ -1,6 +1,6 @@
 {#-
-    The sums, where those of the model are not those of the accepted trips. Silent where the two were made from different
-    versions of the file, as when one of them alone was cleared after a newer load: such a slice is not published.
+    The sums of the model and those of the accepted trips, where they differ. Returns nothing where the two were made from
+    different versions of the file, as when one of them alone was cleared after a newer load: such a slice is not published.
 -#}
 {% test sums_equal(model, trips) %}
     {%- set version = '(select file_id from ' ~ trips ~ ' limit 1)' %}

@@ -28,7 +28,7 @@ months as (
         count(*) filter (where is_spillover) as pickups_outside_month,
         count(*) filter (where is_reversal and rejection_reason is null) as reversals,
 
-        ---------- sums of total_amount, where it is one that a ride can cost; an audit keeps the accepted at two decimals
+        ---------- sums of total_amount, of rows where a ride can cost as much; an audit keeps accepted ones at two decimals
         coalesce(sum(amount) filter (where rejection_reason is null), 0) as total_amount_accepted,
         round(coalesce(sum(amount) filter (where rejection_reason is not null), 0), 2) as total_amount_rejected
 

@@ -1,4 +1,4 @@
--- the month appears here after all else of it is published
+-- the month appears here after everything else of it is published
 -- depends_on: {{ ref('fct_trips') }}, {{ ref('fct_rejected_trips') }}, {{ ref('fct_zone_days') }}, {{ ref('dim_zones') }}
 
 with
