@@ -240,8 +240,8 @@ class EmbeddedPostgres:
             "max_connections": 100,
             "timezone": "UTC",
             "log_timezone": "UTC",
-            # A month of 3.5 million rows writes 1 to 2 GB of WAL. With the default, 1 GB, checkpoints came all the time,
-            # and after each one a page that was read was logged whole, for a hint bit (data checksums are on).
+            # A month of 3.5 million rows writes 1 to 2 GB of WAL. With the default, 1 GB, checkpoints came all the
+            # time, and after each one a page that was read was logged whole, for a hint bit (data checksums are on).
             "max_wal_size": "4GB",
             "checkpoint_timeout": "30min",
             "shared_buffers": "512MB",

@@ -122,7 +122,7 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
 
 
 def rows_held(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> int | None:
-    """The number of rows, where they are exactly those that the same file's load left there; None where they are not.
+    """The number of rows, where they are exactly those that the same file's load left there; None if that is not known.
 
     Every row is read: one that was changed since, by hand or by a fault of the disk, is found out.
     """

@@ -57,7 +57,7 @@ class Project:
     def publish_file(self, month: str, version: int = 1, rows: int = ROWS) -> None:
         """What TLC does: put the month's file up, in some version."""
         write_zones(self.tlc.folder)
-        write_month(self.tlc.folder, month, rows, version)
+        write_month(self.tlc.folder, month, rows, version, self.dataset)
 
     def load_file(self, month: str) -> None:
         load_month(self.dataset, Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dev.backfill import Backfill, months_between
 from dev.postgres import EmbeddedPostgres
+from include.datasets import GREEN
 from tests.cutting_proxy import CuttingProxy
 from tests.pipeline import Pipeline
 from tests.project import ROWS
@@ -18,7 +19,7 @@ from tests.test_pipeline_histories import tell_a_history
 from tests.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 10)
-YEAR = months_between("2023-01", "2023-12")
+YEAR = months_between(GREEN, "2023-01", "2023-12")
 MONTH = "2024-03"
 
 
@@ -33,7 +34,7 @@ def test_a_year_four_months_side_by_side_into_an_empty_database(pipeline: Pipeli
     for number in range(1, ROUNDS + 1):
         drop_schemas(pipeline.dsn, "^airflow_default")
         began = time.monotonic()
-        backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), YEAR)
+        backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), GREEN, YEAR)
         backfill.create(parallel=4, reprocess="completed")
         outcome = backfill.follow()
         results.add(fingerprint(pipeline.dsn))

@@ -44,7 +44,7 @@ def test_a_model_cleared_alone_after_a_newer_load_is_not_published_before_its_au
 
 def test_rows_whose_audits_failed_in_another_run_are_not_published_from_this_one(built: Project):
     query(built.dsn, "update airflow_default.raw_trips set trip_distance = 100000 where source_row % 10 = 0")
-    other_run = {"PG_SCHEMA": f"{RUN_SCHEMA}_0123abcd", "DBT_TARGET_PATH": str(built.target / "other")}
+    other_run = {"PG_RUN_SCHEMA": f"{RUN_SCHEMA}_0123abcd", "DBT_TARGET_PATH": str(built.target / "other")}
     assert built.build("2024-01", **other_run).returncode == 1
     assert built.dbt("run", "--select", "int_trips_judged", month="2024-01").returncode == 0
     assert "failed: every" not in (says := refused(built))
@@ -53,7 +53,7 @@ def test_rows_whose_audits_failed_in_another_run_are_not_published_from_this_one
 
 def test_rows_that_another_run_has_audited_are_published_from_this_one(built: Project):
     built.load("2024-01", version=2)
-    other_run = {"PG_SCHEMA": f"{RUN_SCHEMA}_0123abcd", "DBT_TARGET_PATH": str(built.target / "other")}
+    other_run = {"PG_RUN_SCHEMA": f"{RUN_SCHEMA}_0123abcd", "DBT_TARGET_PATH": str(built.target / "other")}
     assert built.build("2024-01", **other_run).returncode == 0
     newest = content(built.dsn)
     done = built.dbt("run", "--select", "staging", "intermediate", month="2024-01")

@@ -14,12 +14,12 @@ import pytest
 
 from dev.backfill import Backfill, Outcome, months_between
 from dev.errors import StackError
+from include.datasets import GREEN
 from include.month import Month
-from include.settings import DAG_ID
 from tests.pipeline import Pipeline
 
 PATIENCE = 6
-DAG = f"/dags/{DAG_ID}"
+DAG = f"/dags/{GREEN.dag_id}"
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,13 @@ def running(pipeline: Pipeline) -> Pipeline:
 
 def backfill_of(pipeline: Pipeline, first: str, last: str | None = None) -> Backfill:
     stack = pipeline.stack
-    return Backfill(stack.api, stack.environment(), months_between(first, last or first), patience=PATIENCE)
+    return Backfill(
+        stack.api, stack.environment(), GREEN, months_between(GREEN, first, last or first), patience=PATIENCE
+    )
 
 
 def backfills(pipeline: Pipeline) -> list[dict]:
-    return list(pipeline.stack.api.pages("/backfills", "backfills", dag_id=DAG_ID))
+    return list(pipeline.stack.api.pages("/backfills", "backfills", dag_id=GREEN.dag_id))
 
 
 def cancel_open_backfill(pipeline: Pipeline) -> None:

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from include.datasets import GREEN
 from include.settings import DBT_MANIFEST
-from include.tlc_files import TRIP_COLUMNS
 from tests.project import Project
 from tests.warehouse_content import content, query
 
@@ -99,7 +99,7 @@ def test_whatever_one_column_of_a_row_holds_the_month_is_published_and_every_row
     project.load("2024-01", rows=ROWS)
     planted = [
         (field.name, value)
-        for field in TRIP_COLUMNS
+        for field in GREEN.monthly.columns
         for value in TYPES[field.type]
         if not (field.name in ZONES and value is not None)
     ]
@@ -126,7 +126,7 @@ def test_whatever_one_column_of_a_row_holds_the_month_is_published_and_every_row
 
 def test_amounts_finer_than_cents_turn_an_audit_red_in_every_column(built: Project):
     before = content(built.dsn)
-    numbers = [field.name for field in TRIP_COLUMNS if field.type == pa.float64()]
+    numbers = [field.name for field in GREEN.monthly.columns if field.type == pa.float64()]
     with psycopg.connect(built.dsn) as connection:
         for row, column in enumerate(numbers, start=30):
             set_value(connection, column, 1.005, row)
@@ -143,7 +143,7 @@ STRATEGIES = {
     pa.timestamp("us"): st.none() | st.datetimes(),
     pa.string(): st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
 }
-ONE_OF_EACH_COLUMN = st.fixed_dictionaries({field.name: STRATEGIES[field.type] for field in TRIP_COLUMNS})
+ONE_OF_EACH_COLUMN = st.fixed_dictionaries({field.name: STRATEGIES[field.type] for field in GREEN.monthly.columns})
 
 
 @settings(

@@ -10,8 +10,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import CronDataIntervalTimetable
 
-from include.retry import RETRIES, RetryWhatHeals, first_delay
-from include.settings import DBT_MANIFEST, ROOT
+from include.retry import RETRIES, RetryWhatHeals
+from include.settings import DBT_MANIFEST, RETRY, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_task_has_an_owner_a_bound_and_retries_only_what_heals(dagbag: Dag
 def test_a_killed_task_waits_as_long_before_each_retry_however_often_it_was_cleared(dagbag: DagBag):
     """Airflow's own backoff, which a killed task gets, counts the tries before a clear too."""
     for task in (task for dag in dagbag.dags.values() for task in dag.tasks):
-        assert task.retry_delay == first_delay(), task.task_id
+        assert task.retry_delay == RETRY.value(), task.task_id
         assert not task.retry_exponential_backoff, task.task_id
 
 

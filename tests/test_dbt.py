@@ -138,7 +138,7 @@ def test_a_partition_that_another_session_made_while_this_one_waited_is_not_made
     built.load("2023-12")
     twice = {"airflow_default": {}, "airflow_default_20231201_0123abcd": {}}
     for schema, environment in twice.items():
-        environment |= {"PG_SCHEMA": schema, "DBT_TARGET_PATH": str(built.target / schema)}
+        environment |= {"PG_RUN_SCHEMA": schema, "DBT_TARGET_PATH": str(built.target / schema)}
         done = built.build("2023-12", "--select", "staging", "intermediate", "source:*", **environment)
         assert done.returncode == 0, done.output
     with ThreadPoolExecutor() as pool, psycopg.connect(built.dsn) as holder:
@@ -244,8 +244,8 @@ def test_rows_that_break_a_contract_are_refused_whole(built: Project):
         (["build", "--vars", "{ds: January}"], {}, "ds is now: January"),
         (
             ["build", "--vars", "{ds: 2024-02-01}"],
-            {"PG_SCHEMA": "airflow_default_20240101"},
-            "PG_SCHEMA=airflow_default_20240101 belongs to another month than ds=2024-02-01",
+            {"PG_RUN_SCHEMA": "airflow_default_20240101"},
+            "PG_RUN_SCHEMA=airflow_default_20240101 is not a schema of airflow_default for ds=2024-02-01",
         ),
     ],
 )
@@ -260,7 +260,7 @@ def test_a_month_that_is_missing_or_contradicted_is_said_to_be_and_nothing_is_ma
 
 def test_a_run_schema_may_be_named_instead_of_the_published_one(built: Project):
     before = content(built.dsn)
-    done = built.build("2024-01", PG_SCHEMA="airflow_default_20240101_0123abcd")
+    done = built.build("2024-01", PG_RUN_SCHEMA="airflow_default_20240101_0123abcd")
     assert done.returncode == 0, done.output
     assert content(built.dsn) == before
     assert query(built.dsn, "select count(*) from airflow_default_20240101_0123abcd.int_trips_judged") == [(ROWS,)]

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
+from include.datasets import GREEN
 from include.month import Month
-from include.settings import DAG_ID
 from tests.pipeline import Pipeline
 from tests.project import ROWS
 from tests.warehouse_content import RAW, content, query
@@ -65,7 +65,10 @@ def test_a_task_renders_the_task_group_it_is_of_and_no_other(backfilled: Pipelin
 def test_the_grid_shows_the_sql_that_ran_and_the_schema_it_ran_in(backfilled: Pipeline):
     task = backfilled.tasks(backfilled.run_of("2024-01"))["build.int_trips_judged.run"]
     assert "pickup_outside_window" in task["rendered_fields"]["compiled_sql"]
-    assert task["rendered_fields"]["env"] == {"PG_SCHEMA": "airflow_default_20240101"}
+    assert task["rendered_fields"]["env"] == {
+        "PG_SCHEMA": "airflow_default",
+        "PG_RUN_SCHEMA": "airflow_default_20240101",
+    }
 
 
 def test_the_events_of_the_published_tables_carry_the_month_as_partition(backfilled: Pipeline):
@@ -82,7 +85,7 @@ def test_manual_runs_mean_the_month_they_are_given_each_in_a_schema_of_its_own(b
     schemas = set()
     for run_id in runs:
         assert backfilled.wait(run_id) == "success", backfilled.states(run_id)
-        schema = backfilled.tasks(run_id)["build.int_trips_judged.run"]["rendered_fields"]["env"]["PG_SCHEMA"]
+        schema = backfilled.tasks(run_id)["build.int_trips_judged.run"]["rendered_fields"]["env"]["PG_RUN_SCHEMA"]
         assert re.fullmatch(r"airflow_default_20230101_[0-9a-f]{8}", schema)
         assert query(backfilled.dsn, "select count(*) from pg_namespace where nspname = %s", schema) == [(1,)]
         schemas.add(schema)
@@ -163,7 +166,7 @@ def test_the_api_takes_no_month_of_another_form(backfilled: Pipeline, month: Any
 def test_a_backfill_that_is_told_one_month_loads_it_for_no_other(backfilled: Pipeline):
     before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
     start = Month.parse("2022-03").start.isoformat()
-    body = {"dag_id": DAG_ID, "from_date": start, "to_date": start, "dag_run_conf": {"month": "2024-01"}}
+    body = {"dag_id": GREEN.dag_id, "from_date": start, "to_date": start, "dag_run_conf": {"month": "2024-01"}}
     backfilled.wait_for_backfills_to_close()
     backfilled.stack.api.call("POST", "/backfills", json=body)
     run_id = backfilled.run_of("2022-03")

@@ -114,9 +114,9 @@ class Histories(RuleBasedStateMachine):
 
     def _run(self, month: str, suffix: str = "") -> None:
         self.project.load_file(month)
-        schema = f"airflow_default_{month.replace('-', '')}01{suffix}" if suffix else "airflow_default"
+        schema = f"airflow_default_{month.replace('-', '')}01{suffix}"
         target = str(self.scratch / "target" / f"{month}{suffix}")
-        self._publish(self.project, month, PG_SCHEMA=schema, DBT_TARGET_PATH=target)
+        self._publish(self.project, month, PG_RUN_SCHEMA=schema, DBT_TARGET_PATH=target)
         self.unfinished.discard(month)
 
     def _publish(self, project: Project, month: str, **environment: str) -> None:

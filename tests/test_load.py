@@ -26,13 +26,14 @@ from psycopg import sql
 from dev.ports import LOOPBACK
 from dev.sample_months import write_month, write_zones
 from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN
 from include.download import FileChanged, FileUnavailable
 from include.load import load_month
 from include.month import Month
 from include.raw_tables import create_raw_tables
 from include.retry import heals
 from include.settings import ROOT
-from include.tlc_files import BATCH_ROWS, FileContentError
+from include.source_files import BATCH_ROWS, FileContentError
 from include.warehouse import Warehouse
 from tests.helpers import FEBRUARY, JANUARY, SCHEMA, ZONES, cut, raw_content, rewrite, trips_path
 from tests.warehouse_content import RAW, content, query
@@ -62,7 +63,7 @@ def large_month(tmp_path_factory) -> Path:
 
 
 def load(month: Month, source: TlcMirror, dsn: str, schema: str = SCHEMA, dag_run: str = "scheduled__1") -> list[dict]:
-    return load_month(month, source.url, dsn, schema, dag_run)
+    return load_month(GREEN, month, source.url, dsn, schema, dag_run)
 
 
 def file_of(month: Month, source: TlcMirror) -> Path:
@@ -507,8 +508,9 @@ def test_a_loader_killed_on_the_way_changes_nothing_and_can_be_started_again_at_
     before = raw_content(dsn)
     shutil.copy(large_month, source.folder)
     program = (
-        "import sys; from include.load import load_month; from include.month import Month;"
-        "load_month(Month.parse('2024-01'), *sys.argv[1:], 'killed')"
+        "import sys; from include.datasets import GREEN; from include.load import load_month;"
+        "from include.month import Month;"
+        "load_month(GREEN, Month.parse('2024-01'), *sys.argv[1:], 'killed')"
     )
     command = [sys.executable, "-c", program, source.url, dsn, SCHEMA]
     with closed_gate(dsn, BATCH_ROWS + 4_000), subprocess.Popen(command, cwd=ROOT) as loader:

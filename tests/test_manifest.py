@@ -66,7 +66,7 @@ for name, content in json.load(sys.stdin).items():
         DBT_MANIFEST.unlink()
     else:
         DBT_MANIFEST.write_bytes(content.encode("latin-1"))
-    bag = DagBag("dags/taxi_pipeline.py", load_op_links=False)
+    bag = DagBag("dags/pipelines.py", load_op_links=False)
     found[name] = [list(bag.import_errors.values()), list(bag.dags)]
 print("FOUND", json.dumps(found))
 """
@@ -142,7 +142,7 @@ def test_a_project_that_dbt_refuses_leaves_the_manifest_as_it_was_and_says_why(p
 
 def test_the_command_needs_no_month_no_database_and_no_airflow(project: Path):
     (project / "dbt/manifest/manifest.json").unlink()
-    done = run(project, "python", "-v", "-m", "include.manifest", PG_SCHEMA="airflow_default_20240101")
+    done = run(project, "python", "-v", "-m", "include.manifest", PG_RUN_SCHEMA="airflow_default_20240101")
     assert done.returncode == 0, done.stdout[-2000:]
     assert is_whole(project / "dbt/manifest/manifest.json")
     assert "import 'dbt.cli.main'" in done.stdout

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.month import FIRST_MONTH, Month, MonthError, parquet_url_for
-from include.settings import ROOT
+from include.month import Month, MonthError
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
 months = days.map(Month.containing)
@@ -106,30 +103,3 @@ def test_text_that_is_no_date_is_refused(text):
 
 def test_the_dates_for_dbt_and_for_schema_names_are_the_first_of_the_month():
     assert (JANUARY.ds, JANUARY.ds_nodash) == ("2024-01-01", "20240101")
-
-
-# ---------- the source's address
-
-
-@pytest.mark.parametrize("ds", ["2024-01-01", "2024-01-31", date(2024, 1, 17)])
-def test_the_url_is_that_of_the_month_any_of_its_days_lies_in(ds):
-    assert parquet_url_for(ds) == "https://d37ci6vzurychx.cloudfront.net/trip-data/green_tripdata_2024-01.parquet"
-
-
-@pytest.mark.parametrize("base_url", ["http://mirror:8000", "http://mirror:8000/"])
-def test_the_url_follows_the_base_url(base_url):
-    assert parquet_url_for("2024-01-01", base_url) == "http://mirror:8000/trip-data/green_tripdata_2024-01.parquet"
-
-
-def test_the_url_is_to_be_had_without_airflow():
-    program = (
-        "import sys; from include.month import parquet_url_for; print(parquet_url_for('2024-02-29'));"
-        "import include.settings; sys.exit('airflow' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("/green_tripdata_2024-02.parquet\n")
-
-
-def test_the_first_month_is_that_of_tlcs_first_green_file():
-    assert str(FIRST_MONTH) == "2013-08"

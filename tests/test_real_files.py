@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN
 from include.load import load_month
 from include.month import Month
 from tests.helpers import SCHEMA, raw_content
@@ -51,7 +52,7 @@ def real_source(real_files):
 def test_a_real_month_is_loaded_to_the_last_row_and_cent(real_source, dsn, month, counted):
     month = Month.parse(month)
     for _ in range(2):  # again leaves one copy
-        [trips, zones] = load_month(month, real_source.url, dsn, SCHEMA, "scheduled__1")
+        [trips, zones] = load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
     assert (trips["rows"], zones["rows"]) == (counted[0], ZONES)
     assert (trips["unknown_columns"], zones["unknown_columns"]) == ([], [])
     with psycopg.connect(dsn) as connection:
@@ -61,7 +62,7 @@ def test_a_real_month_is_loaded_to_the_last_row_and_cent(real_source, dsn, month
 def test_consecutive_real_months_of_unlike_types_share_one_table(real_source, dsn):
     months = [Month.parse(text) for text in ("2023-01", "2023-02")]
     for month in [*months, *months[::-1]]:
-        load_month(month, real_source.url, dsn, SCHEMA, "scheduled__1")
+        load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
     with psycopg.connect(dsn) as connection:
         assert [connection.execute(COUNTED, [month.first_day]).fetchone() for month in months] == [
             REAL_MONTHS[str(month)] for month in months
@@ -80,7 +81,7 @@ def test_another_month_s_real_file_is_not_published_under_this_month_s_name(real
 
 @pytest.mark.parametrize("month", REAL_MONTHS)
 def test_a_real_month_passes_every_audit(real_source, project: Project, month: str):
-    load_month(Month.parse(month), real_source.url, project.dsn, project.schema, "scheduled__1")
+    load_month(GREEN, Month.parse(month), real_source.url, project.dsn, project.schema, "scheduled__1")
     done = project.build(month)
     assert done.returncode == 0, done.output
     accepted = "select rows_accepted + rows_rejected from airflow_default.fct_months"
@@ -88,7 +89,7 @@ def test_a_real_month_passes_every_audit(real_source, project: Project, month: s
 
 
 def test_the_real_zones_keep_their_literal_na(real_source, dsn):
-    load_month(Month.parse("2024-01"), real_source.url, dsn, SCHEMA, "scheduled__1")
+    load_month(GREEN, Month.parse("2024-01"), real_source.url, dsn, SCHEMA, "scheduled__1")
     zones = raw_content(dsn)["raw_zones"]
     assert [zone[0] for zone in zones] == list(range(1, ZONES + 1))
     assert [zone[1:4] for zone in zones[263:]] == [("Unknown", "N/A", "N/A"), ("N/A", "Outside of NYC", "N/A")]

@@ -14,9 +14,9 @@ import pytest
 
 from dev.backfill import ENDED, TASKS, Backfill
 from dev.programs import run
+from include.datasets import GREEN
 from include.month import Month
 from include.retry import RETRIES
-from include.settings import DAG_ID
 from tests.helpers import cut
 from tests.pipeline import Pipeline
 from tests.test_crashes import client_of, kill
@@ -107,7 +107,7 @@ def test_a_task_that_failed_alone_is_found_under_its_green_run(published: Pipeli
         # as RUNBOOK looks for it: over all months, and in one
         failed = published.stack.api.pages(TASKS, "task_instances", state="failed")
         assert (run_id, model) in {(task["dag_run_id"], task["task_id"]) for task in failed}
-        look = ("tasks", "states-for-dag-run", DAG_ID, run_id, "--output", "plain")
+        look = ("tasks", "states-for-dag-run", GREEN.dag_id, run_id, "--output", "plain")
         told = run("airflow", *look, environment=published.stack.environment(), capture=True).stdout
         assert re.search(rf"{re.escape(model)}\s+failed", told), told
         # cleared with what follows it, it does fail the run
@@ -170,7 +170,9 @@ def test_tries_count_from_the_latest_clear_and_a_killed_task_runs_again_soon(pub
     # cleared by a backfill
     before = published.tasks(run_id)[task]["try_number"]
     published.wait_for_backfills_to_close()
-    Backfill(published.stack.api, published.stack.environment(), [Month.parse(MONTH)]).create(reprocess="completed")
+    Backfill(published.stack.api, published.stack.environment(), GREEN, [Month.parse(MONTH)]).create(
+        reprocess="completed"
+    )
     assert published.wait(run_id) == "success"
     assert (published.tasks(run_id)[task]["try_number"], tries_since_cleared()) == (before + 1, 1)
 

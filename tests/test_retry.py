@@ -30,9 +30,9 @@ from include.availability import MonthUnavailable
 from include.download import DownloadError, FileChanged, FileUnavailable, download
 from include.libpq import is_english
 from include.month import MonthError
-from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, first_delay, heals
-from include.settings import SettingError
-from include.tlc_files import FileContentError
+from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
+from include.settings import RETRY, SettingError
+from include.source_files import FileContentError
 from tests.helpers import JANUARY, trips_path
 from tests.postgres_proxy import postgres_proxy
 
@@ -427,7 +427,7 @@ def test_each_delay_is_twice_the_last_up_to_a_bound(tlc):
 def test_the_first_delay_is_a_setting(tlc, monkeypatch):
     monkeypatch.setenv("PIPELINE_RETRY_SECONDS", "2")
     error = answered(tlc, 503)
-    assert first_delay() == timedelta(seconds=2)
+    assert RETRY.value() == timedelta(seconds=2)
     assert [decision(error, number).retry_delay.total_seconds() for number in (1, 2, 3)] == [2, 4, 8]
 
 
@@ -437,14 +437,14 @@ def test_the_delay_counts_from_the_latest_clear(tries_before_each_clear, tries_s
     had = sum(tries_before_each_clear)
     made = decision(FileChanged(), try_number=had + tries_since, max_tries=had + RETRIES)
     assert (
-        made.retry_delay == decision(FileChanged(), tries_since).retry_delay == first_delay() * 2 ** (tries_since - 1)
+        made.retry_delay == decision(FileChanged(), tries_since).retry_delay == RETRY.value() * 2 ** (tries_since - 1)
     )
 
 
 @given(st.integers(1, 10_000), st.integers(-1, 10_000))
 def test_whatever_airflow_has_counted_the_delay_is_bounded(try_number, max_tries):
     made = decision(FileChanged(), try_number, max_tries)
-    assert first_delay() <= made.retry_delay <= MAX_DELAY
+    assert RETRY.value() <= made.retry_delay <= MAX_DELAY
 
 
 @given(st.integers(1, 10_000))

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dev.sample_months import FEWEST_ROWS, NULL_BLOCK, schema_of, write_month, write_zones
+from include.datasets import DATASETS, YELLOW, ZONES, Dataset
 from include.month import Month, MonthError
-from include.tlc_files import OPTIONAL_TRIP_COLUMNS, TRIP_COLUMNS, read_trips, read_zones
-from tests.helpers import downloaded
+from include.source_files import read_file
+from tests.helpers import JANUARY, downloaded
 
 GENERATIONS = ["2020-04", "2023-01", "2023-02", "2024-12", "2025-01", "2026-01"]
 
@@ -58,13 +59,14 @@ def test_a_file_replaces_its_predecessor_and_leaves_nothing_beside_it(tmp_path):
 # ---------- TLC's format
 
 
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 @pytest.mark.parametrize("month", GENERATIONS)
-def test_every_generation_holds_what_the_loader_requires(tmp_path, month):
-    file = write_month(tmp_path, month, 100)
-    table = read_trips(downloaded(file), Month.parse(month))
-    assert (table.rows, sum(batch.num_rows for batch in table.batches)) == (100, 100)
+def test_every_generation_holds_what_the_loader_requires(tmp_path, month: str, dataset: Dataset):
+    file = write_month(tmp_path, month, 100, dataset=dataset)
+    table = read_file(downloaded(file), dataset.monthly, Month.parse(month))
+    assert sum(batch.num_rows for batch in table.batches) == 100
     names = {name.lower() for name in pq.read_schema(file).names}
-    assert set(TRIP_COLUMNS.names) - OPTIONAL_TRIP_COLUMNS <= names
+    assert dataset.monthly.required_columns(Month.parse(month)) <= names
 
 
 @pytest.mark.parametrize(
@@ -101,10 +103,15 @@ def test_columns_and_types_are_those_of_the_real_file(real_files, month):
     assert schema_of(month).equals(pq.read_schema(real_files / f"green_tripdata_{month}.parquet"))
 
 
+@pytest.mark.parametrize("month", ["2018-01", "2018-11", "2018-12", "2020-04"])
+def test_columns_and_types_are_those_of_the_real_yellow_file(real_files, month):
+    assert schema_of(month, YELLOW).equals(pq.read_schema(real_files / f"yellow_tripdata_{month}.parquet"))
+
+
 def test_zones_are_as_many_as_the_real_ones_and_as_odd(tmp_path, real_files):
     write_zones(tmp_path)
     sample, real = (
-        pa.Table.from_batches(read_zones(downloaded(folder / "taxi_zone_lookup.csv")).batches)
+        pa.Table.from_batches(read_file(downloaded(folder / "taxi_zone_lookup.csv"), ZONES, JANUARY).batches)
         for folder in (tmp_path, real_files)
     )
     assert sample["locationid"] == real["locationid"]

@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dev.warehouse_address import WarehouseAddress
 from include.connection import warehouse_fields
+from include.datasets import GREEN
 from include.libpq import PROFILE, SETTINGS
 from include.load import load_month
 from include.retry import heals
@@ -61,7 +62,7 @@ class Managed:
 
     def load(self) -> None:
         schema = self.project.schema
-        load_month(JANUARY, self.project.tlc.url, connection_string(warehouse_fields()), schema, "by hand")
+        load_month(GREEN, JANUARY, self.project.tlc.url, connection_string(warehouse_fields()), schema, "by hand")
 
     def dbt(self, *arguments: str) -> tuple[int, str]:
         own = {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}

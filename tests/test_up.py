@@ -10,7 +10,8 @@ import pytest
 
 from dev.airflow_api import instant
 from dev.errors import StackError
-from include.settings import DAG_ID, DBT_MANIFEST
+from include.datasets import GREEN
+from include.settings import DBT_MANIFEST
 from tests.pipeline import Pipeline
 
 
@@ -20,7 +21,7 @@ def make_manifest() -> None:
 
 
 def dag(pipeline: Pipeline) -> dict:
-    return pipeline.stack.api.call("GET", f"/dags/{DAG_ID}")
+    return pipeline.stack.api.call("GET", f"/dags/{GREEN.dag_id}")
 
 
 def test_the_error_of_a_manifest_that_was_damaged_is_not_that_of_the_one_made_since(pipeline: Pipeline):

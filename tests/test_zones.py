@@ -20,7 +20,8 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 from dev.postgres import EmbeddedPostgres
 from include.availability import MonthUnavailable, month_is_available
 from include.dag_run import month_of, run_schema_of
-from include.month import FIRST_MONTH, Month
+from include.datasets import GREEN
+from include.month import Month
 from include.settings import ROOT, SettingError
 from include.zone import default_zone
 
@@ -121,7 +122,7 @@ def test_timetable_command_line_and_month_agree_on_where_months_begin():
     for zone in {*ZONES, *NOT_TO_BEGIN_WITH, *sorted(zoneinfo.available_timezones())[::20]}:
         tz = pendulum.timezone(zone)
         timetable = CronDataIntervalTimetable("@monthly", tz)
-        month, instant = FIRST_MONTH, pendulum.instance(FIRST_MONTH.start_in(tz)).in_timezone("UTC")
+        month, instant = GREEN.first_month, pendulum.instance(GREEN.first_month.start_in(tz)).in_timezone("UTC")
         while month < Month.parse("2027-01"):
             assert month.start_in(tz).astimezone(UTC) == instant, (zone, month)
             assert timezone.parse(month.ds, timezone=tz).in_timezone("UTC") == instant, (zone, month)
@@ -159,9 +160,9 @@ def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_zone():
 def test_a_month_lies_in_the_future_until_it_begins_in_the_zone(zone: str):
     start = MAY.start_in(zoneinfo.ZoneInfo(zone))
     with pytest.raises(MonthUnavailable, match="lies in the future: today is 2024-04-30"):
-        month_is_available(MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
+        month_is_available(GREEN, MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
     with pytest.raises(OSError, match="refused"):  # then the source is asked
-        month_is_available(MAY, "http://127.0.0.1:1", start)
+        month_is_available(GREEN, MAY, "http://127.0.0.1:1", start)
 
 
 def test_the_zone_of_months_is_airflows_default():

@@ -10,21 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from dev.sample_months import write_month, write_zones
+from include.datasets import DATASETS, GREEN, YELLOW, ZONES, Dataset
+from include.month import Month
 from include.retry import heals
-from include.tlc_files import (
-    BATCH_ROWS,
-    OPTIONAL_TRIP_COLUMNS,
-    RAW_TRIPS,
-    RAW_ZONES,
-    TRIP_COLUMNS,
-    FileContentError,
-    read_trips,
-    read_zones,
-)
+from include.source_files import BATCH_ROWS, FileContentError, read_file
 from tests.helpers import JANUARY, downloaded, rewrite
 
 ROWS = 100
-REQUIRED = [name for name in TRIP_COLUMNS.names if name not in OPTIONAL_TRIP_COLUMNS]
+REQUIRED = sorted(GREEN.monthly.required_columns(JANUARY))
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def repeated(value, type: pa.DataType) -> pa.Array:
 
 
 def read(file) -> pa.Table:
-    table = read_trips(downloaded(file), JANUARY)
+    table = read_file(downloaded(file), GREEN.monthly, JANUARY)
     return pa.Table.from_batches(table.batches, table.schema)
 
 
@@ -56,7 +49,7 @@ def refusal(reader, *arguments) -> str:
 
 
 def refusal_of_trips(file) -> str:
-    return refusal(read_trips, downloaded(file), JANUARY)
+    return refusal(read_file, downloaded(file), GREEN.monthly, JANUARY)
 
 
 # ---------- types that drift
@@ -85,7 +78,7 @@ def refusal_of_trips(file) -> str:
 def test_a_type_that_drifts_is_cast_to_the_declared_one(trips, column, found, value, expected):
     rewrite(trips, **{column: repeated(value, found)})
     table = read(trips)
-    assert table.schema == RAW_TRIPS
+    assert table.schema == GREEN.monthly.raw_columns
     assert table[column.lower()].to_pylist() == [expected] * ROWS
 
 
@@ -106,12 +99,38 @@ def test_times_of_any_form_are_the_same_instant_of_new_yorks_clock(trips, found,
     assert set(read(trips)["lpep_pickup_datetime"]) == {declared}
 
 
-@pytest.mark.parametrize("month", ["2020-04", "2023-01", "2023-02", "2024-01", "2025-01", "2026-01"])
-def test_every_generation_of_tlcs_files_ends_in_one_schema(tmp_path, month):
-    assert read(write_month(tmp_path, month, ROWS)).schema == RAW_TRIPS
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize(
+    "month", ["2018-01", "2018-12", "2020-04", "2023-01", "2023-02", "2024-01", "2025-01", "2026-06"]
+)
+def test_every_generation_of_tlcs_files_ends_in_one_schema(tmp_path, month: str, dataset: Dataset):
+    file = write_month(tmp_path, month, ROWS, dataset=dataset)
+    table = read_file(downloaded(file), dataset.monthly, Month.parse(month))
+    assert pa.Table.from_batches(table.batches).schema == dataset.monthly.raw_columns
 
 
-@pytest.mark.parametrize("column", sorted(OPTIONAL_TRIP_COLUMNS))
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_a_column_is_required_in_the_files_since_it_came(tmp_path, dataset: Dataset):
+    file = write_month(tmp_path, "2025-02", ROWS, dataset=dataset)
+    rewrite(file, cbd_congestion_fee=None)
+    february = Month.parse("2025-02")
+    assert "lacks required column(s) ['cbd_congestion_fee']" in refusal(
+        read_file, downloaded(file), dataset.monthly, february
+    )
+    december = read_file(downloaded(file), dataset.monthly, Month.parse("2024-12"))
+    assert pa.Table.from_batches(december.batches)["cbd_congestion_fee"].null_count == ROWS
+
+
+def test_the_fee_of_airports_is_one_column_however_it_is_written(tmp_path):
+    for month, name in (("2023-01", "airport_fee"), ("2023-02", "Airport_fee")):
+        file = write_month(tmp_path, month, ROWS, dataset=YELLOW)
+        assert name in pq.read_schema(file).names
+        table = read_file(downloaded(file), YELLOW.monthly, Month.parse(month))
+        assert table.unknown_columns == ()
+        assert pa.Table.from_batches(table.batches)["airport_fee"].null_count < ROWS
+
+
+@pytest.mark.parametrize("column", sorted(GREEN.monthly.may_lack))
 def test_a_column_not_in_every_file_is_null_where_it_is_not(trips, column):
     if column in pq.read_schema(trips).names:
         rewrite(trips, **{column: None})
@@ -129,7 +148,7 @@ def test_the_order_of_columns_does_not_matter(trips):
 
 def test_an_unknown_column_is_kept_as_json_and_named(trips):
     rewrite(trips, Request_Source=repeated("app", pa.large_string()), surge=repeated(1.5, pa.float64()))
-    table = read_trips(downloaded(trips), JANUARY)
+    table = read_file(downloaded(trips), GREEN.monthly, JANUARY)
     assert table.unknown_columns == ("request_source", "surge")
     [batch] = table.batches
     assert {*batch["extra_columns"].to_pylist()} == {'{"request_source": "app", "surge": 1.5}'}
@@ -162,7 +181,7 @@ def test_an_unknown_columns_value_is_kept_as_strict_json(trips, value, type, kep
 
 
 def test_without_an_unknown_column_nothing_is_kept(trips):
-    table = read_trips(downloaded(trips), JANUARY)
+    table = read_file(downloaded(trips), GREEN.monthly, JANUARY)
     assert table.unknown_columns == ()
     assert all(batch["extra_columns"].null_count == batch.num_rows for batch in table.batches)
 
@@ -192,7 +211,7 @@ def test_numbers_run_on_over_batches_and_row_groups(tmp_path):
     rows = 2 * BATCH_ROWS + 5
     file = write_month(tmp_path, "2024-01", rows)
     pq.write_table(pq.read_table(file), file, row_group_size=BATCH_ROWS // 2 - 3)
-    batches = list(read_trips(downloaded(file), JANUARY).batches)
+    batches = list(read_file(downloaded(file), GREEN.monthly, JANUARY).batches)
     assert len(batches) > 1
     assert max(batch.num_rows for batch in batches) <= BATCH_ROWS
     assert pa.chunked_array([batch["source_row"] for batch in batches]).to_pylist() == list(range(1, rows + 1))
@@ -205,7 +224,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, row_groups):
         file = write_month(tmp_path, "2024-01", rows)
         pq.write_table(pq.read_table(file), file, row_group_size=65_536 if row_groups == "many row groups" else rows)
         before, most = pa.total_allocated_bytes(), 0
-        for _ in read_trips(downloaded(file), JANUARY).batches:
+        for _ in read_file(downloaded(file), GREEN.monthly, JANUARY).batches:
             most = max(most, pa.total_allocated_bytes() - before)
         return file.stat().st_size, most
 
@@ -303,14 +322,14 @@ def test_one_bad_value_among_good_ones_is_refused(trips):
 
 
 def test_zones_are_read_in_the_declared_types(zones):
-    table = read_zones(downloaded(zones))
+    table = read_file(downloaded(zones), ZONES, JANUARY)
     [batch] = table.batches
-    assert (table.rows, batch.num_rows, batch.schema) == (265, 265, RAW_ZONES)
+    assert (batch.num_rows, batch.schema) == (265, ZONES.raw_columns)
     assert batch["locationid"].to_pylist() == list(range(1, 266))
 
 
 def test_not_available_is_text_in_zones(zones):
-    [batch] = read_zones(downloaded(zones)).batches
+    [batch] = read_file(downloaded(zones), ZONES, JANUARY).batches
     assert batch.select(["borough", "zone", "service_zone"]).to_pylist()[-2:] == [
         {"borough": "Unknown", "zone": "N/A", "service_zone": "N/A"},
         {"borough": "N/A", "zone": "Outside of NYC", "service_zone": "N/A"},
@@ -320,20 +339,20 @@ def test_not_available_is_text_in_zones(zones):
 def test_an_unknown_column_of_zones_is_kept_as_json_and_named(zones):
     lines = zones.read_text().splitlines()
     zones.write_text("\n".join([lines[0] + ",Area", *(line + ",7" for line in lines[1:])]))
-    table = read_zones(downloaded(zones))
+    table = read_file(downloaded(zones), ZONES, JANUARY)
     assert table.unknown_columns == ("area",)
     [batch] = table.batches
-    assert set(batch["extra_columns"].to_pylist()) == {'{"area": 7}'}
+    assert set(batch["extra_columns"].to_pylist()) == {'{"area": "7"}'}
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        pytest.param(lambda text: "", "is not the zone table in CSV", id="empty"),
-        pytest.param(lambda text: "<html>\n<p>Sign in, please</p>", "is not the zone table in CSV", id="web page"),
-        pytest.param(lambda text: "<html>", "is not the zone table in CSV", id="web page of one line"),
-        pytest.param(lambda text: text[:500].rsplit(",", 1)[0], "is not the zone table in CSV", id="truncated"),
-        pytest.param(lambda text: text.splitlines()[0] + "\n", "holds no zones", id="no zones"),
+        pytest.param(lambda text: "", "is not a table in CSV", id="empty"),
+        pytest.param(lambda text: "<html>\n<p>Sign in, please</p>", "is not a table in CSV", id="web page"),
+        pytest.param(lambda text: "<html>", "is not a table in CSV", id="web page of one line"),
+        pytest.param(lambda text: text[:500].rsplit(",", 1)[0], "is not a table in CSV", id="truncated"),
+        pytest.param(lambda text: text.splitlines()[0] + "\n", "holds no rows", id="no zones"),
         pytest.param(
             lambda text: text.replace("LocationID", "ID"),
             "lacks required column(s) ['locationid']",
@@ -347,7 +366,7 @@ def test_an_unknown_column_of_zones_is_kept_as_json_and_named(zones):
         ),
         pytest.param(
             lambda text: text.replace("\n7,", "\n,"),
-            "column locationid is string and cannot be cast to int32",
+            "column locationid has no value in row 7",
             id="a missing number",
         ),
     ],
@@ -355,5 +374,5 @@ def test_an_unknown_column_of_zones_is_kept_as_json_and_named(zones):
 def test_zones_that_cannot_be_read_are_refused(zones, change, message):
     zones.write_text(change(zones.read_text()))
     assert f"/{zones.name}{':' if message.startswith('column') else ''} {message}" in refusal(
-        read_zones, downloaded(zones)
+        read_file, downloaded(zones), ZONES, JANUARY
     )
