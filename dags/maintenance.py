@@ -30,10 +30,11 @@ with DAG(
     default_args=task_arguments(execution_timeout=timedelta(hours=1)),
 ):
 
-    @task(task_id="drop_run_schemas", map_index_template="{{ task.op_kwargs['name'] }}")
-    def drop(name: str) -> dict[str, int]:
-        dataset = DATASETS[name]
-        conninfo = connection_string(warehouse_fields())
-        return drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
+    @task(task_id="drop_run_schemas")
+    def drop() -> dict[str, int]:
+        conninfo, dropped = connection_string(warehouse_fields()), {}
+        for dataset in DATASETS.values():
+            dropped |= drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
+        return dropped
 
-    drop.expand(name=list(DATASETS))
+    drop()

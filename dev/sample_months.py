@@ -117,7 +117,7 @@ def _yellow_schema(month: str) -> pa.Schema:
         "tolls_amount": pa.float64(),
         "improvement_surcharge": pa.float64(),
         "total_amount": pa.float64(),
-        "congestion_surcharge": pa.float64() if month >= "2019-01" else pa.null(),
+        "congestion_surcharge": pa.float64() if month >= "2019-01" or month in ("2018-01", "2018-11") else pa.null(),
         "airport_fee" if month < "2023-02" else "Airport_fee": airport_fee,
     }
     if month >= "2025-01":

@@ -21,8 +21,8 @@ from tests.warehouse_content import RAW, content, query
 SETTINGS = {
     "AIRFLOW_STUDENT": ("default", "other"),
     "PIPELINE_POLL_SECONDS": ("3600", "60"),
-    "PIPELINE_RETRY_SECONDS": ("30", "7"),
     "RUN_SCHEMA_KEEP_SECONDS": (None, "86400"),
+    "PIPELINE_RETRY_SECONDS": ("30", "7"),
     "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
 }
 MONTH = "2022-11"
