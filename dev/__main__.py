@@ -23,7 +23,7 @@ from dev.errors import StackError
 from dev.programs import run
 from dev.published import published_table
 from dev.stack import Stack
-from include.datasets import DATASETS, GREEN, Dataset
+from include.datasets import DATASETS, GREEN, TLC, Dataset
 from include.month import Month
 from include.run_schemas import drop_run_schemas as drop_old
 from include.settings import ROOT, SettingError
@@ -52,7 +52,7 @@ def demo(stack: Stack) -> int:
     if os.environ.get("FROM") or os.environ.get("TO") or os.environ.get("DATASET"):
         dataset = _dataset()
         return _backfill(stack, {dataset: _range(dataset) or _demo_months(dataset)})
-    return _backfill(stack, {dataset: _demo_months(dataset) for dataset in DATASETS.values()})
+    return _backfill(stack, {dataset: _demo_months(dataset) for dataset in DATASETS.values() if dataset.host == TLC})
 
 
 def backfill(stack: Stack) -> int:

@@ -17,7 +17,7 @@ from dev.programs import run
 from dev.sample_months import file_of, write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
-from include.datasets import Dataset
+from include.datasets import TLC, Dataset
 from include.locked import locked
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
@@ -97,8 +97,8 @@ class Stack:
             return run("dbt", *arguments, environment=connection | project, capture=capture)
 
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
-        """Generate those of the months that are not there yet, if the source is generated months."""
-        if self.choices.source.kind != "sample":
+        """Generate those of TLC's months that are not there yet, if the source is generated months."""
+        if self.choices.source.kind != "sample" or dataset.host != TLC:
             return
         folder = Path(self.choices.source.place)
         for month in months:
