@@ -74,10 +74,8 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
         said = run(project, "-m", "dev", "backfill", AIRFLOW_VAR_LEVELS_BASE_URL=source, **asked)
         assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
         dsn = run(project, "-m", "dev", "dsn").strip()
-        published = query(
-            dsn,
-            "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels order by source_row",
-        )
+        levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"
+        published = query(dsn, f"{levels} order by source_row")
         assert published == [(station, at, level or None) for station, at, level in ROWS]
         audits = query(dsn, "select split_part(audit, '.', 3), passed from airflow_default_levels.audit_log")
         assert dict(audits) == {
