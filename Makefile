@@ -2,7 +2,7 @@
 # make up / down   start (again) / stop the local stack; the data stay
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
-# make airflow     ARGS="dags list"                 make test / lint / bench
+# make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
 # make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test soak lint bench manifest env install
+.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-unit soak lint bench manifest env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest
@@ -28,11 +28,15 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
+# What needs least comes first. ARGS may name files.
 test: manifest
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
+
+test-unit: manifest
+	@$(RUN) -m pytest tests/unit $(ARGS)
 
 soak: manifest
-	@$(RUN) -m pytest -s tests/soak.py $(ARGS)
+	@$(RUN) -m pytest -s tests/stack/soak.py $(ARGS)
 
 lint: env
 	@$(RUN) -m ruff check .

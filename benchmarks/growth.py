@@ -13,7 +13,7 @@ from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
 from include.datasets import GREEN
 from include.month import Month
-from tests.project import Project
+from tests.support.project import Project
 
 SIZES = (1, 12, 60, 150)
 # 11 runs, because 5 are too few: their median beside 149 months was 1.05 one time and 1.15 the next, and single ratios

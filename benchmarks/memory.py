@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 
-from tests.meanwhile import meanwhile
+from tests.support.meanwhile import meanwhile
 
 INTERVAL_SECONDS = 0.5
 

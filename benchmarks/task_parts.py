@@ -9,7 +9,7 @@ from statistics import median
 from dev.airflow_api import instant
 from dev.dag_paths import DagPaths
 from include.datasets import GREEN
-from tests.pipeline import Pipeline
+from tests.support.pipeline import Pipeline
 
 # Each part of a task, and the line of its log that ends the part, in the order of the log
 LINES = {

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import settings
 from psycopg.conninfo import conninfo_to_dict
@@ -18,18 +16,29 @@ from dev.sample_months import write_zones
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
-from tests.cutting_proxy import CuttingProxy, cutting_proxy
-from tests.pipeline import Pipeline, running_pipeline
-from tests.project import Project
+from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.project import Project
+from tests.support.warehouses import warehouse
 
 STATE = ROOT / ".local" / "tests"
-
-# before any test imports Airflow: the project's settings, and nothing of the user's own Airflow
-os.environ |= {"AIRFLOW_HOME": str(STATE / "airflow"), "AIRFLOW_CONFIG": str(ROOT / "config" / "airflow.cfg")}
 
 # the same examples each time, however slow the machine
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+
+ENVIRONMENT = pytest.MonkeyPatch()
+
+
+def pytest_configure() -> None:
+    """Before any test imports Airflow: the project's settings, and nothing of the user's own Airflow."""
+    ENVIRONMENT.setenv("AIRFLOW_HOME", str(STATE / "airflow"))
+    ENVIRONMENT.setenv("AIRFLOW_CONFIG", str(ROOT / "config" / "airflow.cfg"))
+
+
+def pytest_unconfigure() -> None:
+    ENVIRONMENT.undo()
 
 
 @pytest.fixture(scope="session")
@@ -41,17 +50,6 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     yield server
     server.stop()
     shutil.rmtree(state)
-
-
-@contextmanager
-def warehouse(postgres: EmbeddedPostgres, name: str, copy_of: str = "template1") -> Iterator[str]:
-    """A database for the time being, empty or a copy of another, as the role `pipeline`: a URI."""
-    with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(f"create database {name} template {copy_of}")
-        admin.execute(f"revoke all on database {name} from public")
-        admin.execute(f"grant connect, temporary, create on database {name} to pipeline")
-        yield postgres.dsn(name, "pipeline")
-        admin.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture
@@ -111,11 +109,13 @@ def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """The whole stack, over a mirror that has the zones and no month yet."""
     state = STATE / f"stack-{os.getpid()}"
-    os.environ |= {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_POLL_SECONDS": "10"}
     folder = tmp_path_factory.mktemp("tlc")
     write_zones(folder)
-    with running_pipeline(Stack(state), folder) as pipeline:
-        yield pipeline
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_RETRY_SECONDS", "1")
+        environment.setenv("PIPELINE_POLL_SECONDS", "10")
+        with running_pipeline(Stack(state), folder) as pipeline:
+            yield pipeline
     shutil.rmtree(state)
 
 

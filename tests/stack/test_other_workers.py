@@ -1,0 +1,44 @@
+"""A worker with other settings than the DAG processor."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from dev.backfill import ENDED
+from tests.support.pipeline import Pipeline
+from tests.support.warehouse_content import RAW, content, query
+
+MONTH = "2022-11"
+
+
+def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema(pipeline: Pipeline):
+    pipeline.publish_file(MONTH)
+    pipeline.backfill(MONTH)
+    run_id = pipeline.run_of(MONTH)
+    schemas = "select nspname from pg_namespace where nspname ~ '^airflow' order by 1"
+    before = query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)
+    refusal = "AIRFLOW_STUDENT is other where this task runs, and default where its DAG was drawn"
+    # the last ones first: a task whose upstream has failed does not run
+    tasks = ("publish.fct_trips.run", "build.int_zones.run", "load_month")
+    with pipeline.workers_with(AIRFLOW_STUDENT="other"):
+        for task in tasks:
+            pipeline.clear(run_id, task)
+            pipeline.wait_for_failure(run_id, task)
+            assert refusal in pipeline.log(run_id, task, attempt=2), task
+            assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
+        api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"
+        dropping = api.call("POST", maintenance, json={"logical_date": None})["dag_run_id"]
+        path = f"{maintenance}/{quote(dropping, safe='')}"
+        deadline = time.monotonic() + 60
+        while (state := api.call("GET", path)["state"]) not in ENDED:
+            assert time.monotonic() < deadline, state
+            time.sleep(0.2)
+        assert state == "failed"
+        assert refusal in str(api.call("GET", f"{path}/taskInstances/drop_run_schemas/logs/1"))
+    assert (query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)) == before
+    # and with all processes alike, they run
+    pipeline.clear(run_id, *tasks)
+    assert pipeline.wait(run_id) == "success"
+    assert set(pipeline.states(run_id).values()) == {"success"}
+    assert (query(pipeline.dsn, schemas), content(pipeline.dsn)) == (before[0], before[2])

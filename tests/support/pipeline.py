@@ -1,0 +1,165 @@
+"""The running stack as an operator uses it: triggers, backfills, clears and looks at runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dev.airflow_services import OPTIONS
+from dev.backfill import ENDED, Backfill, months_between
+from dev.background_process import BackgroundProcess
+from dev.choices import Choices
+from dev.dag_paths import DagPaths
+from dev.programs import command
+from dev.sample_months import write_month
+from dev.source import Source
+from dev.stack import Stack
+from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN, Dataset
+from include.month import Month
+from tests.support.project import ROWS, Project
+from tests.support.warehouse_content import content, drop_schemas
+
+
+@dataclass
+class Pipeline:
+    """A running stack, the source it loads from, and one of its datasets."""
+
+    stack: Stack
+    tlc: TlcMirror
+    dataset: Dataset = GREEN
+
+    @property
+    def paths(self) -> DagPaths:
+        return DagPaths(self.dataset.dag_id)
+
+    @property
+    def dsn(self) -> str:
+        return self.stack.warehouse.uri()
+
+    @property
+    def scheduler_pid(self) -> int:
+        return json.loads((self.stack.state / "run" / "scheduler.json").read_text())["pid"]
+
+    def publish_file(self, month: str, version: int = 1) -> None:
+        """What TLC does: put the month's file up, in some version."""
+        write_month(self.tlc.folder, month, ROWS, version, self.dataset)
+
+    def backfill(self, *months: str) -> None:
+        """`airflow backfill create` over the months, all side by side; returns when all have succeeded."""
+        asked = months_between(self.dataset, months[0], months[-1])
+        backfill = Backfill(self.stack.api, self.stack.environment(), self.dataset, asked)
+        backfill.create(parallel=16)
+        for month in months:
+            run_id = self.run_of(month)
+            assert self.wait(run_id) == "success", self.states(run_id)
+
+    def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
+        """Airflow takes no other before it has noticed the end of the last, within 30 s."""
+        deadline = time.monotonic() + seconds
+        path, of_dag = "/backfills", {"dag_id": self.dataset.dag_id}
+        while not all(each["completed_at"] for each in self.stack.api.pages(path, "backfills", **of_dag)):
+            assert time.monotonic() < deadline, "a backfill is not closed"
+            time.sleep(1)
+
+    def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
+        """The month in the published tables after one load of the file that is up, alone, without Airflow."""
+        clean = Project(self.dsn, self.tlc, scratch, self.dataset, f"airflow_clean{self.dataset.schema_suffix}")
+        try:
+            clean.load_file(month)
+            done = clean.build(month)
+            assert done.returncode == 0, done.output
+            return content(self.dsn, schema=clean.schema, month=month)
+        finally:
+            drop_schemas(self.dsn, "^airflow_clean")
+
+    def trigger(
+        self, *, logical_date: str | None = None, month: str | None = None, conf: dict[str, Any] | None = None
+    ) -> str:
+        """A manual run: its id."""
+        body = {"logical_date": logical_date, "conf": (conf or {}) | ({"month": month} if month else {})}
+        return self.stack.api.call("POST", self.paths.runs, json=body)["dag_run_id"]
+
+    def mark_as_succeeded(self, run_id: str, task: str) -> None:
+        """As the grid does; tasks that could not run without it go on."""
+        self.stack.api.call("PATCH", f"{self.paths.run(run_id)}/taskInstances/{task}", json={"new_state": "success"})
+
+    @contextmanager
+    def workers_with(self, **environment: str) -> Iterator[None]:
+        """Restarts the scheduler, whose children run the tasks, with another environment than the other processes."""
+        scheduler = command("airflow", "scheduler", *OPTIONS["scheduler"])
+        try:
+            BackgroundProcess(self.stack.state, "scheduler").ensure(scheduler, self.stack.environment() | environment)
+            yield
+        finally:
+            self.stack.up(self.stack.choices)
+
+    def dag_run(self, run_id: str) -> dict[str, Any]:
+        return self.stack.api.call("GET", self.paths.run(run_id))
+
+    def state(self, run_id: str) -> str:
+        return self.dag_run(run_id)["state"]
+
+    def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
+        found = self.stack.api.pages(f"{self.paths.run(run_id)}/taskInstances", "task_instances")
+        return {each["task_id"]: each for each in found}
+
+    def wait(self, run_id: str, seconds: float = 300, every: float = 0.5) -> str:
+        """Waits for the run's end, looking `every` so many seconds; returns its state."""
+        deadline = time.monotonic() + seconds
+        while (state := self.state(run_id)) not in ENDED:
+            assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
+            time.sleep(every)
+        return state
+
+    def states(self, run_id: str) -> dict[str, str]:
+        return {name: task["state"] for name, task in self.tasks(run_id).items()}
+
+    def clear(self, run_id: str, *tasks: str, downstream: bool = False) -> None:
+        """Clears these tasks, alone or with what follows them, as the grid does."""
+        body = {"dag_run_id": run_id, "task_ids": list(tasks), "dry_run": False, "only_failed": False}
+        body["include_downstream"] = downstream
+        self.stack.api.call("POST", f"{self.paths.dag}/clearTaskInstances", json=body)
+
+    def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while (found := self.states(run_id)[task]) != state:
+            assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
+            time.sleep(0.2)
+
+    def wait_for_failure(self, run_id: str, task: str) -> None:
+        """Waits until the task has failed and its run has ended.
+
+        A task that is cleared between the two may never run: Airflow can end the run all the same.
+        """
+        self.wait_for_task(run_id, task, "failed")
+        self.wait(run_id)
+
+    def log(self, run_id: str, task: str, attempt: int = 1) -> str:
+        return str(self.stack.api.call("GET", f"{self.paths.run(run_id)}/taskInstances/{task}/logs/{attempt}"))
+
+    def clear_run(self, run_id: str) -> None:
+        """Clears every task of the run."""
+        self.stack.api.call("POST", f"{self.paths.run(run_id)}/clear", json={"dry_run": False})
+
+    def run_of(self, month: str) -> str:
+        """The id of the run whose logical date is the month's first instant."""
+        start = Month.parse(month).start.strftime("%Y-%m-%dT%H:%M:%SZ")
+        runs = self.stack.api.pages(self.paths.runs, "dag_runs")
+        return next(run["dag_run_id"] for run in runs if run["logical_date"] == start)
+
+
+@contextmanager
+def running_pipeline(stack: Stack, folder: Path) -> Iterator[Pipeline]:
+    """The stack, up, over a mirror of the folder; stopped afterwards, its data left."""
+    with TlcMirror(folder) as tlc:
+        try:
+            stack.up(Choices(Source("url", tlc.url)))
+            yield Pipeline(stack, tlc)
+        finally:
+            stack.down()

@@ -1,0 +1,95 @@
+"""TLC's own files, loaded. The numbers were counted in the files, by other means than this project's."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+
+import psycopg
+import pytest
+
+from dev.tlc_mirror import TlcMirror
+from include.datasets import GREEN
+from include.load import load_month
+from include.month import Month
+from tests.support.helpers import SCHEMA, raw_content
+from tests.support.project import Project
+from tests.support.warehouse_content import query
+
+# month: rows, pickups outside the month, of these more than a month off, dropoff before pickup, over 200 miles,
+# sum of total_amount in dollars
+REAL_MONTHS = {
+    "2020-04": (35644, 6, 5, 12, 10, Decimal("701850.27")),
+    "2023-01": (68211, 4, 1, 0, 36, Decimal("1486275.22")),
+    "2023-02": (64809, 26, 1, 0, 40, Decimal("1418317.50")),
+    "2023-12": (64215, 4, 0, 0, 48, Decimal("1557922.15")),
+    "2024-01": (56551, 2, 0, 0, 46, Decimal("1266922.59")),
+    "2025-11": (46912, 21, 0, 3, 21, Decimal("1181864.70")),
+}
+ZONES = 265
+
+COUNTED = f"""
+    select
+        count(*),
+        count(*) filter (where date_trunc('month', lpep_pickup_datetime) <> source_month),
+        count(*) filter (where lpep_pickup_datetime < source_month - interval '1 month'
+                            or lpep_pickup_datetime >= source_month + interval '2 months'),
+        count(*) filter (where lpep_dropoff_datetime < lpep_pickup_datetime),
+        count(*) filter (where trip_distance > 200),
+        sum(total_amount::numeric)
+    from {SCHEMA}.raw_trips
+    where source_month = %s
+"""
+
+
+@pytest.fixture
+def real_source(real_files):
+    with TlcMirror(real_files) as mirror:
+        yield mirror
+
+
+@pytest.mark.parametrize(("month", "counted"), REAL_MONTHS.items(), ids=REAL_MONTHS)
+def test_a_real_month_is_loaded_to_the_last_row_and_cent(real_source, dsn, month, counted):
+    month = Month.parse(month)
+    for _ in range(2):  # again leaves one copy
+        [trips, zones] = load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
+    assert (trips["rows"], zones["rows"]) == (counted[0], ZONES)
+    assert (trips["unknown_columns"], zones["unknown_columns"]) == ([], [])
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute(COUNTED, [month.first_day]).fetchone() == counted
+
+
+def test_consecutive_real_months_of_unlike_types_share_one_table(real_source, dsn):
+    months = [Month.parse(text) for text in ("2023-01", "2023-02")]
+    for month in [*months, *months[::-1]]:
+        load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
+    with psycopg.connect(dsn) as connection:
+        assert [connection.execute(COUNTED, [month.first_day]).fetchone() for month in months] == [
+            REAL_MONTHS[str(month)] for month in months
+        ]
+
+
+def test_another_month_s_real_file_is_not_published_under_this_month_s_name(real_files, project: Project):
+    shutil.copy(real_files / "green_tripdata_2023-12.parquet", project.tlc.folder / "green_tripdata_2023-11.parquet")
+    shutil.copy(real_files / "taxi_zone_lookup.csv", project.tlc.folder)
+    project.load_file("2023-11")
+    done = project.build("2023-11")
+    assert done.returncode == 1
+    assert "pickup_month=2023-12-01, rows=64211, rows_in_file=64215" in done.output
+    assert query(project.dsn, "select count(*) from airflow_default.fct_trips") == [(0,)]
+
+
+@pytest.mark.parametrize("month", REAL_MONTHS)
+def test_a_real_month_passes_every_audit(real_source, project: Project, month: str):
+    load_month(GREEN, Month.parse(month), real_source.url, project.dsn, project.schema, "scheduled__1")
+    done = project.build(month)
+    assert done.returncode == 0, done.output
+    accepted = "select rows_accepted + rows_rejected from airflow_default.fct_months"
+    assert query(project.dsn, accepted) == [(REAL_MONTHS[month][0],)]
+
+
+def test_the_real_zones_keep_their_literal_na(real_source, dsn):
+    load_month(GREEN, Month.parse("2024-01"), real_source.url, dsn, SCHEMA, "scheduled__1")
+    zones = raw_content(dsn)["raw_zones"]
+    assert [zone[0] for zone in zones] == list(range(1, ZONES + 1))
+    assert [zone[1:4] for zone in zones[263:]] == [("Unknown", "N/A", "N/A"), ("N/A", "Outside of NYC", "N/A")]

@@ -1,0 +1,72 @@
+"""What a task inherits from the process it is forked from."""
+
+from __future__ import annotations
+
+import cProfile
+import importlib
+import inspect
+import os
+import pstats
+from collections.abc import Callable
+from pathlib import Path
+
+from dbt.cli.main import dbtRunner
+from mashumaro.core.meta.code import builder
+
+from include.parse_cache import parse_project
+from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.warm_up import PG_VARIABLES, warm_up
+from tests.support.helpers import ends_well, fork
+
+
+def test_a_forked_process_inherits_compiled_macros_and_every_module_s_path(tmp_path: Path, monkeypatch):
+    # as Airflow does: what forks was loaded after the warm-up
+    (tmp_path / "loaded_after_the_warm_up.py").write_text("def call(function, *arguments): return function(*arguments)")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def inherited() -> None:
+        from dbt_common.clients.jinja import template_cache
+
+        assert len(template_cache.file_cache) > 300  # of some 500
+        assert str(tmp_path / "loaded_after_the_warm_up.py") in inspect.modulesbyfile
+
+    def warm_then_fork() -> None:
+        warm_up()
+        loaded_later = importlib.import_module("loaded_after_the_warm_up")
+        ends_well(loaded_later.call(fork, inherited))
+
+    ends_well(fork(warm_then_fork))
+
+
+def in_a_fork_of_a_warm_process(task: Callable[[], None]) -> None:
+    def warm_then_fork() -> None:
+        warm_up()
+        ends_well(fork(task))
+
+    ends_well(fork(warm_then_fork))
+
+
+def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path):
+    def parse() -> None:
+        environment = dict.fromkeys(PG_VARIABLES, "1")
+        assert parse_project(tmp_path / "target", environment, "--vars", "{ds: 2024-01-01}").success
+
+    in_a_fork_of_a_warm_process(parse)
+    assert (tmp_path / "target" / "partial_parse.msgpack").exists()
+
+
+def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
+    """mashumaro writes one, in Python, for each class that dbt serializes for the first time in a process."""
+
+    def list_nodes() -> None:
+        os.environ |= dict.fromkeys(PG_VARIABLES, "1")
+        quiet = ["--quiet", "--log-level-file", "none", "--no-write-json", "--no-static-parser"]
+        places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", tmp_path]
+        # as `dbt run` does, it sums up the graph
+        command = [*quiet, "list", *map(str, places), "--vars", "{ds: 2024-01-01}"]
+        with cProfile.Profile() as profile:
+            assert dbtRunner().invoke(command).success
+        written = [key for key in pstats.Stats(profile).stats if key[0] == builder.__file__ and key[2] == "compile"]
+        assert written == []
+
+    in_a_fork_of_a_warm_process(list_nodes)
