@@ -79,4 +79,4 @@ def test_histories_on_the_whole_stack(pipeline: Pipeline, tmp_path: Path):
 
 
 def test_histories_not_drawn_before(postgres: EmbeddedPostgres, proxy: CuttingProxy, tmp_path: Path):
-    run_histories(postgres, proxy, tmp_path, examples=5 * ROUNDS, steps=10, derandomize=False)
+    run_histories(postgres, proxy, tmp_path, GREEN, examples=5 * ROUNDS, steps=10, derandomize=False)

@@ -6,54 +6,66 @@ import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from include.datasets import DATASETS, Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.pipeline import Pipeline
 from tests.support.processes import client_of, kill
-from tests.support.warehouse_content import PUBLISHED, content
+from tests.support.warehouse_content import PUBLISHED
 
-MONTH, RUN_SCHEMA = "2023-03", "airflow_default_20230301"
+MONTH = "2023-03"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
 TABLES = ("int_trips_judged", "int_zones", "int_zone_days", "int_months")
 
-# Statements by which another session makes a task wait in the middle of its transaction.
-HOLDS = {
-    # all rows are sent, load_log is next
-    "load_month": "select 1 from airflow_default.load_log where source_month = '2023-03-01' for update",
-    # the new table or view is made, the old one is about to make way
-    **{f"build.{model}": f"select 1 from {RUN_SCHEMA}.{model} limit 1" for model in VIEWS + TABLES},
-    # the old rows are about to be deleted
-    **{f"publish.{mart}": f"select 1 from airflow_default.{mart} for update" for mart in PUBLISHED},
-}
+
+def holds_of(dataset: Dataset) -> dict[str, str]:
+    """Statements by which another session makes a task wait in the middle of its transaction."""
+    schema = dataset.published_schema("default")
+    return {
+        # all rows are sent, load_log is next
+        "load_month": f"select 1 from {schema}.load_log where source_month = '2023-03-01' for update",
+        # the new table or view is made, the old one is about to make way
+        **{f"build.{model}": f"select 1 from {schema}_20230301.{model} limit 1" for model in VIEWS + TABLES},
+        # the old rows are about to be deleted
+        **{f"publish.{mart}": f"select 1 from {schema}.{mart} for update" for mart in PUBLISHED if mart != "dim_zones"},
+        # the zones are those of before, and stay: they are about to be looked at
+        "publish.dim_zones": f"select pg_advisory_lock(hashtextextended('{schema}/dim_zones', 0))",
+    }
+
+
+@pytest.fixture(scope="module", params=DATASETS.values(), ids=DATASETS)
+def one_dataset(request, pipeline: Pipeline) -> Pipeline:
+    return replace(pipeline, dataset=request.param)
 
 
 @pytest.fixture(scope="module")
-def versions(pipeline: Pipeline) -> Iterator[int]:
+def versions(one_dataset: Pipeline) -> Iterator[int]:
     """Versions of the month's file that were not up before; the first is published."""
-    pipeline.publish_file(MONTH)
-    pipeline.backfill(MONTH)
+    one_dataset.publish_file(MONTH)
+    one_dataset.backfill(MONTH)
     return itertools.count(2)
 
 
 @pytest.fixture
-def restated(pipeline: Pipeline, versions: Iterator[int], tmp_path: Path) -> tuple[str, dict[str, Any]]:
+def restated(one_dataset: Pipeline, versions: Iterator[int], tmp_path: Path) -> tuple[str, dict[str, Any]]:
     """A published month of which TLC has put up another version: its run, and what a load without a crash gives."""
-    pipeline.publish_file(MONTH, next(versions))
-    return pipeline.run_of(MONTH), pipeline.content_of_a_clean_load(MONTH, tmp_path)
+    one_dataset.publish_file(MONTH, next(versions))
+    return one_dataset.run_of(MONTH), one_dataset.content_of_a_clean_load(MONTH, tmp_path)
 
 
 def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_see_whole_months(
-    pipeline: Pipeline, restated: tuple[str, dict[str, Any]]
+    one_dataset: Pipeline, restated: tuple[str, dict[str, Any]]
 ):
-    run_id, expected = restated
-    versions = [content(pipeline.dsn, month=MONTH), expected]
+    pipeline, (run_id, expected) = one_dataset, restated
+    versions = [pipeline.content(MONTH), expected]
     killed = []
-    path = f"/trip-data/green_tripdata_{MONTH}.parquet"
+    path = "/" + pipeline.dataset.monthly.path.format(month=MONTH)
 
     def kill_in_mid_transfer(request) -> bool | None:
         if request.command != "GET" or "download" in killed:
@@ -68,7 +80,7 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
 
     pipeline.tlc.faults[path] = kill_in_mid_transfer
     try:
-        with polling(pipeline.dsn, versions) as seen, holding(pipeline) as holds:
+        with polling(pipeline, versions) as seen, holding(pipeline) as holds:
             pipeline.clear_run(run_id)
             deadline = time.monotonic() + 400
             while (state := pipeline.state(run_id)) not in ("success", "failed"):
@@ -79,8 +91,8 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
         assert state == "success", pipeline.states(run_id)
     finally:
         del pipeline.tlc.faults[path]
-    assert set(killed) == {"download", *HOLDS}
-    assert content(pipeline.dsn, month=MONTH) == expected
+    assert set(killed) == {"download", *holds_of(pipeline.dataset)}
+    assert pipeline.content(MONTH) == expected
     assert seen.strangers == []
     assert seen.polls > 20
     assert seen.tables_seen_in_both_versions >= {"fct_trips", "fct_zone_days"}
@@ -88,9 +100,9 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
 
 @pytest.mark.parametrize("victim", ["scheduler", "Postgres"])
 def test_a_killed_scheduler_or_database_leaves_the_tables_of_no_crash(
-    pipeline: Pipeline, restated: tuple[str, dict[str, Any]], victim: str
+    one_dataset: Pipeline, restated: tuple[str, dict[str, Any]], victim: str
 ):
-    run_id, expected = restated
+    pipeline, (run_id, expected) = one_dataset, restated
     choices = pipeline.stack.choices
     pipeline.clear_run(run_id)
     pipeline.wait_for_task(run_id, "build.int_trips_judged.run", "running")
@@ -100,7 +112,7 @@ def test_a_killed_scheduler_or_database_leaves_the_tables_of_no_crash(
         kill(int((pipeline.stack.state / "postgres" / "data" / "postmaster.pid").read_text().split()[0]))
     pipeline.stack.up(choices)
     assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
-    assert content(pipeline.dsn, month=MONTH) == expected
+    assert pipeline.content(MONTH) == expected
 
 
 class Holds:
@@ -108,7 +120,7 @@ class Holds:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.sessions = {}
-        for stage, statement in HOLDS.items():
+        for stage, statement in holds_of(pipeline.dataset).items():
             connection = psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres"))
             connection.execute(statement)
             self.sessions[stage] = connection
@@ -149,8 +161,8 @@ class Seen:
         self.versions, self.polls, self.strangers = versions, 0, []
         self.versions_of: dict[str, set[int]] = {table: set() for table in PUBLISHED}
 
-    def look(self, dsn: str) -> None:
-        for table, rows in content(dsn, month=MONTH).items():
+    def look(self, pipeline: Pipeline) -> None:
+        for table, rows in pipeline.content(MONTH).items():
             known = [number for number, version in enumerate(self.versions) if version[table] == rows]
             if not known:
                 self.strangers.append((table, len(rows or [])))
@@ -163,9 +175,9 @@ class Seen:
 
 
 @contextmanager
-def polling(dsn: str, versions: list[dict[str, Any]]) -> Iterator[Seen]:
+def polling(pipeline: Pipeline, versions: list[dict[str, Any]]) -> Iterator[Seen]:
     """A reader that looks at the month's published rows all the while."""
     seen = Seen(versions)
-    with meanwhile(lambda: seen.look(dsn), every=0.2):
+    with meanwhile(lambda: seen.look(pipeline), every=0.2):
         yield seen
-    seen.look(dsn)
+    seen.look(pipeline)

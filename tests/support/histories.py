@@ -15,7 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.postgres import EmbeddedPostgres
+from dev.sample_months import file_of
 from dev.tlc_mirror import TlcMirror
+from include.datasets import Dataset
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.project import Project
 from tests.support.warehouse_content import content
@@ -35,6 +37,7 @@ class Histories(RuleBasedStateMachine):
     postgres: EmbeddedPostgres
     proxy: CuttingProxy
     scratch: Path
+    dataset: Dataset
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +49,7 @@ class Histories(RuleBasedStateMachine):
             file.unlink()
         tlc = self.context.enter_context(TlcMirror(folder))
         port = conninfo_to_dict(dsn)["port"]
-        self.direct = Project(dsn, tlc, self.scratch / "target")
+        self.direct = Project(dsn, tlc, self.scratch / "target", self.dataset)
         self.project = replace(self.direct, dsn=dsn.replace(f":{port}/", f":{self.proxy.port}/"))
         self.there: dict[str, int] = {}  # the version TLC has up
         self.unfinished: set[str] = set()  # months not published yet from the file TLC has up
@@ -63,7 +66,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def tlc_publishes_a_month_without_a_plausible_trip(self, data: st.DataObject) -> None:
         month = data.draw(st.sampled_from(sorted(self.there)))
-        file = self.project.tlc.folder / f"green_tripdata_{month}.parquet"
+        file = file_of(self.project.tlc.folder, self.dataset, month)
         trips = pq.read_table(file)
         column = trips.column_names.index("trip_distance")
         pq.write_table(trips.set_column(column, "trip_distance", [[100_000.0] * trips.num_rows]), file)
@@ -114,7 +117,7 @@ class Histories(RuleBasedStateMachine):
 
     def _run(self, month: str, suffix: str = "") -> None:
         self.project.load_file(month)
-        schema = f"airflow_default_{month.replace('-', '')}01{suffix}"
+        schema = f"{self.project.schema}_{month.replace('-', '')}01{suffix}"
         target = str(self.scratch / "target" / f"{month}{suffix}")
         self._publish(self.project, month, PG_RUN_SCHEMA=schema, DBT_TARGET_PATH=target)
         self.unfinished.discard(month)
@@ -133,18 +136,26 @@ class Histories(RuleBasedStateMachine):
         with self.context:
             for month in sorted(self.unfinished):
                 self._run(month)
-            clean = replace(self.direct, schema="airflow_clean")
+            clean = replace(self.direct, schema=self.dataset.published_schema("clean"))
             for month in sorted(self.there):
                 clean.load_file(month)
                 self._publish(clean, month)
-            assert content(self.direct.dsn) == content(self.direct.dsn, schema="airflow_clean")
+            published, expected = (content(each.dsn, schema=each.schema) for each in (self.direct, clean))
+            assert published == expected
 
 
 def run_histories(
-    postgres: EmbeddedPostgres, proxy: CuttingProxy, scratch: Path, examples: int, steps: int, derandomize: bool
+    postgres: EmbeddedPostgres,
+    proxy: CuttingProxy,
+    scratch: Path,
+    dataset: Dataset,
+    examples: int,
+    steps: int,
+    derandomize: bool,
 ) -> None:
     """`derandomize`: the same histories each time."""
-    machine = type("Histories", (Histories,), {"postgres": postgres, "proxy": proxy, "scratch": scratch})
+    told = {"postgres": postgres, "proxy": proxy, "scratch": scratch, "dataset": dataset}
+    machine = type("Histories", (Histories,), told)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -46,6 +46,10 @@ class Pipeline:
     def scheduler_pid(self) -> int:
         return json.loads((self.stack.state / "run" / "scheduler.json").read_text())["pid"]
 
+    def content(self, month: str) -> dict[str, Any]:
+        """The month in the published tables."""
+        return content(self.dsn, schema=self.stack.published_schema(self.dataset), month=month)
+
     def publish_file(self, month: str, version: int = 1) -> None:
         """What TLC does: put the month's file up, in some version."""
         write_month(self.tlc.folder, month, ROWS, version, self.dataset)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 
 import psycopg
 import pytest
 
 from dev.tlc_mirror import TlcMirror
-from include.datasets import GREEN
+from include.datasets import GREEN, YELLOW
 from include.load import load_month
 from include.month import Month
 from tests.support.helpers import SCHEMA, raw_content
@@ -25,6 +27,14 @@ REAL_MONTHS = {
     "2023-12": (64215, 4, 0, 0, 48, Decimal("1557922.15")),
     "2024-01": (56551, 2, 0, 0, 46, Decimal("1266922.59")),
     "2025-11": (46912, 21, 0, 3, 21, Decimal("1181864.70")),
+}
+# month: rows, pickups outside the month, dropoff before pickup, over 200 miles, negative totals, sum of total_amount
+REAL_YELLOW_MONTHS = {
+    "2018-01": (10000, 0, 0, 0, 2, Decimal("156794.41")),
+    "2018-11": (10000, 3, 2, 0, 14, Decimal("170114.12")),
+    "2018-12": (10000, 2, 0, 0, 6, Decimal("165726.89")),
+    "2020-04": (10000, 0, 0, 0, 58, Decimal("162173.96")),
+    "2025-02": (5000, 0, 0, 1, 92, Decimal("125524.09")),
 }
 ZONES = 265
 
@@ -93,3 +103,27 @@ def test_the_real_zones_keep_their_literal_na(real_source, dsn):
     zones = raw_content(dsn)["raw_zones"]
     assert [zone[0] for zone in zones] == list(range(1, ZONES + 1))
     assert [zone[1:4] for zone in zones[263:]] == [("Unknown", "N/A", "N/A"), ("N/A", "Outside of NYC", "N/A")]
+
+
+def test_real_yellow_months_are_published_to_the_last_row_and_cent_beside_a_green_one(real_source, project: Project):
+    yellow = replace(project, dataset=YELLOW, schema="")
+    for month in REAL_YELLOW_MONTHS:
+        [trips, _] = load_month(YELLOW, Month.parse(month), real_source.url, yellow.dsn, yellow.schema, "scheduled__1")
+        assert trips["unknown_columns"] == []
+        done = yellow.build(month)
+        assert done.returncode == 0, done.output
+    figures = """
+        select
+            to_char(source_month, 'YYYY-MM'), rows_in_file, pickups_outside_month, rejected_dropoff_before_pickup,
+            rejected_distance_impossible, reversals, total_amount_in_file, rows_accepted + rows_rejected
+        from airflow_default_yellow.fct_months
+    """
+    assert {month: tuple(found) for month, *found in query(project.dsn, figures)} == {
+        month: (*counted, counted[0]) for month, counted in REAL_YELLOW_MONTHS.items()
+    }
+    load_month(GREEN, Month.parse("2024-01"), real_source.url, project.dsn, project.schema, "scheduled__1")
+    assert project.build("2024-01").returncode == 0
+    both = query(project.dsn, "select dataset, count(*) from airflow_default.all_trips group by 1 order by 1")
+    assert both == [("green", 56551 - 46), ("yellow", 45000 - 3)]
+    plan = "explain select count(*) from airflow_default.all_trips where source_month = '2018-11-01'"
+    assert set(re.findall(r"\bfct_trips_\d+", str(query(project.dsn, plan)))) == {"fct_trips_201811"}
