@@ -32,7 +32,8 @@ with DAG(
 
     @task(task_id="drop_run_schemas")
     def drop() -> dict[str, int]:
-        conninfo, dropped = connection_string(warehouse_fields()), {}
+        conninfo = connection_string(warehouse_fields())
+        dropped: dict[str, int] = {}
         for dataset in DATASETS.values():
             dropped |= drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
         return dropped

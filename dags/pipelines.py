@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, get_parsing_context, task
 
@@ -71,14 +72,14 @@ def pipeline(dataset: Dataset) -> DAG:
             poke_interval=POLL.value().total_seconds(),
             timeout=(dataset.overdue_after + timedelta(days=62)).total_seconds(),
         )
-        def wait_for_month(dag_run=None, params=None) -> PokeReturnValue:
+        def wait_for_month(dag_run: Any = None, params: Any = None) -> PokeReturnValue:
             now = datetime.now(ZONE)
             refuse_date_of_today(dag_run, params, now)
             month = month_of(dag_run, params, ZONE)
             return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
 
         @task(outlets=raw_tables)
-        def load_month(dag_run=None, params=None, **context) -> list[dict]:
+        def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             mark_month({**context, "dag_run": dag_run, "params": params}, raw_tables)
             return load(
                 dataset,
@@ -97,7 +98,8 @@ def pipeline(dataset: Dataset) -> DAG:
 
 
 def base_url(dataset: Dataset) -> str:
-    return Variable.get(dataset.host.variable, default=dataset.host.address)
+    address: str = Variable.get(dataset.host.variable, default=dataset.host.address)
+    return address
 
 
 for dataset in DATASETS.values():

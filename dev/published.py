@@ -1,6 +1,7 @@
 """The table of what is published, from the table with a row for each month."""
 
 from datetime import date
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -21,7 +22,7 @@ def published_table(dsn: str, schema: str, table: str, months: list[Month]) -> G
         cursor = connection.execute(
             query.format(sql.Identifier(schema, table)), [[month.first_day for month in months]]
         )
-        names = [column.name for column in cursor.description]
+        names = [column.name for column in cursor.description or ()]
         rows = cursor.fetchall()
     reasons = [name for name in names if name.startswith("rejected_")]
     lines = [name for name in (*FIRST, *reasons, *LAST) if name in names]
@@ -33,7 +34,7 @@ def published_table(dsn: str, schema: str, table: str, months: list[Month]) -> G
     )
 
 
-def _table(lines: list[str], rows: list[dict]) -> Table:
+def _table(lines: list[str], rows: list[dict[str, Any]]) -> Table:
     table = Table("", *(_month(row["source_month"]) for row in rows))
     for column in table.columns[1:]:
         column.justify = "right"

@@ -7,6 +7,7 @@ dataset, month, row count and version give the same rows everywhere.
 import argparse
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -170,7 +171,7 @@ def _trips(
 ) -> dict[str, np.ndarray | np.ma.MaskedArray]:
     """Columns by TLC's name, those of both datasets; money in dollars."""
 
-    def some(values: list, shares: list[float]) -> np.ndarray:
+    def some(values: list[Any], shares: list[float]) -> np.ndarray:
         return random.choice(values, rows, p=shares)
 
     start, end = (np.datetime64(moment.replace(tzinfo=None), "us") for moment in (month.start, month.end))
@@ -208,7 +209,7 @@ def _trips(
         "payment_type": some([1, 2, 3, 4, 5], [0.65, 0.34, 0.006, 0.003, 0.001]),
         "trip_type": some([1, 2], [0.97, 0.03]),
         "request_source": some(["hail", "app"], [0.9, 0.1]),
-        "ehail_fee": np.ma.masked_all(rows),
+        "ehail_fee": np.ma.masked_array(np.zeros(rows), mask=True),
     }
 
     # Each oddity gets rows of its own, before the block at the end; at least one, so that a small file has them all.

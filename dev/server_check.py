@@ -16,7 +16,7 @@ def check_server(address: WarehouseAddress) -> None:
         with psycopg.connect(address.uri(), connect_timeout=CONNECT_SECONDS) as connection:
             version = connection.info.server_version // 10_000
             query = "select has_database_privilege(current_database(), 'create')"
-            (may_create,) = connection.execute(query).fetchone()
+            [(may_create,)] = connection.execute(query).fetchall()
     except psycopg.Error as error:
         raise StackError(
             f"Your Postgres ({place}) does not let us in. Nothing was started; correct AZURE_PG (or PG_HOST…), or take "

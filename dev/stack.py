@@ -86,7 +86,7 @@ class Stack:
             choices=self.choices,
         )
 
-    def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess:
+    def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
         project = {
             "PG_SCHEMA": self.published_schema(dataset),

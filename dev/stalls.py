@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from math import inf
+from typing import Any
 from urllib.parse import quote
 
 from dev.airflow_api import AirflowApi
@@ -72,7 +73,7 @@ class Stalls:
                 return dead
             time.sleep(1)
 
-    def _queued(self, runs: list[dict], most: int) -> Iterator[Stall]:
+    def _queued(self, runs: list[dict[str, Any]], most: int) -> Iterator[Stall]:
         """Runs that are queued although there is room for them: `most` is the limit of runs outside of backfills."""
         backfills = list(self.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id))
         running = Counter(
@@ -106,7 +107,7 @@ class Stalls:
             else:
                 yield Stall(f"{named}, and nothing holds it up that Airflow tells of: see the scheduler's log")
 
-    def _waiting(self, runs: list[dict]) -> Iterator[Stall]:
+    def _waiting(self, runs: list[dict[str, Any]]) -> Iterator[Stall]:
         """Months that are not available yet."""
         tasks = self.api.pages(self.paths.tasks, "task_instances", state=["up_for_reschedule"], **self.dates)
         waiting = {task["dag_run_id"] for task in tasks if task["task_id"] == "wait_for_month"}
@@ -141,11 +142,11 @@ class Stalls:
         since = self._since.setdefault(what, time.monotonic())
         return time.monotonic() - since >= (self.patience if patience is None else patience)
 
-    def _month(self, run: dict) -> Month:
+    def _month(self, run: dict[str, Any]) -> Month:
         return Month.containing(datetime.fromisoformat(run["logical_date"]), self.zone)
 
 
-def _covering(run: dict, backfills: list[dict]) -> list[dict]:
+def _covering(run: dict[str, Any], backfills: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The backfills whose range the run's logical date lies in."""
     date = datetime.fromisoformat(run["logical_date"])
     return [
@@ -155,6 +156,6 @@ def _covering(run: dict, backfills: list[dict]) -> list[dict]:
     ]
 
 
-def _cancelled(backfill: dict) -> bool:
+def _cancelled(backfill: dict[str, Any]) -> bool:
     """Airflow pauses a backfill that it cancels, for good, and starts no run of a paused one."""
     return backfill["is_paused"] and backfill["completed_at"] is not None

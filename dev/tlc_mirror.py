@@ -13,7 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
 from shutil import copyfileobj
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from dev.ports import LOOPBACK
@@ -34,7 +34,7 @@ class TlcRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
-    def __init__(self, *arguments, folder: Path, faults: dict[str, Fault], log: bool) -> None:
+    def __init__(self, *arguments: Any, folder: Path, faults: dict[str, Fault], log: bool) -> None:
         self.folder, self.faults, self.log = folder, faults, log
         super().__init__(*arguments)
 
@@ -61,7 +61,7 @@ class TlcRequest(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *arguments) -> None:
+    def log_message(self, format: str, *arguments: Any) -> None:
         if self.log:
             super().log_message(format, *arguments)
 
@@ -106,7 +106,7 @@ class TlcMirror:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.server.shutdown()
         self.server.server_close()
 

@@ -37,7 +37,7 @@ class WarehouseAddress:
             parts = conninfo_to_dict(dsn)
             return cls(
                 host=str(parts["host"]),
-                port=int(parts.get("port", 5432)),
+                port=int(str(parts.get("port", 5432))),
                 user=str(parts["user"]),
                 password=str(parts.get("password", "")),
                 dbname=str(parts["dbname"]),
@@ -67,7 +67,14 @@ class WarehouseAddress:
         if not port.isdecimal():
             raise StackError(f"PG_PORT={port}: a number is needed.")
         settings = {name: given.pop(name) for name in SETTINGS & set(given)}
-        return cls(**given | {"port": int(port)}, settings=settings)
+        return cls(
+            host=given["host"],
+            port=int(port),
+            user=given["user"],
+            password=given["password"],
+            dbname=given["dbname"],
+            settings=settings,
+        )
 
     @classmethod
     def _from_airflow_connection(cls, connection: str) -> "WarehouseAddress":

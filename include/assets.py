@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from airflow.sdk import Asset, Context
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Asset
 
 from include.dag_run import month_of
 from include.settings import WAREHOUSE_CONNECTION
@@ -14,7 +17,7 @@ def table_asset(schema: str, table: str) -> Asset:
     return Asset(name=f"{schema}.{table}", uri=f"postgres://{WAREHOUSE_CONNECTION}/warehouse/{schema}/{table}")
 
 
-def mark_month(context: Context, outlets: list[Asset]) -> None:
+def mark_month(context: Mapping[str, Any], outlets: list[Asset]) -> None:
     """Marks the events this task will emit with the run's month, `YYYY-MM`, as partition."""
     month = month_of(context["dag_run"], context["params"], default_zone())
     for asset in outlets:

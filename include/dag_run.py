@@ -69,7 +69,7 @@ def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime)
 
     Airflow's own runs begin after their month. But its trigger form sets the logical date to the time it was opened.
     """
-    month = month_of(dag_run, params, now.tzinfo)
+    month = month_of(dag_run, params, now.tzinfo or UTC)
     if not params.get("month") and now.date() < month.plus(1).first_day:
         raise MonthError(
             f"This run has no month, and {month}, which its logical date lies in, has not ended. The trigger form sets "

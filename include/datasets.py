@@ -214,7 +214,7 @@ STUDENT_MAX_LENGTH = (
 def checked_student(student: str | None = None) -> str:
     """The student, AIRFLOW_STUDENT where none is given. Raises SettingError for a name that schemas cannot have."""
     if student is None:
-        student = "default" if STUDENT.text() is None else STUDENT.text()
+        student = "default" if (text := STUDENT.text()) is None else text
     if not re.fullmatch(rf"[a-z0-9_]{{1,{STUDENT_MAX_LENGTH}}}", student):
         raise SettingError(
             f"AIRFLOW_STUDENT={student!r}: use 1 to {STUDENT_MAX_LENGTH} lower-case letters, digits or underscores"

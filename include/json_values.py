@@ -33,7 +33,8 @@ def json_values(values: pa.Array) -> list[Any]:
     if pa.types.is_dictionary(type):
         return json_values(values.dictionary_decode())
     if pa.types.is_null(type) or pa.types.is_boolean(type) or pa.types.is_integer(type):
-        return values.to_pylist()
+        plain: list[Any] = values.to_pylist()
+        return plain
     if pa.types.is_floating(type):
         return [_number(value) for value in values.to_pylist()]
     if pa.types.is_decimal(type):

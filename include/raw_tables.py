@@ -99,24 +99,28 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
         warehouse.execute("create schema if not exists {schema}")
         warehouse.execute("create schema if not exists {partitions}")
         for file in dataset.files:
-            names = {"table": Identifier(file.table), "columns": _columns(file)}
             by_month = " partition by list (source_month)" if file.is_monthly else ""
-            warehouse.execute("create table {schema}.{table} ({columns})" + by_month, **names)
+            warehouse.execute(
+                "create table {schema}.{table} ({columns})" + by_month,
+                table=Identifier(file.table),
+                columns=_columns(file),
+            )
         warehouse.execute("create table {schema}.load_log ({columns})", columns=SQL(LOAD_LOG))
     if not warehouse.exists(warehouse.schema, "audit_log"):
         warehouse.execute("create table {schema}.audit_log ({columns})", columns=SQL(AUDIT_LOG))
     partition = partition_of(dataset.monthly.table, month)
     if not warehouse.exists(warehouse.partitions, partition):
         # attached, not created in place: `create table … partition of` locks out every reader of the table
-        names = {
-            "table": Identifier(dataset.monthly.table),
-            "partition": Identifier(partition),
-            "month": Literal(month.ds),
-        }
-        warehouse.execute("create table {partitions}.{partition} (like {schema}.{table} including all)", **names)
+        warehouse.execute(
+            "create table {partitions}.{partition} (like {schema}.{table} including all)",
+            table=Identifier(dataset.monthly.table),
+            partition=Identifier(partition),
+        )
         warehouse.execute(
             "alter table {schema}.{table} attach partition {partitions}.{partition} for values in ({month})",
-            **names,
+            table=Identifier(dataset.monthly.table),
+            partition=Identifier(partition),
+            month=Literal(month.ds),
         )
     warehouse.commit()
 
@@ -138,8 +142,11 @@ def rows_held(warehouse: Warehouse, place: FilePlace, file: Download, columns: p
 def describe_rows(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> None:
     """Keeps as the table's comment which file the rows are of, in which columns, and a hash of them all."""
     _, content = _rows(warehouse, place)
-    names = {"place": Identifier(*place.relation), "description": Literal(_load_of(file, columns) + content)}
-    warehouse.execute("comment on table {place} is {description}", **names)
+    warehouse.execute(
+        "comment on table {place} is {description}",
+        place=Identifier(*place.relation),
+        description=Literal(_load_of(file, columns) + content),
+    )
 
 
 def _rows(warehouse: Warehouse, place: FilePlace) -> tuple[int, str]:
@@ -157,6 +164,7 @@ def _load_of(file: Download, columns: pa.Schema) -> str:
 
 def logged_digest(warehouse: Warehouse, place: FilePlace) -> str | None:
     """SHA-256 of the file that was loaded last; None before the first load."""
+    digest: str | None
     [[digest]] = warehouse.execute(
         "select max(sha256) from {schema}.load_log "
         "where table_name = $1 and source_month is not distinct from $2::text::date",

@@ -88,7 +88,8 @@ def task_arguments(execution_timeout: timedelta) -> dict[str, Any]:
 
 def heals(exception: BaseException) -> bool:
     if isinstance(exception, requests.HTTPError):
-        return exception.response.status_code == 429 or exception.response.status_code >= 500
+        answer = exception.response
+        return answer is not None and (answer.status_code == 429 or answer.status_code >= 500)
     if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
         return False
     if isinstance(
@@ -105,8 +106,9 @@ def heals(exception: BaseException) -> bool:
 
 def delay(exception: BaseException, tries: int) -> timedelta:
     """The source's Retry-After, if it gave one in seconds; else twice as long after each try. At most MAX_DELAY."""
-    if isinstance(exception, requests.HTTPError):
+    if isinstance(exception, requests.HTTPError) and exception.response is not None:
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():
             return timedelta(seconds=min(int(asked), MAX_DELAY.total_seconds()))
-    return min(RETRY.value() * 2 ** min(max(tries, 1) - 1, 20), MAX_DELAY)
+    doubled: timedelta = RETRY.value() * 2 ** min(max(tries, 1) - 1, 20)
+    return min(doubled, MAX_DELAY)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
@@ -36,14 +37,17 @@ class Setting:
         return os.environ.get(self.name)
 
 
+Default = TypeVar("Default", bound=timedelta | None)
+
+
 @dataclass(frozen=True)
-class Seconds(Setting):
+class Seconds(Setting, Generic[Default]):
     """A duration, in whole seconds."""
 
-    default: timedelta | None = None
+    default: Default
     at_least: int = 1
 
-    def value(self) -> timedelta | None:
+    def value(self) -> timedelta | Default:
         """As it is set now, else the default. Raises SettingError for what is no such number."""
         text = self.text()
         if text is None:
@@ -72,6 +76,7 @@ KEEP_RUN_SCHEMAS = Seconds(
     "RUN_SCHEMA_KEEP_SECONDS",
     "how long the DAG `taxi_maintenance` leaves a published month's run schema, counted from its last load",
     "each dataset's own: 2592000 for green, 86400 for yellow",
+    default=None,
 )
 RETRY = Seconds(
     "PIPELINE_RETRY_SECONDS",

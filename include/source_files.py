@@ -191,6 +191,7 @@ def _first_refused(values: pa.Array, declared: pa.DataType) -> tuple[int, str] |
 
 
 def _shown(value: pa.Array) -> str:
+    text: str
     [text] = as_json({"value": value}, 1).to_pylist()
     return text[len('{"value": ') : -1][:80]
 

@@ -68,9 +68,9 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
     if not group.children:
         raise _unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
     for node in group.dbt_graph.filtered_nodes.values():
-        if node.resource_type == DbtResourceType.MODEL and "marts" in node.fqn:
+        if node.resource_type == DbtResourceType.MODEL and "marts" in (node.fqn or ()):
             rendered = group.tasks_map[node.unique_id]
-            run = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
+            run: Any = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
             run.outlets.append(table_asset(dataset.published_schema(), node.name))
     return group
 

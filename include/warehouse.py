@@ -49,13 +49,15 @@ class Warehouse:
     def ingest(self, schema: str, table: str, rows: pa.RecordBatchReader) -> int:
         """Appends the rows by binary COPY, batch by batch, in the current transaction; returns their number."""
         with self._connection.cursor() as cursor:
-            return cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
+            appended: int = cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
+            return appended
 
     def lock(self, *what: str) -> None:
         """Waits for, and holds until the transaction ends, the lock named by the published schema and `what`."""
         self.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", values=("/".join((self.schema, *what)),))
 
     def exists(self, schema: str, name: str) -> bool:
+        found: bool
         [[found]] = self.execute(
             "select exists (select from pg_class where relnamespace = to_regnamespace($1) and relname = $2)",
             values=(schema, name),

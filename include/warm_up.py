@@ -19,7 +19,8 @@ import dbt.task.test  # noqa: F401
 import dbt_common.clients.agate_helper  # noqa: F401
 import openlineage.common.provider.dbt.local  # noqa: F401
 import sqlparse
-from dbt.artifacts.resources import Hook
+from dbt.artifacts.resources.v1.config import Hook
+from dbt.contracts.graph.manifest import Manifest
 
 from include.parse_cache import parse_project
 from include.settings import ROOT
@@ -41,8 +42,8 @@ def warm_up() -> None:
             # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
             # forked from here would hang when it parses
             parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
-    if parsed.success:
-        manifest = parsed.result
+    manifest = parsed.result
+    if parsed.success and isinstance(manifest, Manifest):
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
             node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph
