@@ -41,6 +41,7 @@ soak: manifest
 lint: env
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
 	@$(VENV)/bin/sqlfluff lint dbt/models
 
 bench: manifest
