@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from include.month import Month
+from include.raw_tables import partition_of
 from tests.support.project import ROWS, Done, Project
 from tests.support.warehouse_content import content, query
 
@@ -67,6 +68,12 @@ def test_published_rows_that_were_changed_by_hand_are_replaced(built: Project, d
     assert content(built.dsn) != before
     assert built.build("2024-01").returncode == 0
     assert content(built.dsn) == before
+
+
+def test_the_loader_and_dbt_name_partitions_alike(built: Project):
+    monthly = ("raw_trips", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months")
+    found = query(built.dsn, "select tablename from pg_tables where schemaname = 'airflow_default_partitions'")
+    assert {name for (name,) in found} == {partition_of(table, Month.parse("2024-01")) for table in monthly}
 
 
 def test_months_built_all_at_once_into_an_empty_warehouse_equal_months_built_one_by_one(project: Project):
