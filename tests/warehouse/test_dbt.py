@@ -70,6 +70,17 @@ def test_published_rows_that_were_changed_by_hand_are_replaced(built: Project, d
     assert content(built.dsn) == before
 
 
+def test_a_table_that_an_earlier_version_published_gets_the_columns_it_lacks(built: Project):
+    before = content(built.dsn)
+    query(built.dsn, "drop view airflow_default.all_trips")
+    query(built.dsn, "alter table airflow_default.fct_trips drop column airport_fee")
+    built.load("2023-12")
+    for month in ("2023-12", "2024-01"):
+        done = built.build(month)
+        assert done.returncode == 0, done.output
+    assert content(built.dsn, month="2024-01") == before
+
+
 def test_the_loader_and_dbt_name_partitions_alike(built: Project):
     monthly = ("raw_trips", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months")
     found = query(built.dsn, "select tablename from pg_tables where schemaname = 'airflow_default_partitions'")
