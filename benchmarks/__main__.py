@@ -51,6 +51,13 @@ def growth() -> list[Measure]:
         return measure_growth(server, Path(scratch))
 
 
+def yellow() -> list[Measure]:
+    from benchmarks.yellow import measure_yellow
+
+    with postgres() as server, tempfile.TemporaryDirectory() as scratch:
+        return measure_yellow(server, Path(scratch))
+
+
 def backfill() -> list[Measure]:
     from benchmarks.stack import measure_backfill
 
@@ -58,7 +65,7 @@ def backfill() -> list[Measure]:
 
 
 BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
-    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, backfill)
+    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, yellow, backfill)
 }
 
 

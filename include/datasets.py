@@ -204,21 +204,23 @@ YELLOW = Dataset(
 
 DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}
 
-# Postgres cuts identifiers at 63 bytes without an error; the longest name made from the student is
-# `airflow_<student><suffix>_<yyyymmdd>_<8 hex digits>`.
-STUDENT_MAX_LENGTH = (
-    63 - len("airflow_") - len("_20240101_0123abcd") - max(len(each.schema_suffix) for each in DATASETS.values())
-)
+
+def student_max_length() -> int:
+    """Postgres cuts identifiers at 63 bytes without an error.
+
+    The longest name made from the student is `airflow_<student><suffix>_<yyyymmdd>_<8 hex digits>`.
+    """
+    longest = max(len(each.schema_suffix) for each in DATASETS.values())
+    return 63 - len("airflow_") - longest - len("_20240101_0123abcd")
 
 
 def checked_student(student: str | None = None) -> str:
     """The student, AIRFLOW_STUDENT where none is given. Raises SettingError for a name that schemas cannot have."""
     if student is None:
         student = "default" if (text := STUDENT.text()) is None else text
-    if not re.fullmatch(rf"[a-z0-9_]{{1,{STUDENT_MAX_LENGTH}}}", student):
-        raise SettingError(
-            f"AIRFLOW_STUDENT={student!r}: use 1 to {STUDENT_MAX_LENGTH} lower-case letters, digits or underscores"
-        )
+    most = student_max_length()
+    if not re.fullmatch(rf"[a-z0-9_]{{1,{most}}}", student):
+        raise SettingError(f"AIRFLOW_STUDENT={student!r}: use 1 to {most} lower-case letters, digits or underscores")
     suffixes = [each.schema_suffix for each in DATASETS.values() if each.schema_suffix]
     if re.search(r"_(\d{8}(_[0-9a-f]{8})?|partitions)$", student) or student.endswith(tuple(suffixes)):
         raise SettingError(

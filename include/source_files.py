@@ -102,7 +102,10 @@ def _open_csv(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     try:
         names = pa.csv.open_csv(file.file, read_options=read).schema.names
         file.file.seek(0)
-        text = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        # what is no UTF-8 is for the cast to refuse, or for extra_columns to hold
+        text = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+        )
         batches = pa.csv.open_csv(file.file, read_options=read, convert_options=text)
         first = batches.read_next_batch()
     except StopIteration:

@@ -3,6 +3,12 @@
     {{ return(graph.nodes['model.' ~ project_name ~ '.' ~ name]) }}
 {%- endmacro -%}
 
+{#- The columns of a published table's primary key; fails where it has none. -#}
+{%- macro primary_key_of(mart) -%}
+    {%- for constraint in mart.constraints if constraint.type == 'primary_key' -%} {{ return(constraint.columns) }} {%- endfor -%}
+    {{ exceptions.raise_compiler_error(mart.name ~ ' declares no primary key, by which its rows are compared: add one.') }}
+{%- endmacro -%}
+
 {#- Types that take every value a slice's column of the same kind can have. -#}
 {%- macro types_without_bounds() -%}
     {{ return([

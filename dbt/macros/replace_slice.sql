@@ -22,7 +22,9 @@
     {%- if not may_be_published(table, config.require('meta').slice, monthly) -%} {{ return('select 1') }} {%- endif -%}
 
     {%- set new_rows = 'select ' ~ columns ~ ' from ' ~ arg_dict['temp_relation'] -%}
-    {%- if monthly and not exists_in_catalog(partition_of(table)) -%} {{ return(new_partition(table, columns, new_rows)) }} {%- endif -%}
+    {%- if monthly and run_query("select to_regclass('" ~ partition_of(table) ~ "')").rows[0][0] is none -%}
+        {{ return(new_partition(table, columns, new_rows)) }}
+    {%- endif -%}
     {%- set of_month = 'where source_month = ' ~ source_month() if monthly else '' -%}
     {%- if holds_the_same('select ' ~ columns ~ ' from ' ~ table ~ ' ' ~ of_month, new_rows) -%}
         {{ log(table.identifier ~ ' holds exactly these rows already.', info=True) }} {{ return('select 1') }}
@@ -53,18 +55,6 @@
     {%- endfor %}
     alter table {{ table }} attach partition {{ partition }} for values in ({{ source_month() }});
     alter table {{ partition }} drop constraint of_the_month;
-{%- endmacro -%}
-
-{#-
-    Whether a table is there. By the catalogue's rows, under the lock of whoever makes it: a session that has looked for a
-    name remembers that it was not there, until a transaction begins.
--#}
-{%- macro exists_in_catalog(name) -%}
-    {%- set schema, table = name.split('.') -%}
-    {{ return(run_query(
-        "select exists (select from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
-        ~ "where nspname = '" ~ schema ~ "' and relname = '" ~ table ~ "')"
-    ).rows[0][0]) }}
 {%- endmacro -%}
 
 {#- Whether two queries answer the same rows, in any order, by their number and the sum of 64-bit hashes of each. -#}

@@ -69,9 +69,11 @@ def run(project: Path, *words: str, **environment: str) -> str:
 
 def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_says(project: Path, source: str):
     run(project, "-m", "include.manifest")
-    asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01", "TLC_BASE_URL": source}
+    asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}
     try:
-        said = run(project, "-m", "dev", "backfill", AIRFLOW_VAR_LEVELS_BASE_URL=source, **asked)
+        run(project, "-m", "dev", "up", TLC_BASE_URL=source)
+        run(project, "-m", "dev", "airflow", ARGS=f"variables set levels_base_url {source}")
+        said = run(project, "-m", "dev", "backfill", **asked)
         assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
         dsn = run(project, "-m", "dev", "dsn").strip()
         levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"

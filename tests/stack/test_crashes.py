@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.datasets import DATASETS, Dataset
+from include.datasets import DATASETS, GREEN, Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.pipeline import Pipeline
 from tests.support.processes import client_of, kill
@@ -98,6 +98,7 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
     assert seen.tables_seen_in_both_versions >= {"fct_trips", "fct_zone_days"}
 
 
+@pytest.mark.parametrize("one_dataset", [GREEN], ids=["green"], indirect=True)  # neither knows of datasets
 @pytest.mark.parametrize("victim", ["scheduler", "Postgres"])
 def test_a_killed_scheduler_or_database_leaves_the_tables_of_no_crash(
     one_dataset: Pipeline, restated: tuple[str, dict[str, Any]], victim: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import CronDataIntervalTimetable
 
+from include.datasets import DATASETS, Dataset
 from include.retry import RETRIES, RetryWhatHeals
 from include.settings import DBT_MANIFEST, RETRY, ROOT
 
@@ -19,22 +19,27 @@ def dagbag() -> DagBag:
     return DagBag(ROOT / "dags", load_op_links=False)
 
 
+@pytest.fixture(scope="module", params=DATASETS.values(), ids=DATASETS)
+def dataset(request) -> Dataset:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def dag(dagbag: DagBag):
-    return dagbag.dags["taxi_pipeline"]
+def dag(dagbag: DagBag, dataset: Dataset):
+    return dagbag.dags[dataset.dag_id]
 
 
-def test_the_folder_holds_the_pipeline_its_maintenance_and_no_import_error(dagbag: DagBag):
+def test_the_folder_holds_the_pipelines_their_maintenance_and_no_import_error(dagbag: DagBag):
     assert dagbag.import_errors == {}
-    assert set(dagbag.dags) == {"taxi_pipeline", "taxi_maintenance"}
+    assert set(dagbag.dags) == {"taxi_pipeline", "taxi_pipeline_yellow", "taxi_maintenance"}
 
 
-def test_a_run_is_for_a_whole_month_that_has_ended(dag):
+def test_a_run_is_for_a_whole_month_that_has_ended(dag, dataset: Dataset):
     # a bare "@monthly" would give a zero-width interval at the month's start
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
     assert not dag.catchup
     # a later start date would end earlier backfills green with no task run
-    assert dag.start_date == datetime(2013, 8, 1, tzinfo=UTC)
+    assert dag.start_date == dataset.first_month.start
 
 
 def test_months_run_side_by_side(dag):
@@ -100,11 +105,12 @@ def test_the_month_appears_in_fct_months_after_all_else_is_published_and_tested(
     assert others <= before
 
 
-def test_the_shared_tables_are_assets_whose_uris_do_not_change_from_run_to_run(dag):
+def test_the_shared_tables_are_assets_whose_uris_do_not_change_from_run_to_run(dag, dataset: Dataset):
     uris = {asset.uri.rsplit("/", 1)[1]: asset.uri for task in dag.tasks for asset in task.outlets}
     tables = {"raw_trips", "raw_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"}
     assert set(uris) == tables
-    assert uris["fct_trips"] == "postgres://azure_pg:5432/warehouse/airflow_default/fct_trips"
+    schema = dataset.published_schema("default")
+    assert uris["fct_trips"] == f"postgres://azure_pg:5432/warehouse/{schema}/fct_trips"
 
 
 def test_unit_tests_and_python_files_stay_out_of_the_runs(dag):

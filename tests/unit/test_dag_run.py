@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.dag_run import month_of, refuse_date_of_today, run_schema_of
-from include.datasets import STUDENT_MAX_LENGTH, YELLOW
+from include.datasets import YELLOW, student_max_length
 from include.month import Month, MonthError
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
@@ -138,6 +138,6 @@ def test_a_run_finds_its_schema_again():
 
 @given(months, st.text(max_size=300), st.none() | st.datetimes(timezones=st.just(UTC)))
 def test_a_run_schema_fits_postgres_for_the_longest_student(month, run_id, logical_date):
-    longest = YELLOW.published_schema("x" * STUDENT_MAX_LENGTH)
+    longest = YELLOW.published_schema("x" * student_max_length())
     run = dag_run(logical_date, run_id)
     assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63

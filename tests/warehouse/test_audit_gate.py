@@ -159,7 +159,7 @@ def test_the_tests_that_guard_a_mart_are_those_of_all_it_derives_from():
             node = found.pop()
             ancestors.add(node)
             found += nodes.get(node, {"depends_on": {"nodes": []}})["depends_on"]["nodes"]
-        assert models <= ancestors, f"{mart} does not wait for {models - ancestors}: after_every_audit"
+        assert models <= ancestors, f"{mart} does not wait for {models - ancestors}: after_every_audit_of"
 
 
 Changed = tuple[Project, dict[str, str]]
@@ -173,18 +173,19 @@ def with_a_fifth_slice(built: Project, tmp_path: Path) -> Changed:
     """
     folder = tmp_path / "dbt"
     for file in DBT_PROJECT.rglob("*"):
-        if file.is_file() and file.parent.name != "target" and file.suffix in {".sql", ".yml"}:
+        if file.is_file() and file.parent.name != "target" and file.suffix in {".sql", ".yml", ".md"}:
             copy = folder / file.relative_to(DBT_PROJECT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(file.read_bytes())
+    config = {"meta": {"slice": "int_hours"}}
     models = {
-        "intermediate/int_hours": ("select source_month, file_id from {{ ref('int_months') }}", {}, ["is_right"]),
-        "marts/fct_hours": ("select source_month from {{ ref('int_hours') }}", {"meta": {"slice": "int_hours"}}, []),
+        "intermediate/tlc/int_hours": ("select source_month, file_id from {{ ref('int_months') }}", {}, ["is_right"]),
+        "marts/tlc/fct_hours": ("select source_month from {{ ref('int_hours') }}", config, []),
     }
     for path, (sql, config, tests) in models.items():
         (folder / "models" / f"{path}.sql").write_text(sql)
         column = {"name": "source_month", "data_type": "date"}
-        model = {"name": path.split("/")[1], "config": config, "columns": [column], "data_tests": tests}
+        model = {"name": path.split("/")[2], "config": config, "columns": [column], "data_tests": tests}
         (folder / "models" / f"{path}.yml").write_text(yaml.safe_dump({"models": [model]}))
     (folder / "tests" / "generic" / "is_right.sql").write_text("{% test is_right(model) %} select 1 {% endtest %}")
     return built, {"DBT_PROJECT_DIR": str(folder), "DBT_TARGET_PATH": str(tmp_path / "target")}
@@ -208,10 +209,10 @@ def test_a_mart_that_makes_rows_of_another_month_publishes_none(with_a_fifth_sli
         "{% test is_right(model) %} select 1 where false {% endtest %}"
     )
     another = "select (source_month - interval '1 month')::date as source_month from {{ ref('int_hours') }}"
-    (folder / "models" / "marts" / "fct_hours.sql").write_text(another)
+    (folder / "models" / "marts" / "tlc" / "fct_hours.sql").write_text(another)
     done = project.build("2024-01", "--select", "+fct_hours", **environment)
     assert done.returncode == 1
-    assert "violates partition constraint" in done.output
+    assert 'violates check constraint "of_the_month"' in done.output
     assert query(project.dsn, "select count(*) from airflow_default.fct_hours") == [(0,)]
 
 

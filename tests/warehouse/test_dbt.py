@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from include.month import Month
+from include.raw_tables import partition_of
 from tests.support.project import ROWS, Done, Project
 from tests.support.warehouse_content import content, query
 
@@ -42,6 +43,48 @@ def test_building_a_month_again_changes_nothing_not_even_when_it_was_published(b
     assert built.build("2024-01").returncode == 0
     assert content(built.dsn) == before
     assert query(built.dsn, published_at) == at
+
+
+def test_a_month_that_is_published_again_with_the_same_rows_writes_none(built: Project):
+    written = "select xmin::text, ctid::text from airflow_default.fct_trips order by source_row"
+    before = query(built.dsn, written)
+    done = built.build("2024-01")
+    assert "fct_trips holds exactly these rows already" in done.output
+    assert query(built.dsn, written) == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from airflow_default.fct_trips where source_row = 7",
+        "update airflow_default.fct_trips set tip_amount = tip_amount + 0.01 where source_row = 7",
+        "update airflow_default.fct_trips set source_row = 100000 where source_row = 7",
+        "update airflow_default.dim_zones set borough = 'Jersey' where zone_id = 7",
+    ],
+)
+def test_published_rows_that_were_changed_by_hand_are_replaced(built: Project, damage: str):
+    before = content(built.dsn)
+    query(built.dsn, damage)
+    assert content(built.dsn) != before
+    assert built.build("2024-01").returncode == 0
+    assert content(built.dsn) == before
+
+
+def test_a_table_that_an_earlier_version_published_gets_the_columns_it_lacks(built: Project):
+    before = content(built.dsn)
+    query(built.dsn, "drop view airflow_default.all_trips")
+    query(built.dsn, "alter table airflow_default.fct_trips drop column airport_fee")
+    built.load("2023-12")
+    for month in ("2023-12", "2024-01"):
+        done = built.build(month)
+        assert done.returncode == 0, done.output
+    assert content(built.dsn, month="2024-01") == before
+
+
+def test_the_loader_and_dbt_name_partitions_alike(built: Project):
+    monthly = ("raw_trips", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months")
+    found = query(built.dsn, "select tablename from pg_tables where schemaname = 'airflow_default_partitions'")
+    assert {name for (name,) in found} == {partition_of(table, Month.parse("2024-01")) for table in monthly}
 
 
 def test_months_built_all_at_once_into_an_empty_warehouse_equal_months_built_one_by_one(project: Project):
@@ -136,19 +179,18 @@ def test_what_sessions_would_fight_over_is_done_by_one_at_a_time(project: Projec
 
 def test_a_partition_that_another_session_made_while_this_one_waited_is_not_made_again(built: Project):
     built.load("2023-12")
-    twice = {"airflow_default": {}, "airflow_default_20231201_0123abcd": {}}
+    twice = {"airflow_default_20231201": {}, "airflow_default_20231201_0123abcd": {}}
     for schema, environment in twice.items():
         environment |= {"PG_RUN_SCHEMA": schema, "DBT_TARGET_PATH": str(built.target / schema)}
         done = built.build("2023-12", "--select", "staging", "intermediate", "source:*", **environment)
         assert done.returncode == 0, done.output
     with ThreadPoolExecutor() as pool, psycopg.connect(built.dsn) as holder:
-        holder.execute("set search_path to airflow_default")
-        holder.execute("lock table fct_months, fct_rejected_trips, fct_trips in share update exclusive mode")
+        holder.execute("select pg_advisory_xact_lock(hashtextextended('airflow_default/fct_trips/2023-12-01', 0))")
         publications = [
             pool.submit(built.dbt, "run", "--select", "marts", month="2023-12", **environment)
             for environment in twice.values()
         ]
-        # both have seen that the partition is not there
+        # the partition is not there yet, and both are about to look for it
         wait_until_blocked(built, holder, publications)
         holder.rollback()
         for publication in publications:
@@ -247,6 +289,11 @@ def test_rows_that_break_a_contract_are_refused_whole(built: Project):
             {"PG_RUN_SCHEMA": "airflow_default_20240101"},
             "PG_RUN_SCHEMA=airflow_default_20240101 is not a schema of airflow_default for ds=2024-02-01",
         ),
+        (
+            ["build", "--vars", "{ds: 2024-01-01}"],
+            {"PG_SCHEMA": "airflow_default_20240101"},
+            "PG_SCHEMA=airflow_default_20240101 reads like the schema of a run",
+        ),
     ],
 )
 def test_a_month_that_is_missing_or_contradicted_is_said_to_be_and_nothing_is_made(
@@ -258,7 +305,7 @@ def test_a_month_that_is_missing_or_contradicted_is_said_to_be_and_nothing_is_ma
     assert query(project.dsn, "select nspname from pg_namespace where nspname like 'airflow%'") == []
 
 
-def test_a_run_schema_may_be_named_instead_of_the_published_one(built: Project):
+def test_another_run_schema_may_be_named(built: Project):
     before = content(built.dsn)
     done = built.build("2024-01", PG_RUN_SCHEMA="airflow_default_20240101_0123abcd")
     assert done.returncode == 0, done.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +80,7 @@ def test_every_other_command_asks_for_the_month_and_makes_nothing(
 
 def test_a_schema_of_a_run_may_be_named_where_no_month_is_needed(project: Project, parsed_without: Path):
     for schema in ("airflow_default_20240101", "airflow_default_20240101_0123abcd"):
-        done = replace(project, schema=schema).dbt("ls", DBT_TARGET_PATH=str(parsed_without))
+        done = project.dbt("ls", PG_RUN_SCHEMA=schema, DBT_TARGET_PATH=str(parsed_without))
         assert done.returncode == 0, done.output
 
 

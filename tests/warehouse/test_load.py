@@ -227,6 +227,38 @@ def test_a_file_loaded_again_leaves_one_copy(source, dsn, again):
     assert raw_content(dsn) == before
 
 
+WHEN_WRITTEN = f"select xmin::text, ctid::text from {SCHEMA}.raw_trips order by source_row"
+
+
+def test_rows_that_a_file_left_here_are_left_alone_from_its_third_load_on(source, dsn):
+    for _ in range(2):
+        load(JANUARY, source, dsn)
+    written = query(dsn, WHEN_WRITTEN)
+    [trips, zones] = load(JANUARY, source, dsn, dag_run="scheduled__2")
+    assert query(dsn, WHEN_WRITTEN) == written
+    assert (trips["rows"], zones["rows"]) == (len(written), 265)
+    assert query(dsn, f"select distinct dag_run from {SCHEMA}.load_log") == [("scheduled__2",)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "delete from {}.raw_trips where source_row = 7",
+        "update {}.raw_trips set total_amount = total_amount + 0.01 where source_row = 7",
+        "insert into {}.raw_trips select * from {}.raw_trips where source_row = 7",
+        "update {}.raw_zones set borough = 'Jersey' where locationid = 7",
+    ],
+)
+def test_rows_that_were_changed_by_hand_are_loaded_anew_however_often_the_file_came(source, dsn, damage: str):
+    load(JANUARY, source, dsn)
+    before = raw_content(dsn)
+    for _ in range(2):
+        load(JANUARY, source, dsn)
+        query(dsn, damage.replace("{}", SCHEMA))
+    load(JANUARY, source, dsn)
+    assert raw_content(dsn) == before
+
+
 def test_the_order_of_months_does_not_matter(source, dsn):
     for schema, months in {"airflow_a": [JANUARY, FEBRUARY], "airflow_b": [FEBRUARY, JANUARY]}.items():
         for month in months:
@@ -419,7 +451,7 @@ GATE = 4711  # key of an advisory lock
 def at_row(dsn: str, row: int, action: str) -> None:
     """Makes the database perform the action when it writes this row of January, in the middle of the COPY."""
     with Warehouse(dsn, SCHEMA) as warehouse:
-        create_raw_tables(warehouse, JANUARY)
+        create_raw_tables(warehouse, GREEN, JANUARY)
     with psycopg.connect(dsn) as connection:
         connection.execute(
             f"create function {SCHEMA}.at_row() returns trigger language plpgsql as"

@@ -9,7 +9,7 @@
     {%- set columns = adapter.get_columns_in_relation(model) | map(attribute='name')
         | reject('in', meta.beside_slice | default([])) | list %}
     {%- set monthly = 'source_month' in columns %}
-    {%- set keys = mart_named(model.identifier).constraints | selectattr('type', 'equalto', 'primary_key') | map(attribute='columns') | first %}
+    {%- set keys = primary_key_of(mart_named(model.identifier)) %}
     {%- set audited_table = require_table(run_schema(), meta.slice) %}
     {%- set whole = whole_file_beside(audited_table, mart_named(model.identifier)) if monthly %}
     {#- a join, not `except`, which in Postgres may keep all rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}

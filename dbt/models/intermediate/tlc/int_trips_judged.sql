@@ -35,24 +35,22 @@ judged as (
     select
         *,
 
-        ---------- the first rule that applies names the rejection; counts measured in 2020-04, 2023-01, 2023-02,
-        ---------- 2023-12, 2024-01, 2025-11
+        ---------- the first rule that applies names the rejection; its column's description has the counts
         case
-            -- a time, zone or amount that every trip needs is null, or a number is not finite: 0, 0, 0, 0, 0, 0
+            -- a time, zone or amount that every trip needs is null, or a number is not finite
             when
                 num_nulls(pickup_at, dropoff_at, pickup_zone_id, dropoff_zone_id, {{ numbers | join(', ') }}) > 0
                 or greatest(abs({{ numbers | join('), abs(') }})) >= 'infinity' -- NaN sorts above it
                 then 'value_missing'
-            -- clocks that were never set, 2008 and 2009 most often: 5, 1, 1, 0, 0, 0
+            -- clocks that were never set, 2008 and 2009 most often
             when
                 pickup_at < source_month - interval '1 month'
                 or pickup_at >= source_month + interval '2 months'
                 then 'pickup_outside_window'
-            -- 12, 0, 0, 0, 0, 3
             when dropoff_at < pickup_at then 'dropoff_before_pickup'
-            -- miles; the longest are odometers (up to 259,777), none is negative: 10, 36, 40, 48, 46, 21
+            -- miles; the longest are odometers (up to 259,777), none is negative
             when trip_distance not between 0 and 200 then 'distance_impossible'
-            -- dollars, in size: 0, 0, 0, 0, 0, 0
+            -- dollars, in size
             when not {{ all_possible(amounts) }} then 'amount_impossible'
         end as rejection_reason,
 

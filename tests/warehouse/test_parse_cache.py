@@ -37,7 +37,7 @@ def task():
     """A dbt task of the DAG as it is when Airflow has rendered it."""
     task = DagBag(ROOT / "dags" / "pipelines.py", load_op_links=False).dags["taxi_pipeline"].task_dict
     operator = task["build.int_zones.run"]
-    operator.env, operator.vars = {"PG_RUN_SCHEMA": SCHEMA}, {"ds": "2024-01-01"}
+    operator.env, operator.vars = {"PG_SCHEMA": "airflow_test", "PG_RUN_SCHEMA": SCHEMA}, {"ds": "2024-01-01"}
     return operator
 
 
