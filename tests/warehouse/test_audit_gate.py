@@ -227,7 +227,7 @@ def test_a_mart_that_makes_rows_of_another_month_publishes_none(with_a_fifth_sli
 def test_a_contract_that_no_audit_understands_is_an_error(with_a_fifth_slice: Changed, column: dict, what: str):
     project, environment = with_a_fifth_slice
     models = Path(environment["DBT_PROJECT_DIR"]) / "models"
-    mart, slice = models / "marts" / "fct_hours.yml", models / "intermediate" / "int_hours.yml"
+    mart, slice = models / "marts" / "tlc" / "fct_hours.yml", models / "intermediate" / "tlc" / "int_hours.yml"
     declared, audited = yaml.safe_load(mart.read_text()), yaml.safe_load(slice.read_text())
     declared["models"][0]["columns"][0] |= column
     audited["models"][0]["data_tests"] = [{"fits_contract": {"arguments": {"mart": "fct_hours"}}}]
