@@ -139,7 +139,17 @@ ASKED = {
     "half the months": (BACKFILL, {"FROM": "2024-01"}, "FROM and TO are needed"),
     "a month that is none": (BACKFILL, {"FROM": "2024-1", "TO": "2024-02"}, "FROM=2024-1 TO=2024-02: month '2024-1'"),
     "months backwards": (BACKFILL, {"FROM": "2024-02", "TO": "2024-01"}, "FROM=2024-02 is after TO=2024-01"),
-    "before the first": (BACKFILL, {"FROM": "2013-07", "TO": "2024-01"}, "FROM=2013-07: the first month"),
+    "before the first": (BACKFILL, {"FROM": "2013-07", "TO": "2024-01"}, "FROM=2013-07: green begins with 2013-08"),
+    "before yellow's zones": (
+        BACKFILL,
+        {"DATASET": "yellow", "FROM": "2010-12", "TO": "2024-01"},
+        "FROM=2010-12: yellow begins with 2011-01, the first month with taxi zones",
+    ),
+    "another dataset": (
+        BACKFILL,
+        {"DATASET": "blue", "FROM": "2024-01", "TO": "2024-01"},
+        "one of green, yellow is needed",
+    ),
     "in the future": (BACKFILL, {"FROM": "2024-01", "TO": "2999-01"}, "TO=2999-01: this month has not ended"),
     "none side by side": (BACKFILL, MONTHS | {"PARALLEL": "0"}, "PARALLEL=0: a number"),
     "parallel in words": (BACKFILL, MONTHS | {"PARALLEL": "two"}, "PARALLEL=two: a number"),
