@@ -40,7 +40,7 @@ sets to the present time, is in a month that is not available yet.
 """
 
 
-def pipeline(dataset: Dataset) -> DAG:
+def pipeline(dataset: Dataset) -> None:
     schema = dataset.published_schema()
     raw_tables = [table_asset(schema, file.table) for file in dataset.files]
     with DAG(
@@ -65,7 +65,7 @@ def pipeline(dataset: Dataset) -> DAG:
         },
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, ZONE),
-    ) as dag:
+    ):
 
         @task.sensor(
             mode="reschedule",  # holds no worker slot between two checks
@@ -94,7 +94,6 @@ def pipeline(dataset: Dataset) -> DAG:
         publish = dbt_task_group("publish", dataset, layers=["marts"])
 
         wait_for_month() >> load_month() >> build >> publish
-    return dag
 
 
 def base_url(dataset: Dataset) -> str:

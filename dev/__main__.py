@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import adbc_driver_manager
@@ -49,18 +50,14 @@ def down(stack: Stack) -> int:
 
 def demo(stack: Stack) -> int:
     """Backfill the months that the source has of each dataset; with DATASET, FROM or TO those of one dataset."""
-    if os.environ.get("FROM") or os.environ.get("TO") or os.environ.get("DATASET"):
-        dataset = _dataset()
-        return _backfill(stack, {dataset: _range(dataset) or _demo_months(dataset)})
-    return _backfill(stack, {dataset: _demo_months(dataset) for dataset in DATASETS.values() if dataset.host == TLC})
+    told = any(os.environ.get(name) for name in ("DATASET", "FROM", "TO"))
+    datasets = [_dataset()] if told else [each for each in DATASETS.values() if each.host == TLC]
+    return _backfill(stack, {dataset: _range(dataset, otherwise=_demo_months) for dataset in datasets})
 
 
 def backfill(stack: Stack) -> int:
     dataset = _dataset()
-    months = _range(dataset)
-    if not months:
-        raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
-    return _backfill(stack, {dataset: months})
+    return _backfill(stack, {dataset: _range(dataset)})
 
 
 def dsn(stack: Stack) -> int:
@@ -155,11 +152,11 @@ def _dataset() -> Dataset:
     return DATASETS[name]
 
 
-def _range(dataset: Dataset) -> list[Month]:
-    """The months FROM and TO; none where neither is given."""
+def _range(dataset: Dataset, otherwise: Callable[[Dataset], list[Month]] | None = None) -> list[Month]:
+    """The months from FROM to TO. Where neither is given, those that `otherwise` gives."""
     first, last = os.environ.get("FROM"), os.environ.get("TO")
-    if not first and not last:
-        return []
+    if otherwise and not first and not last:
+        return otherwise(dataset)
     if not (first and last):
         raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
     return months_between(dataset, first, last)

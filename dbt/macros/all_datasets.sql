@@ -16,7 +16,7 @@
     {%- endfor -%}
     {#- the loader's lock for what it creates in that schema -#}
     {%- do run_query(
-        "select pg_advisory_xact_lock(hashtextextended('" ~ first ~ "/create', 0));
+        advisory_lock('create', first) ~ ";
         create schema if not exists " ~ first ~ ";
         do $$
         declare

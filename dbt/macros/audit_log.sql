@@ -31,7 +31,7 @@
     {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
     {#- with --store-failures, dbt has read the rows in an earlier statement than this one -#}
     {%- if not is_audit(model) or reads_deferred_tables() or should_store_failures() -%} {{ return(verdict) }} {%- endif -%}
-    {%- set inputs = inputs_of(model, {}) -%}
+    {%- set inputs = content_of_all(input_ids(model), {}) -%}
     with verdict as materialized (
         {{ verdict }}
     ),
@@ -98,12 +98,12 @@
 {%- endmacro -%}
 
 {#-
-    SQL: the present content of the slices and files that the node reads, directly or through views; null where that of one
-    is not known. `contents` keeps the SQL of each for the next node: a publication spends its CPU on macro calls.
+    SQL: the present content of these slices and raw tables, by their ids; null where that of one is not known. `contents`
+    keeps the SQL of each for the next node: a publication spends its CPU on macro calls.
 -#}
-{%- macro inputs_of(node, contents) -%}
+{%- macro content_of_all(ids, contents) -%}
     {%- set found = [] -%}
-    {%- for id in input_ids(node) -%}
+    {%- for id in ids -%}
         {%- if id not in contents -%} {%- do contents.update({id: content_of(id) | trim}) -%} {%- endif -%}
         {%- do found.append(contents[id]) -%}
     {%- endfor -%}
@@ -180,8 +180,9 @@
         from (values
             (null, null, null, false)
             {%- for audit in audits_before(node) %},
-            {%- set reads_slices = input_ids(audit) | reject('in', graph.sources) | list | length > 0 %}
-            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ inputs_of(audit, contents) }}, {{ reads_slices }})
+            {%- set ids = input_ids(audit) %}
+            {%- set reads_slices = ids | reject('in', graph.sources) | list | length > 0 %}
+            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ content_of_all(ids, contents) }}, {{ reads_slices }})
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)
         left join {{ audit_log() }} as noted
