@@ -28,9 +28,10 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# What needs least comes first. ARGS may name files.
+# Two processes, each with what it needs of its own. WORKERS=0: one, which shows what it does (ARGS=-s). ARGS may name files.
+WORKERS ?= 2
 test: manifest
-	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)

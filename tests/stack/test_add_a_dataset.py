@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from include.settings import ROOT
+from tests.support.project_copy import ProjectCopy
 from tests.support.warehouse_content import query
 
 BLOCK = re.compile(r"```\w+\n(?:#|--) file: (\S+?)(, at its end)?\n(.*?)```", re.DOTALL)
@@ -38,54 +35,36 @@ def source(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the project in which the document was followed."""
-    copy = tmp_path / "project"
-    left_out = shutil.ignore_patterns(".local", ".git", "target", "logs", "manifest", "__pycache__", ".*_cache")
-    shutil.copytree(ROOT, copy, ignore=left_out)
-    blocks = BLOCK.findall((ROOT / "docs" / "add-a-dataset.md").read_text())
+def follow(document: Path, project: Path) -> None:
+    """Writes the files that the document shows."""
+    blocks = BLOCK.findall(document.read_text())
     assert len(blocks) == 7
     for name, at_its_end, content in blocks:
-        file = copy / name
+        file = project / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text((file.read_text() if at_its_end else "") + content)
-    return copy
 
 
-def run(project: Path, *words: str, **environment: str) -> str:
-    """A command in the copy; its output."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DBT_", "AIRFLOW"))}
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=project,
-        env=inherited | {"PYTHONPATH": str(project)} | environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_says(project: Path, source: str):
-    run(project, "-m", "include.manifest")
+def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_says(
+    copied_project: ProjectCopy, source: str
+):
+    follow(ROOT / "docs" / "add-a-dataset.md", copied_project.folder)
+    run = copied_project.run
+    run("include.manifest")
     asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}
-    try:
-        run(project, "-m", "dev", "up", TLC_BASE_URL=source)
-        run(project, "-m", "dev", "airflow", ARGS=f"variables set levels_base_url {source}")
-        said = run(project, "-m", "dev", "backfill", **asked)
-        assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
-        dsn = run(project, "-m", "dev", "dsn").strip()
-        levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"
-        published = query(dsn, f"{levels} order by source_row")
-        assert published == [(station, at, level or None) for station, at, level in ROWS]
-        audits = query(dsn, "select split_part(audit, '.', 3), passed from airflow_default_levels.audit_log")
-        assert dict(audits) == {
-            "raw_levels_hold_the_rows_that_were_logged": True,
-            "int_levels_only_requested_month": True,
-            "levels_fit_the_contract_of_fct_levels": True,
-        }
-        build = "build --selector levels --vars '{ds: 2024-01-01}'"
-        assert "fct_levels holds exactly these rows already" in run(project, "-m", "dev", "dbt", ARGS=build, **asked)
-    finally:
-        run(project, "-m", "dev", "down")
+    run("dev", "up", TLC_BASE_URL=source)
+    run("dev", "airflow", ARGS=f"variables set levels_base_url {source}")
+    said = run("dev", "backfill", **asked)
+    assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
+    dsn = run("dev", "dsn").strip()
+    levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"
+    published = query(dsn, f"{levels} order by source_row")
+    assert published == [(station, at, level or None) for station, at, level in ROWS]
+    audits = query(dsn, "select split_part(audit, '.', 3), passed from airflow_default_levels.audit_log")
+    assert dict(audits) == {
+        "raw_levels_hold_the_rows_that_were_logged": True,
+        "int_levels_only_requested_month": True,
+        "levels_fit_the_contract_of_fct_levels": True,
+    }
+    build = "build --selector levels --vars '{ds: 2024-01-01}'"
+    assert "fct_levels holds exactly these rows already" in run("dev", "dbt", ARGS=build, **asked)
