@@ -28,10 +28,11 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# Two processes, each with what it needs of its own. WORKERS=0: one, which shows what it does (ARGS=-s). ARGS may name files.
+# All tests: in two processes, which share the files, the slowest first. ARGS may name files: then in one.
 WORKERS ?= 2
+ALL_TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/stack tests/warehouse tests/unit
 test: manifest
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
+	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,$(ALL_TESTS)) $(ARGS)
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)

@@ -58,6 +58,13 @@ def yellow() -> list[Measure]:
         return measure_yellow(server, Path(scratch))
 
 
+def yellow_2012() -> list[Measure]:
+    from benchmarks.yellow import measure_yellow_2012
+
+    with postgres() as server, tempfile.TemporaryDirectory() as scratch:
+        return measure_yellow_2012(server, Path(scratch))
+
+
 def backfill() -> list[Measure]:
     from benchmarks.stack import measure_backfill
 
@@ -65,7 +72,7 @@ def backfill() -> list[Measure]:
 
 
 BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
-    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, yellow, backfill)
+    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, yellow, yellow_2012, backfill)
 }
 
 

@@ -12,7 +12,6 @@ from dev.console import console
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
 from include.datasets import GREEN
-from include.month import Month
 from tests.support.project import Project
 
 SIZES = (1, 12, 60, 150)
@@ -29,14 +28,14 @@ def measure_growth(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
         one = Project(server.dsn(), tlc, scratch / "target", schema="airflow_one")
         many = replace(one, schema="airflow_many")
         one.publish_file(str(MONTHS[0]), rows=ROWS)
-        _run(one, MONTHS[0])
+        one.run(str(MONTHS[0]))
         details, ratios = {}, []
         for number, month in enumerate(MONTHS, start=1):
             many.publish_file(str(month), rows=ROWS)
-            _run(many, month)
+            many.run(str(month))
             if number in SIZES:
                 pairs = [
-                    (seconds(lambda month=month: _run(many, month)), seconds(lambda: _run(one, MONTHS[0])))
+                    (seconds(lambda month=month: many.run(str(month))), seconds(lambda: one.run(str(MONTHS[0]))))
                     for _ in range(RUNS)
                 ]
                 ratios = [ours / first for ours, first in pairs]
@@ -52,12 +51,6 @@ def measure_growth(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
             details=details,
         )
     ]
-
-
-def _run(project: Project, month: Month) -> None:
-    project.load_file(str(month))
-    done = project.build(str(month))
-    assert done.returncode == 0, done.output
 
 
 def _size(server: EmbeddedPostgres) -> float:

@@ -19,7 +19,6 @@ from include.settings import ROOT
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.project import Project
-from tests.support.project_copy import ProjectCopy, project_copy
 from tests.support.warehouses import warehouse
 
 STATE = ROOT / ".local" / "tests"
@@ -36,13 +35,6 @@ def pytest_configure() -> None:
     """Before any test imports Airflow: the project's settings, and nothing of the user's own Airflow."""
     ENVIRONMENT.setenv("AIRFLOW_HOME", str(STATE / "airflow"))
     ENVIRONMENT.setenv("AIRFLOW_CONFIG", str(ROOT / "config" / "airflow.cfg"))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, tests that share what is slow to start run one after another, in one process."""
-    for item in items:
-        shared = {"pipeline", "copied_project"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group(shared.pop() if shared else item.path.stem))
 
 
 def pytest_unconfigure() -> None:
@@ -125,13 +117,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         with running_pipeline(Stack(state), folder) as pipeline:
             yield pipeline
     shutil.rmtree(state)
-
-
-@pytest.fixture(scope="session")
-def copied_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectCopy]:
-    """The project in another folder, where tests may change its files."""
-    with project_copy(tmp_path_factory.mktemp("copy") / "project") as copy:
-        yield copy
 
 
 @pytest.fixture(scope="session")

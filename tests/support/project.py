@@ -90,6 +90,12 @@ class Project:
         """`dbt build` of the month without unit tests, as Airflow runs it; the arguments may select a part of it."""
         return self.dbt("build", "--exclude-resource-type", "unit_test", *arguments, month=month, **environment)
 
+    def run(self, month: str) -> None:
+        """Load the month's file, build and publish it; every audit must pass."""
+        self.load_file(month)
+        done = self.build(month)
+        assert done.returncode == 0, done.output
+
     def build_in_spite_of(self, audit: str, month: str, **environment: str) -> Done:
         """The same, for a month on which this audit, and no other, fails: it is marked as passed, then all is built."""
         done = self.build(month, **environment)

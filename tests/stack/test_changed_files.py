@@ -1,24 +1,37 @@
-"""docs/add-a-dataset.md, done as it is written: a dataset of another shape, on a copy of the project."""
+"""On a copy of the project, files change while its stack runs: another dataset, a damaged manifest, one made anew."""
 
 from __future__ import annotations
 
 import csv
 import re
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 
+from dev.airflow_api import instant
+from include.datasets import GREEN
 from include.settings import ROOT
-from tests.support.project_copy import ProjectCopy
+from tests.support.project_copy import ProjectCopy, project_copy
 from tests.support.warehouse_content import query
 
 BLOCK = re.compile(r"```\w+\n(?:#|--) file: (\S+?)(, at its end)?\n(.*?)```", re.DOTALL)
 ROWS = [(f"gauge {number % 3}", f"2024-01-{number % 31 + 1:02} 06:00:00", f"{number / 4:.2f}") for number in range(200)]
 ROWS += [("gauge 1", "2024-01-07 12:00:00", "")]  # not measured
+
+
+@pytest.fixture(scope="module")
+def copied_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectCopy]:
+    with project_copy(tmp_path_factory.mktemp("copy") / "project") as copy:
+        yield copy
+
+
+# ---------- docs/add-a-dataset.md, done as it is written: a dataset of another shape
 
 
 @pytest.fixture
@@ -68,3 +81,45 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     }
     build = "build --selector levels --vars '{ds: 2024-01-01}'"
     assert "fct_levels holds exactly these rows already" in run("dev", "dbt", ARGS=build, **asked)
+
+
+# ---------- `make up`, after the manifest that the DAG is drawn from was damaged or made anew
+
+
+@pytest.fixture
+def up(copied_project: ProjectCopy) -> ProjectCopy:
+    """The copy with its stack up."""
+    copied_project.run("include.manifest")
+    copied_project.run("dev", "up")
+    return copied_project
+
+
+def dag(project: ProjectCopy) -> dict:
+    return project.stack.api.call("GET", f"/dags/{GREEN.dag_id}")
+
+
+def test_the_error_of_a_manifest_that_was_damaged_is_not_that_of_the_one_made_since(up: ProjectCopy):
+    api = up.stack.api
+    up.manifest.write_bytes(up.manifest.read_bytes()[:1000])
+    with pytest.raises(CalledProcessError) as failed:
+        up.run("dev", "up")
+    said = " ".join(failed.value.output.split())  # the console breaks lines
+    assert "is damaged, and the DAG is drawn from it. Make it anew" in said
+    assert "-m include.manifest" in said
+    assert [error for error in api.pages("/importErrors", "import_errors") if error["stack_trace"]]
+    up.run("include.manifest")
+    made = time.time()
+    up.run("dev", "up")
+    assert list(api.pages("/importErrors", "import_errors")) == []
+    found = dag(up)
+    assert (found["is_stale"], found["has_import_errors"]) == (False, False)
+    assert instant(found["last_parsed_time"]) > made
+
+
+def test_a_manifest_made_anew_is_drawn_before_up_returns(up: ProjectCopy):
+    up.run("include.manifest")
+    made, began = up.manifest.stat().st_mtime, time.monotonic()
+    up.run("dev", "up")
+    found = dag(up)
+    assert instant(found["last_parsed_time"]) - found["last_parse_duration"] >= made
+    assert time.monotonic() - began < 25, "asked for, not waited for: Airflow reads the file again after 30 s"
