@@ -32,6 +32,7 @@ MOST_ROWS = 14_000_000  # of a month of 2012
 MOST_MEMORY = 300  # MiB
 MONTHS, SMALL_MONTH = ("2024-01", "2024-02"), "2023-12"
 FLOOR = (Path(__file__).parent / "yellow_floor.sql").read_text()
+SHARED_MEMORY = ("/dev/zero", "/dev/shm")  # noqa: S108
 SCHEMAS = "select oid, nspname from pg_namespace where nspname like 'airflow_%'"
 
 
@@ -253,11 +254,12 @@ def _forget(server: EmbeddedPostgres) -> None:
 
 
 def _own_memory(process: psutil.Process) -> float:
-    """MiB that the process shares with no other."""
+    """MiB that the process shares with no other. Postgres' buffers are shared, though one alone may have read them."""
     try:
-        return process.memory_full_info().uss / 2**20
+        maps = [each for each in process.memory_maps() if not each.path.startswith(SHARED_MEMORY)]
     except psutil.Error:
         return 0.0
+    return sum(each.private_clean + each.private_dirty for each in maps) / 2**20
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -93,6 +93,10 @@ class Pipeline:
         """As the grid does; tasks that could not run without it go on."""
         self.stack.api.call("PATCH", f"{self.paths.run(run_id)}/taskInstances/{task}", json={"new_state": "success"})
 
+    def mark_run_as_succeeded(self, run_id: str) -> None:
+        """As the grid does; tasks that have not run never will."""
+        self.stack.api.call("PATCH", self.paths.run(run_id), json={"state": "success"})
+
     @contextmanager
     def workers_with(self, **environment: str) -> Iterator[None]:
         """Restarts the scheduler, whose children run the tasks, with another environment than the other processes."""
@@ -132,7 +136,8 @@ class Pipeline:
 
     def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
-        while (found := self.states(run_id)[task]) != state:
+        path = f"{self.paths.run(run_id)}/taskInstances/{task}"
+        while (found := self.stack.api.call("GET", path)["state"]) != state:
             assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
             time.sleep(0.2)
 
