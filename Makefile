@@ -28,9 +28,9 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# All tests: in two processes, which share the files, the slowest first. ARGS may name files: then in one.
+# All tests: in two processes, the slowest first. ARGS may name files: then in one.
 WORKERS ?= 2
-ALL_TESTS := -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/stack tests/warehouse tests/unit
+ALL_TESTS := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder tests/stack tests/warehouse tests/unit
 test: manifest
 	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,$(ALL_TESTS)) $(ARGS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_zones
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
+from include.datasets import DATASETS
 from include.settings import ROOT
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.pipeline import Pipeline, running_pipeline
@@ -35,6 +37,14 @@ def pytest_configure() -> None:
     """Before any test imports Airflow: the project's settings, and nothing of the user's own Airflow."""
     ENVIRONMENT.setenv("AIRFLOW_HOME", str(STATE / "airflow"))
     ENVIRONMENT.setenv("AIRFLOW_CONFIG", str(ROOT / "config" / "airflow.cfg"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes, one has all tests of the running stack: two stacks at once were slower than in turn."""
+    for item in items:
+        of_the_stack = "pipeline" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("pipeline" if of_the_stack else item.path.stem))
 
 
 def pytest_unconfigure() -> None:
@@ -115,6 +125,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
         environment.setenv("PIPELINE_POLL_SECONDS", "10")
         with running_pipeline(Stack(state), folder) as pipeline:
+            for dataset in DATASETS.values():
+                replace(pipeline, dataset=dataset).end_scheduled_run()
             yield pipeline
     shutil.rmtree(state)
 

@@ -97,6 +97,15 @@ class Pipeline:
         """As the grid does; tasks that have not run never will."""
         self.stack.api.call("PATCH", self.paths.run(run_id), json={"state": "success"})
 
+    def end_scheduled_run(self) -> None:
+        """The run of the latest month, which the DAG begins with. Two that wait took 0.12 cores of 0.37 at rest."""
+        deadline = time.monotonic() + 60
+        while not (runs := list(self.stack.api.pages(self.paths.runs, "dag_runs", run_type="scheduled"))):
+            assert time.monotonic() < deadline, "no run was scheduled"
+            time.sleep(0.5)
+        for each in runs:
+            self.stack.api.call("PATCH", self.paths.run(each["dag_run_id"]), json={"state": "failed"})
+
     @contextmanager
     def workers_with(self, **environment: str) -> Iterator[None]:
         """Restarts the scheduler, whose children run the tasks, with another environment than the other processes."""
