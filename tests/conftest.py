@@ -39,14 +39,6 @@ def pytest_configure() -> None:
     ENVIRONMENT.setenv("AIRFLOW_CONFIG", str(ROOT / "config" / "airflow.cfg"))
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of two processes, one has all tests of the running stack: two stacks at once were slower than in turn."""
-    for item in items:
-        of_the_stack = "pipeline" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("pipeline" if of_the_stack else item.path.stem))
-
-
 def pytest_unconfigure() -> None:
     ENVIRONMENT.undo()
 
