@@ -8,8 +8,6 @@
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
 
-SHELL := bash
-.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := .local/venv
 RUN := $(VENV)/bin/python
@@ -21,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-stack test-others test-unit soak lint bench manifest env install
+.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-unit soak lint bench manifest env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest
@@ -30,18 +28,9 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# All tests: those of the running stack in one process, which waits a lot, and the others in a second. ARGS may name files.
+# What needs least comes first. ARGS may name files.
 test: manifest
-	@$(if $(findstring tests/,$(ARGS)),$(RUN) -m pytest $(ARGS),$(MAKE) --no-print-directory --jobs=2 test-stack test-others)
-
-test-stack: manifest
-	@$(call beside_others,tests/stack)
-
-test-others: manifest
-	@$(call beside_others,tests/unit tests/warehouse)
-
-# In whole lines, as two write to one screen. 5: ARGS has chosen none of these tests.
-beside_others = ($(RUN) -m pytest $(1) $(ARGS) || [ $$? -eq 5 ]) | grep --line-buffered ''
+	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)
