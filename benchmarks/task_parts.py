@@ -57,6 +57,6 @@ def _parts(task: dict, ready: float, log: list[tuple[float, str]]) -> dict[str, 
 
 
 def _log(pipeline: Pipeline, task: dict) -> list[tuple[float, str]]:
-    path = f"{PATHS.run(task['dag_run_id'])}/taskInstances/{task['task_id']}"
+    path = PATHS.task(task["dag_run_id"], task["task_id"])
     answer = pipeline.stack.api.call("GET", f"{path}/logs/{task['try_number']}", params={"full_content": True})
     return [(instant(line["timestamp"]), line["event"]) for line in answer["content"] if line.get("timestamp")]

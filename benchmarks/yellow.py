@@ -5,7 +5,6 @@ CPU is that of all Postgres processes, its background writers included; what dbt
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import statistics
 import time
@@ -24,6 +23,7 @@ from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_month, write_zones
 from dev.tlc_mirror import TlcMirror
 from include.datasets import YELLOW
+from tests.support.helpers import fork
 from tests.support.meanwhile import meanwhile
 from tests.support.project import Project
 
@@ -113,7 +113,7 @@ def measure_yellow(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
         for _ in range(RUNS):
             _forget(server)
             note("load", lambda: _load(project, month))
-            note("build", lambda: _build(project, month))
+            note("build", lambda: project.publish(month))
             after_one = meter.disk()
             note("floor", lambda: server.psql(FLOOR))
             server.psql("drop schema floor cascade")
@@ -124,7 +124,7 @@ def measure_yellow(server: EmbeddedPostgres, scratch: Path) -> list[Measure]:
             server.psql("drop schema copied cascade")
         for _ in range(RERUNS):
             note("load again", lambda: _load(project, month))
-            note("build again", lambda: _build(project, month))
+            note("build again", lambda: project.publish(month))
         disk = meter.disk() / after_one
         for _ in range(RUNS):
             _forget(server)
@@ -144,7 +144,7 @@ def measure_yellow_2012(server: EmbeddedPostgres, scratch: Path) -> list[Measure
     meter.connection.execute("alter system set autovacuum = off")
     meter.connection.execute("select pg_reload_conf()")
     with _warm_project(server, folder, scratch) as project:
-        costs = {"load": meter.cost(lambda: _load(project, month)), "build": meter.cost(lambda: _build(project, month))}
+        costs = {"load": meter.cost(lambda: _load(project, month)), "build": meter.cost(lambda: project.publish(month))}
     return [
         Measure(
             "yellow14m_memory",
@@ -236,15 +236,9 @@ def _measures(found: dict[str, list[Cost]], disk: float, side_by_side: list[floa
 
 def _load(project: Project, month: str) -> None:
     """In a process of its own, whose memory is looked at as that of a task."""
-    process = multiprocessing.get_context("fork").Process(target=project.load_file, args=[month])
-    process.start()
+    process = fork(project.load_file, month)
     process.join()
     assert process.exitcode == 0, f"the load of {month} failed"
-
-
-def _build(project: Project, month: str) -> None:
-    done = project.build(month)
-    assert done.returncode == 0, done.output
 
 
 def _forget(server: EmbeddedPostgres) -> None:

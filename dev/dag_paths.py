@@ -25,3 +25,7 @@ class DagPaths:
 
     def run(self, run_id: str) -> str:
         return f"{self.runs}/{quote(run_id, safe='')}"
+
+    def task(self, run_id: str, task_id: str) -> str:
+        """The task's instance in the run."""
+        return f"{self.run(run_id)}/taskInstances/{task_id}"

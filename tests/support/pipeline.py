@@ -75,9 +75,7 @@ class Pipeline:
         """The month in the published tables after one load of the file that is up, alone, without Airflow."""
         clean = Project(self.dsn, self.tlc, scratch, self.dataset, f"airflow_clean{self.dataset.schema_suffix}")
         try:
-            clean.load_file(month)
-            done = clean.build(month)
-            assert done.returncode == 0, done.output
+            clean.run(month)
             return content(self.dsn, schema=clean.schema, month=month)
         finally:
             drop_schemas(self.dsn, "^airflow_clean")
@@ -91,10 +89,13 @@ class Pipeline:
 
     def mark_as_succeeded(self, run_id: str, task: str) -> None:
         """As the grid does; tasks that could not run without it go on."""
-        self.stack.api.call("PATCH", f"{self.paths.run(run_id)}/taskInstances/{task}", json={"new_state": "success"})
+        self.stack.api.call("PATCH", self.paths.task(run_id, task), json={"new_state": "success"})
 
     def end_scheduled_run(self) -> None:
-        """The run of the latest month, which the DAG begins with. Two that wait took 0.12 cores of 0.37 at rest."""
+        """Marks the run of the latest month as failed, with which the DAG begins, and which waits for TLC.
+
+        Two that wait took 0.12 cores of the 0.37 that a stack takes at rest.
+        """
         deadline = time.monotonic() + 60
         while not (runs := list(self.stack.api.pages(self.paths.runs, "dag_runs", run_type="scheduled"))):
             assert time.monotonic() < deadline, "no run was scheduled"
@@ -141,8 +142,7 @@ class Pipeline:
 
     def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
-        path = f"{self.paths.run(run_id)}/taskInstances/{task}"
-        while (found := self.stack.api.call("GET", path)["state"]) != state:
+        while (found := self.stack.api.call("GET", self.paths.task(run_id, task))["state"]) != state:
             assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
             time.sleep(0.2)
 
@@ -155,7 +155,7 @@ class Pipeline:
         self.wait(run_id)
 
     def log(self, run_id: str, task: str, attempt: int = 1) -> str:
-        return str(self.stack.api.call("GET", f"{self.paths.run(run_id)}/taskInstances/{task}/logs/{attempt}"))
+        return str(self.stack.api.call("GET", f"{self.paths.task(run_id, task)}/logs/{attempt}"))
 
     def clear_run(self, run_id: str) -> None:
         """Clears every task of the run."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dev.stack import Stack
 from include.settings import ROOT
+from tests.support.project import Done
 
 LEFT_OUT = shutil.ignore_patterns(".local", ".git", "target", "logs", "manifest", "__pycache__", ".*_cache")
 
@@ -32,17 +33,22 @@ class ProjectCopy:
         return Stack(self.folder / ".local")
 
     def run(self, *words: str, **environment: str) -> str:
-        """A module of the copy, `python -m`; its output. CalledProcessError if it fails."""
+        """A module of the copy, `python -m`, which must succeed; its output."""
+        done = self.try_to_run(*words, **environment)
+        assert done.returncode == 0, done.output
+        return done.output
+
+    def try_to_run(self, *words: str, **environment: str) -> Done:
         inherited = {name: each for name, each in os.environ.items() if not name.startswith(("PG", "DBT_", "AIRFLOW"))}
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.folder,
             env=inherited | {"PYTHONPATH": str(self.folder)} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=True,
-        ).stdout
+        )
+        return Done(done.returncode, done.stdout)
 
 
 @contextmanager
