@@ -23,9 +23,9 @@ from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import DS, RUN_SCHEMA
 from include.datasets import Dataset
+from include.dbt_operators import CONVERTERS
 from include.libpq import dbt_environment
 from include.manifest import is_whole
-from include.parse_cache import use_parse_cache
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 
 
@@ -97,7 +97,9 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
-            exclude=["resource_type:unit_test"],  # they check the SQL, not the month: `make test` runs them
+            exclude=["resource_type:unit_test"],
+            node_converters=CONVERTERS,
+            node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,
             # a test of two models would otherwise run as soon as the first of them is there
             should_detach_multiple_parents_tests=True,
@@ -106,7 +108,8 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             emit_datasets=False,
         ),
         operator_args={
-            "interceptors": [use_parse_cache, mark_published_month],
+            "interceptors": [mark_published_month],
+            "partial_parse": False,
             # Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt
             # lists the relations of a schema when the task needs them, not those of both schemas at its start.
             "dbt_cmd_global_flags": ["--no-write-json", "--log-level-file", "none", "--no-populate-cache"],

@@ -5,11 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import runpy
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 # a dbt task imports these when it runs; a parse does not
@@ -20,30 +18,21 @@ import dbt_common.clients.agate_helper  # noqa: F401
 import openlineage.common.provider.dbt.local  # noqa: F401
 import sqlparse
 from dbt.artifacts.resources.v1.config import Hook
-from dbt.contracts.graph.manifest import Manifest
 
-from include.parse_cache import parse_project
+from include.kept_parse import keep_parse
 from include.settings import ROOT
-
-PG_VARIABLES = ("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD", "PG_DBNAME")
 
 
 def warm_up() -> None:
     """Parses the dbt project and reads the DAG files, so that the processes forked later find the results in memory.
 
     A dbt task takes 1.7 s of CPU without the warm-up and 0.4 s with it (medians, in forked processes). The warm-up
-    itself takes some 5 s. The tasks inherit dbt's JSON schemas and (de)serializers, which mashumaro generates when they
-    are first needed; the compiled macros; the modules that the DAG files import; Airflow's plugins; and `inspect`'s
-    table of modules. The parsed project and the DAGs are thrown away. A project or DAG file that cannot be read is no
-    error here: the DAG processor and the tasks report it.
+    itself takes some 5 s. The tasks inherit the parse; dbt's JSON schemas and (de)serializers, which mashumaro
+    generates when they are first needed; the compiled macros; the modules that the DAG files import; Airflow's plugins;
+    and `inspect`'s table of modules. The DAGs are thrown away. A project or DAG file that cannot be read is no error
+    here: the DAG processor and the tasks report it.
     """
-    with tempfile.TemporaryDirectory() as target:
-        for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
-            # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
-            # forked from here would hang when it parses
-            parsed = parse_project(Path(target), dict.fromkeys(PG_VARIABLES, "1"), "--no-static-parser")
-    manifest = parsed.result
-    if parsed.success and isinstance(manifest, Manifest):
+    if manifest := keep_parse():
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
             node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph

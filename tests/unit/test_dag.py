@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import CronDataIntervalTimetable
+from airflow.sdk import DAG, CronDataIntervalTimetable
+from cosmos.operators.local import DbtLocalBaseOperator
 
+from include import transform
 from include.datasets import DATASETS, Dataset
+from include.dbt_operators import WithKeptParse
 from include.retry import RETRIES, RetryWhatHeals
 from include.settings import DBT_MANIFEST, RETRY, ROOT
 
@@ -86,6 +90,24 @@ def test_every_model_and_every_data_test_is_a_task(dag):
         own = any(each.endswith(f".{test['name']}_test") for each in ids)
         with_model = len(parents) == 1 and any(each.endswith(f".{parents[0]}.test") for each in ids)
         assert own != with_model, f"{test['name']} must run in exactly one task"
+
+
+def test_each_dbt_task_does_what_cosmos_own_task_of_its_name_would(
+    dag, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+):
+    def said(task: Any) -> dict[str, Any]:
+        words = {name: set((getattr(task, name) or "").split()) for name in ("select", "exclude", "models", "selector")}
+        return words | {name: getattr(task, name) for name in ("base_cmd", "vars", "env", "indirect_selection")}
+
+    monkeypatch.setattr(transform, "CONVERTERS", {})
+    with DAG("of_cosmos_alone"):
+        for group, layers in (("build", ["staging", "intermediate"]), ("publish", ["marts"])):
+            for task in transform.dbt_task_group(group, dataset, layers=layers).iter_tasks():
+                ours = dag.get_task(task.task_id)
+                assert issubclass(type(ours), type(task))
+                if isinstance(task, DbtLocalBaseOperator):
+                    assert isinstance(ours, WithKeptParse)
+                    assert said(ours) == said(task), task.task_id
 
 
 def test_nothing_is_published_before_every_task_of_the_build_has_succeeded(dag):

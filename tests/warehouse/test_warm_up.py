@@ -13,9 +13,9 @@ from pathlib import Path
 from dbt.cli.main import dbtRunner
 from mashumaro.core.meta.code import builder
 
-from include.parse_cache import parse_project
+from include.kept_parse import ENVIRONMENT, parse_project
 from include.settings import DBT_PROFILES, DBT_PROJECT
-from include.warm_up import PG_VARIABLES, warm_up
+from include.warm_up import warm_up
 from tests.support.helpers import ends_well, fork
 
 
@@ -48,8 +48,7 @@ def in_a_fork_of_a_warm_process(task: Callable[[], None]) -> None:
 
 def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path):
     def parse() -> None:
-        environment = dict.fromkeys(PG_VARIABLES, "1")
-        assert parse_project(tmp_path / "target", environment, "--vars", "{ds: 2024-01-01}").success
+        assert parse_project(tmp_path / "target", ENVIRONMENT).success
 
     in_a_fork_of_a_warm_process(parse)
     assert (tmp_path / "target" / "partial_parse.msgpack").exists()
@@ -59,11 +58,11 @@ def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
     """mashumaro writes one, in Python, for each class that dbt serializes for the first time in a process."""
 
     def list_nodes() -> None:
-        os.environ |= dict.fromkeys(PG_VARIABLES, "1")
+        os.environ |= ENVIRONMENT
         quiet = ["--quiet", "--log-level-file", "none", "--no-write-json", "--no-static-parser"]
         places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", tmp_path]
         # as `dbt run` does, it sums up the graph
-        command = [*quiet, "list", *map(str, places), "--vars", "{ds: 2024-01-01}"]
+        command = [*quiet, "list", *map(str, places)]
         with cProfile.Profile() as profile:
             assert dbtRunner().invoke(command).success
         written = [key for key in pstats.Stats(profile).stats if key[0] == builder.__file__ and key[2] == "compile"]

@@ -1,0 +1,81 @@
+"""The operators of the tasks that run dbt: Cosmos' own, which take the project's kept parse where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, TaskGroup
+from cosmos.constants import DbtResourceType
+from cosmos.dbt.graph import DbtNode
+from cosmos.dbt.project import change_working_directory, environ
+from cosmos.operators.local import AbstractDbtLocalBase, DbtRunLocalOperator, DbtTestLocalOperator
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from include.kept_parse import parse_of_run
+
+
+class WithKeptParse(AbstractDbtLocalBase):
+    """Runs dbt in the task's process with the parse that it was forked with."""
+
+    def run_dbt_runner(self, command: list[str], env: dict[str, str], cwd: str, **kwargs: Any) -> dbtRunnerResult:
+        """`command` begins with dbt's name, as in a shell."""
+        parse = parse_of_run(env)
+        self.log.info("dbt %s: %s", "uses the parse it was given" if parse else "parses the project", command[1:])
+        with change_working_directory(cwd), environ(env):
+            return dbtRunner(parse).invoke(command[1:])
+
+
+class RunModel(WithKeptParse, DbtRunLocalOperator):  # type: ignore[misc]
+    """`dbt run` of one model."""
+
+
+class TestNode(WithKeptParse, DbtTestLocalOperator):  # type: ignore[misc]
+    """`dbt test` of the tests of one model or source, or of one test of several models."""
+
+
+def run_model(
+    dag: DAG, task_group: TaskGroup, node: DbtNode, task_id: str, task_args: dict[str, Any], **_: Any
+) -> RunModel:
+    """Cosmos node converter: the task that runs the model `node`."""
+    return RunModel(
+        task_id=task_id, dag=dag, task_group=task_group, select=f"fqn:{'.'.join(node.fqn or ())}", **task_args
+    )
+
+
+def run_tests(
+    dag: DAG,
+    task_group: TaskGroup,
+    node: DbtNode,
+    task_id: str,
+    task_args: dict[str, Any],
+    detached_from_parent: dict[str, list[DbtNode]],
+    **_: Any,
+) -> TestNode:
+    """Cosmos node converter: the task of a model's or source's tests, `test`, or of one test of several models.
+
+    Unit tests are left out: they check the SQL, not the month, and `make test` runs them. `detached_from_parent` are a
+    model's tests that have tasks of their own. For such a task Cosmos hands on a node that has nothing to do with it.
+    """
+    if task_id == "test":
+        apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
+        select = f"source:{node.resource_name}" if node.resource_type == DbtResourceType.SOURCE else node.resource_name
+    else:
+        apart = []
+        names = {_name(test) for tests in detached_from_parent.values() for test in tests}
+        [select] = [name for name in names if task_id == f"{name}_test"]
+    return TestNode(
+        task_id=task_id,
+        dag=dag,
+        task_group=task_group,
+        select=select,
+        exclude=" ".join(["resource_type:unit_test", *apart]),
+        **task_args,
+    )
+
+
+def _name(test: DbtNode) -> str:
+    """The test's name; its resource name may have a hash behind it."""
+    return str(test.resource_name.split(".")[0])
+
+
+CONVERTERS: Any = {DbtResourceType.MODEL: run_model, DbtResourceType.TEST: run_tests}
