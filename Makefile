@@ -12,6 +12,7 @@ PYTHON ?= python3
 VENV := .local/venv
 RUN := $(VENV)/bin/python
 MANIFEST := dbt/manifest/manifest.json
+WAREHOUSE_LOG := .local/tests/warehouse.log
 UV_VERSION := 0.13.9
 
 # Variables given to make reach the commands through the environment: make does that itself.
@@ -19,7 +20,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-unit soak lint bench manifest env install
+.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest
@@ -28,9 +29,23 @@ demo up backfill: manifest
 down dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# What needs least comes first. ARGS may name files.
+# Two at once: tests of the stack wait half of their time, and the others use one core. With ARGS, which may name files,
+# one after the other.
 test: manifest
-	@$(RUN) -m pytest $(if $(findstring tests/,$(ARGS)),,tests/unit tests/warehouse tests/stack) $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@$(MAKE) --no-print-directory --jobs=2 test-stack test-warehouse
+else
+	@$(RUN) -m pytest $(ARGS)
+endif
+
+test-stack: manifest
+	@$(RUN) -m pytest tests/stack
+
+# Shown as a whole at its end, so that it does not mix with the other's.
+test-warehouse: manifest
+	@mkdir -p $(dir $(WAREHOUSE_LOG))
+	@echo "The tests without a stack run beside those of the stack, and are shown when they end. Until then: $(WAREHOUSE_LOG)"
+	@$(RUN) -m pytest tests/unit tests/warehouse > $(WAREHOUSE_LOG) 2>&1; ended=$$?; cat $(WAREHOUSE_LOG); exit $$ended
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)
