@@ -44,7 +44,6 @@ _kept: list[KeptParse] = []  # at most one
 
 def keep_parse() -> Manifest | None:
     """Parses the project for the processes that are forked from this one. None, if dbt refuses it: nothing is kept."""
-    _kept.clear()
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
         for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
@@ -53,7 +52,7 @@ def keep_parse() -> Manifest | None:
             parsed = parse_project(Path(target), ENVIRONMENT, "--no-static-parser")
     if not parsed.success or not isinstance(parsed.result, Manifest):
         return None
-    _kept.append(KeptParse(parsed.result, files))
+    _kept[:] = [KeptParse(parsed.result, files)]
     return parsed.result
 
 

@@ -48,8 +48,11 @@
     {{ return(target.schema if custom_schema_name == 'published' else run_schema()) }}
 {%- endmacro -%}
 
-{#- Overrides dbt's macro, which a build calls first: a build without a month fails here, and leaves nothing behind. -#}
+{#-
+    Overrides dbt's macro, which a build calls first, where a schema is not there yet: a build without a month, or in the
+    schema of another month, fails here and leaves nothing behind.
+-#}
 {%- macro create_schema(relation) -%}
-    {%- do month_start() -%}
+    {%- do run_schema() -%}
     {{ adapter.dispatch('create_schema', 'dbt')(relation) }}
 {%- endmacro -%}

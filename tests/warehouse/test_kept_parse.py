@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbt.cli.main import dbtRunner
+from psycopg.conninfo import conninfo_to_dict
 
 from include import kept_parse
 from include.datasets import DATASETS, Dataset
 from include.kept_parse import ENVIRONMENT, keep_parse, parse_of_run, parse_project
-from include.settings import DBT_PROJECT
+from include.settings import DBT_PROFILES, DBT_PROJECT
 from tests.support.helpers import ends_well, fork
+from tests.support.warehouse_content import query
 
 # when and by which command it was made
 MADE = {"created_at", "generated_at", "invocation_id", "invocation_started_at", "run_started_at"}
@@ -54,6 +57,30 @@ def essence(parsed: Any) -> Any:
     if isinstance(parsed, dict):
         return {key: essence(value) for key, value in parsed.items() if key not in MADE}
     return [essence(each) for each in parsed] if isinstance(parsed, list | tuple) else parsed
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_it_does_not_let_a_month_be_built_in_the_schema_of_another(dsn: str, tmp_path: Path, there: bool):
+    parts = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(dsn).items()}
+    environment = run_of(DATASETS["green"]) | parts
+
+    def build() -> None:
+        os.environ |= environment
+        places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", tmp_path]
+        words = ["run", *map(str, places), "--select", "stg_tlc__zones", "--vars", "{ds: 2024-02-01}"]
+        done = dbtRunner(parse_of_run(environment)).invoke(words)
+        assert not done.success
+        assert f"PG_RUN_SCHEMA={environment['PG_RUN_SCHEMA']} is not a schema of airflow_ann" in str(done.exception)
+
+    if there:
+        query(dsn, f"create schema {environment['PG_RUN_SCHEMA']}")
+    ends_well(fork(build))
+    schemas = "select nspname from pg_namespace where nspname ~ '^airflow'"
+    assert query(dsn, schemas) == ([(environment["PG_RUN_SCHEMA"],)] if there else [])
+    assert (
+        query(dsn, "select relname from pg_class join pg_namespace n on n.oid = relnamespace where nspname ~ '^airf'")
+        == []
+    )
 
 
 def test_one_run_s_names_do_not_stay_for_the_next():
