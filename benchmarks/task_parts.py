@@ -15,10 +15,10 @@ from tests.support.pipeline import Pipeline
 LINES = {
     "start of the process": "::group::Pre Execute",
     "DAG file": "Worker startup parse complete",
-    "parameters rendered, schema's parse looked up": "Cloning project",
-    "project and its parse copied": "Trying to run dbtRunner",
+    "parameters rendered": "Cloning project",
+    "project linked, the run's names put into the parse": "dbt uses the parse it was given",
     "dbt start": "Registered adapter",
-    "dbt reads what was parsed": "Concurrency:",
+    "graph and selection": "Concurrency:",
     "connection, relations, hooks": r"1 of \d+ START (?!hook)",
     "SQL of the model or test": "Finished running",
 }
