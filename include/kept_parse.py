@@ -28,7 +28,7 @@ STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
 NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name}
 
-Files = dict[Path, tuple[int, int]]
+Files = dict[Path, tuple[int, int] | None]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ def _own_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return own
 
 
-def _state(file: Path) -> tuple[int, int]:
-    state = file.stat()
+def _state(file: Path) -> tuple[int, int] | None:
+    """None for one that is not there: just taken away, or the dangling link by which an editor locks a file."""
+    try:
+        state = file.stat()
+    except FileNotFoundError:
+        return None
     return state.st_mtime_ns, state.st_size

@@ -146,6 +146,16 @@ def test_what_dbt_writes_is_no_change_of_the_project(project: Path):
     assert parse_of_run(run_of(DATASETS["green"]))
 
 
+def test_a_file_that_is_not_there_fails_no_task_and_counts_as_a_change(project: Path, monkeypatch: pytest.MonkeyPatch):
+    lock = project / "models" / ".#fct_trips.sql"
+    lock.symlink_to("somebody@somewhere.1234")  # as Emacs does
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+    lock.unlink()
+    assert parse_of_run(run_of(DATASETS["green"]))
+    monkeypatch.setattr(kept_parse, "DBT_PROFILES", project / "profiles.yml")
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+
+
 def test_where_nothing_was_kept_dbt_parses_for_itself(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kept_parse, "_kept", [])
     assert parse_of_run(run_of(DATASETS["green"])) is None
