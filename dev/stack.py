@@ -11,6 +11,7 @@ from dev.airflow_services import ADMIN, AirflowServices
 from dev.background_process import BackgroundProcess
 from dev.choices import Choices
 from dev.errors import StackError
+from dev.locked import locked
 from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.postgres import EmbeddedPostgres
 from dev.programs import run
@@ -18,7 +19,6 @@ from dev.sample_months import file_of, write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
 from include.datasets import TLC, Dataset
-from include.locked import locked
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 

@@ -13,6 +13,8 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from include.kept_parse import parse_of_run
 
+UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
+
 
 class WithKeptParse(AbstractDbtLocalBase):
     """Runs dbt in the task's process with the parse that it was forked with."""
@@ -53,8 +55,8 @@ def run_tests(
 ) -> TestNode:
     """Cosmos node converter: the task of a model's or source's tests, `test`, or of one test of several models.
 
-    Unit tests are left out: they check the SQL, not the month, and `make test` runs them. `detached_from_parent` are a
-    model's tests that have tasks of their own. For such a task Cosmos hands on a node that has nothing to do with it.
+    `detached_from_parent` are a model's tests that have tasks of their own. For such a task Cosmos hands on a node that
+    has nothing to do with it.
     """
     if task_id == "test":
         apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
@@ -68,7 +70,7 @@ def run_tests(
         dag=dag,
         task_group=task_group,
         select=select,
-        exclude=" ".join(["resource_type:unit_test", *apart]),
+        exclude=" ".join([UNIT_TESTS, *apart]),
         **task_args,
     )
 

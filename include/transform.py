@@ -23,7 +23,7 @@ from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import DS, RUN_SCHEMA
 from include.datasets import Dataset
-from include.dbt_operators import CONVERTERS
+from include.dbt_operators import CONVERTERS, UNIT_TESTS
 from include.libpq import dbt_environment
 from include.manifest import is_whole
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
@@ -97,7 +97,7 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
-            exclude=["resource_type:unit_test"],
+            exclude=[UNIT_TESTS],
             node_converters=CONVERTERS,
             node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,

@@ -18,6 +18,9 @@ from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.warm_up import warm_up
 from tests.support.helpers import ends_well, fork
 
+OF_A_RUN = ENVIRONMENT | {"PG_SCHEMA": "airflow_test", "PG_RUN_SCHEMA": "airflow_test_20240101"}
+MONTH = ("--vars", "{ds: 2024-01-01}")
+
 
 def test_a_forked_process_inherits_compiled_macros_and_every_module_s_path(tmp_path: Path, monkeypatch):
     # as Airflow does: what forks was loaded after the warm-up
@@ -48,7 +51,7 @@ def in_a_fork_of_a_warm_process(task: Callable[[], None]) -> None:
 
 def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path):
     def parse() -> None:
-        assert parse_project(tmp_path / "target", ENVIRONMENT).success
+        assert parse_project(tmp_path / "target", OF_A_RUN, *MONTH).success
 
     in_a_fork_of_a_warm_process(parse)
     assert (tmp_path / "target" / "partial_parse.msgpack").exists()
@@ -58,11 +61,11 @@ def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
     """mashumaro writes one, in Python, for each class that dbt serializes for the first time in a process."""
 
     def list_nodes() -> None:
-        os.environ |= ENVIRONMENT
+        os.environ |= OF_A_RUN
         quiet = ["--quiet", "--log-level-file", "none", "--no-write-json", "--no-static-parser"]
         places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", tmp_path]
         # as `dbt run` does, it sums up the graph
-        command = [*quiet, "list", *map(str, places)]
+        command = [*quiet, "list", *map(str, places), *MONTH]
         with cProfile.Profile() as profile:
             assert dbtRunner().invoke(command).success
         written = [key for key in pstats.Stats(profile).stats if key[0] == builder.__file__ and key[2] == "compile"]
