@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import adbc_driver_manager
+import psycopg
 import requests
 from airflow.sdk import Context, RetryDecision, RetryPolicy
 from cosmos.exceptions import CosmosDbtRunError
@@ -36,7 +37,7 @@ HEALS = re.compile(
             r"connection (refused|reset|timed out)|timeout expired|no route to host|network is unreachable",
             r"temporary failure in name resolution|could not (receive|send) data|broken pipe",
             r"unexpected eof while reading",
-            r"connection (already|is|was|not|has been) closed|connection not open|no connection to the server",
+            r"connection (already|is|was|not|has been) (closed|lost)|connection not open|no connection to the server",
             r"server closed the connection|terminating connection|EOF detected",
             r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
             r"too many (clients|connections)|remaining connection slots",
@@ -97,9 +98,9 @@ def heals(exception: BaseException) -> bool:
         FileChanged | requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
     ):
         return True
-    if isinstance(exception, adbc_driver_manager.Error) and exception.sqlstate:
+    if isinstance(exception, adbc_driver_manager.Error | psycopg.Error) and exception.sqlstate:
         return HEALING_STATES.fullmatch(exception.sqlstate) is not None
-    if isinstance(exception, adbc_driver_manager.Error | CosmosDbtRunError):
+    if isinstance(exception, adbc_driver_manager.Error | psycopg.Error | CosmosDbtRunError):
         return HEALS.search(str(exception)) is not None and NEEDS_A_HAND.search(str(exception)) is None
     return False
 

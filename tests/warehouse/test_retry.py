@@ -1,4 +1,4 @@
-"""Which failures are tried again: the failures are real, made with the two drivers the pipeline uses."""
+"""Which failures are tried again: the failures are real, made with the drivers the pipeline uses."""
 
 from __future__ import annotations
 
@@ -56,28 +56,29 @@ def decision(exception: BaseException, try_number: int = 1, max_tries: int = RET
     return RetryWhatHeals().evaluate(exception, try_number=try_number, max_tries=max_tries)
 
 
-# ---------- Postgres: each way to fail, by the loader's driver and by dbt's
+# ---------- Postgres: each way to fail, by the loader's driver, by dbt's, and by that of what is asked beside them
 
 
-@pytest.fixture(params=["adbc", "dbt"])
+@pytest.fixture(params=["adbc", "dbt", "psycopg"])
 def driver(request) -> Driver:
     return Driver(request.param)
 
 
 class Driver:
-    """One of the two ways in which Postgres' errors reach a task."""
+    """One of the ways in which Postgres' errors reach a task."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def connect(self, dsn: str):
-        return adbc_driver_postgresql.dbapi.connect(dsn) if self.name == "adbc" else psycopg2.connect(dsn)
+        connect = {"adbc": adbc_driver_postgresql.dbapi.connect, "dbt": psycopg2.connect, "psycopg": psycopg.connect}
+        return connect[self.name](dsn)
 
     def failure(self, action: Callable[[], object]) -> Exception:
         """What the task fails with: the driver's own error, or Cosmos' about dbt's about the driver's."""
         error = error_of(action)
-        if self.name == "adbc":
-            assert isinstance(error, adbc_driver_manager.Error)
+        if self.name != "dbt":
+            assert isinstance(error, adbc_driver_manager.Error | psycopg.Error)
             return error
         assert isinstance(error, psycopg2.Error)
         of_dbt = DbtDatabaseError(str(error).strip())  # as dbt's Postgres adapter wraps it
