@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, get_parsing_context, task
 
-from include.assets import mark_month, table_asset
+from include.assets import file_asset, mark_month, raw_assets
 from include.availability import month_is_available
 from include.connection import warehouse_fields
 from include.dag_run import macros, month_of, refuse_date_of_today
@@ -42,7 +42,7 @@ sets to the present time, is in a month that is not available yet.
 
 def pipeline(dataset: Dataset) -> None:
     schema = dataset.published_schema()
-    raw_tables = [table_asset(schema, file.table) for file in dataset.files]
+    files, raw_tables = [file_asset(dataset, file) for file in dataset.files], raw_assets(dataset)
     with DAG(
         dag_id=dataset.dag_id,
         description=f"A month of {dataset.title}: load, build, audit, publish",
@@ -71,14 +71,16 @@ def pipeline(dataset: Dataset) -> None:
             mode="reschedule",  # holds no worker slot between two checks
             poke_interval=POLL.value().total_seconds(),
             timeout=(dataset.overdue_after + timedelta(days=62)).total_seconds(),
+            outlets=files[:1],
         )
-        def wait_for_month(dag_run: Any = None, params: Any = None) -> PokeReturnValue:
+        def wait_for_month(dag_run: Any = None, params: Any = None, **context: Any) -> PokeReturnValue:
             now = datetime.now(ZONE)
             refuse_date_of_today(dag_run, params, now)
             month = month_of(dag_run, params, ZONE)
+            mark_month({**context, "dag_run": dag_run, "params": params}, files[:1])
             return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
 
-        @task(outlets=raw_tables)
+        @task(inlets=files, outlets=raw_tables)
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             mark_month({**context, "dag_run": dag_run, "params": params}, raw_tables)
             return load(

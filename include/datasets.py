@@ -81,8 +81,10 @@ class Dataset:
     schema_suffix: str
     others: tuple[SourceFile, ...] = ()
     # The published table with a row for each published month, and the column file_sha256; None where there is none:
-    # run schemas then go by their age alone.
+    # run schemas then go by their age alone. And, where there is one, the table of the run's schema that its rows come
+    # from, audited before anything is published: the events of the published tables carry its figures.
     months_table: str | None = "fct_months"
+    audited_months: str = "int_months"
     # Of a month that is not there so long after its end, the address is wrong, or the host has withdrawn it.
     overdue_after: timedelta = timedelta(days=180)
     # So that a model can be cleared alone; the schema holds as much as the month's published rows.

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from airflow.sdk import Context, TaskGroup, get_parsing_context
+from airflow.sdk import TaskGroup, get_parsing_context
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import (
-    DbtResourceType,
     ExecutionMode,
     InvocationMode,
     LoadMode,
@@ -19,14 +17,14 @@ from cosmos.constants import (
     TestBehavior,
 )
 
-from include.assets import mark_month, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import DS, RUN_SCHEMA
 from include.datasets import Dataset
-from include.dbt_operators import CONVERTERS, UNIT_TESTS
+from include.dbt_operators import UNIT_TESTS, converters
 from include.libpq import dbt_environment
 from include.manifest import is_whole
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
+from include.task_docs import TaskDocs
 
 
 @dataclass
@@ -67,11 +65,6 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
         raise _unusable("is damaged" if DBT_MANIFEST.exists() else "is missing") from error
     if not group.children:
         raise _unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
-    for node in group.dbt_graph.filtered_nodes.values():
-        if node.resource_type == DbtResourceType.MODEL and "marts" in (node.fqn or ()):
-            rendered = group.tasks_map[node.unique_id]
-            run: Any = rendered.children[f"{rendered.group_id}.run"] if isinstance(rendered, TaskGroup) else rendered
-            run.outlets.append(table_asset(dataset.published_schema(), node.name))
     return group
 
 
@@ -98,7 +91,7 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
             exclude=[UNIT_TESTS],
-            node_converters=CONVERTERS,
+            node_converters=converters(dataset, None if get_parsing_context().task_id else TaskDocs()),
             node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,
             # a test of two models would otherwise run as soon as the first of them is there
@@ -108,14 +101,9 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             emit_datasets=False,
         ),
         operator_args={
-            "interceptors": [mark_published_month],
             "partial_parse": False,
             # Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt
             # lists the relations of a schema when the task needs them, not those of both schemas at its start.
             "dbt_cmd_global_flags": ["--no-write-json", "--log-level-file", "none", "--no-populate-cache"],
         },
     )
-
-
-def mark_published_month(context: Context, operator: Any) -> None:
-    mark_month(context, operator.outlets)

@@ -99,7 +99,7 @@ def test_each_dbt_task_does_what_cosmos_own_task_of_its_name_would(
         words = {name: set((getattr(task, name) or "").split()) for name in ("select", "exclude", "models", "selector")}
         return words | {name: getattr(task, name) for name in ("base_cmd", "vars", "env", "indirect_selection")}
 
-    monkeypatch.setattr(transform, "CONVERTERS", {})
+    monkeypatch.setattr(transform, "converters", lambda dataset, docs: {})
     with DAG("of_cosmos_alone"):
         for group, layers in (("build", ["staging", "intermediate"]), ("publish", ["marts"])):
             for task in transform.dbt_task_group(group, dataset, layers=layers).iter_tasks():
@@ -128,11 +128,45 @@ def test_the_month_appears_in_fct_months_after_all_else_is_published_and_tested(
 
 
 def test_the_shared_tables_are_assets_whose_uris_do_not_change_from_run_to_run(dag, dataset: Dataset):
-    uris = {asset.uri.rsplit("/", 1)[1]: asset.uri for task in dag.tasks for asset in task.outlets}
+    outlets = [asset for task in dag.tasks for asset in task.outlets if asset.group == "warehouse"]
+    uris = {asset.uri.rsplit("/", 1)[1]: asset.uri for asset in outlets}
     tables = {"raw_trips", "raw_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"}
     assert set(uris) == tables
     schema = dataset.published_schema("default")
     assert uris["fct_trips"] == f"postgres://azure_pg:5432/warehouse/{schema}/fct_trips"
+
+
+def test_each_dbt_task_has_a_name_of_its_own_and_says_what_it_is(dag):
+    tasks = [task for task in dag.tasks if isinstance(task, WithKeptParse)]
+    assert len({task.task_display_name for task in tasks}) == len(tasks) > 20
+    for task in tasks:
+        assert task.doc_md, task.task_id
+    model = dag.get_task("publish.fct_trips.run")
+    assert model.task_display_name == "fct_trips"
+    assert model.doc_md.startswith("One row per accepted trip")
+    assert "| `source_month` | date | First day of the month of TLC's file, never of the pickup. |" in model.doc_md
+    assert "`fct_trips_published_as_audited`" in model.doc_md
+    tests = dag.get_task("build.int_zone_days.test")
+    assert tests.task_display_name == "int_zone_days: tests"
+    counted = "| `int_zone_days_unique_per_date_and_zone` | Guards against a zone counted twice on a day. |"
+    assert counted in tests.doc_md
+    assert "zone_days_sum_to_the_trips" not in tests.doc_md, "it reads two models, and has a task of its own"
+    own = dag.get_task("build.zone_days_sum_to_the_trips_test")
+    assert own.task_display_name == "zone_days_sum_to_the_trips"
+    assert "Guards against trips, or money, that an aggregation loses." in own.doc_md
+
+
+def test_lineage_leads_from_the_file_to_every_published_table(dag, dataset: Dataset):
+    made_by = {asset.name: task for task in dag.tasks for asset in task.outlets}
+    schema = dataset.published_schema("default")
+    file = dataset.monthly.path.rsplit("/", 1)[1].format(month="YYYY-MM")
+    assert made_by[file].task_id == "wait_for_month"
+    assert file in {asset.name for asset in made_by[f"{schema}.raw_trips"].inlets}
+    for table in ("fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"):
+        found = made_by[f"{schema}.{table}"]
+        assert found.task_id == f"publish.{table}.run"
+        assert {asset.name for asset in found.inlets} == {f"{schema}.raw_trips", f"{schema}.raw_zones"}
+    assert {asset.group for task in dag.tasks for asset in (*task.inlets, *task.outlets)} == {"tlc", "warehouse"}
 
 
 def test_unit_tests_and_python_files_stay_out_of_the_runs(dag):

@@ -1,0 +1,48 @@
+"""What the grid says of a dbt task: its model's description, columns and tests, from dbt's manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from include.settings import DBT_MANIFEST
+
+
+class TaskDocs:
+    """Markdown for the tasks of a dbt project. Raises what a missing or damaged manifest makes it raise."""
+
+    def __init__(self) -> None:
+        manifest = json.loads(DBT_MANIFEST.read_bytes())
+        self._nodes: dict[str, dict[str, Any]] = manifest["nodes"] | manifest["sources"]
+        self._tests = [node for node in self._nodes.values() if node["resource_type"] == "test"]
+
+    def of_model(self, unique_id: str) -> str:
+        """What the model is, its columns, the tests that read it, and where its SQL is."""
+        node = self._nodes[unique_id]
+        tests = [test for test in self._tests if unique_id in test["depends_on"]["nodes"]]
+        columns = [
+            f"| `{name}` | {column['data_type'] or ''} | {_line(column['description'])} |"
+            for name, column in node["columns"].items()
+        ]
+        parts = [node["description"], f"SQL: `dbt/{node['original_file_path']}`"]
+        if columns:
+            parts.append("\n".join(["| column | type | |", "| --- | --- | --- |", *columns]))
+        return "\n\n".join([*parts, self._table_of(tests)])
+
+    def of_tests_of(self, unique_id: str) -> str:
+        """The tests of this model or source alone; those that read others too have tasks of their own."""
+        return self._table_of(test for test in self._tests if test["depends_on"]["nodes"] == [unique_id])
+
+    def of_test(self, name: str) -> str:
+        """One test, by its name."""
+        return self._table_of(test for test in self._tests if test["name"] == name)
+
+    def _table_of(self, tests: Iterable[dict[str, Any]]) -> str:
+        lines = [f"| `{test['name']}` | {_line(test['description'])} |" for test in tests]
+        return "\n".join(["| test | |", "| --- | --- |", *lines]) if lines else ""
+
+
+def _line(text: str) -> str:
+    """Fit for a cell of a table."""
+    return " ".join(text.replace("|", "\\|").split())
