@@ -1,6 +1,7 @@
 # make demo        the whole stack, months of both datasets, what was published   [DATASET= FROM= TO= PARALLEL=3]
 # make up / down   start (again) / stop the local stack; the data stay
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
+# make ledger      every month's state [DATASET=] [JSON=1]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
 # make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: hours
@@ -20,13 +21,13 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest env install
+.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest
 	@$(RUN) -m dev $@
 
-down dsn dbt airflow drop-run-schemas: env
+down ledger dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: tests of the stack wait half of their time, and the others use one core. With ARGS, which may name files,

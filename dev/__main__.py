@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|dsn|dbt|drop-run-schemas|airflow`.
+"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|ledger|dsn|dbt|drop-run-schemas|airflow`.
 
 They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
 AZURE_PG, ...) from the environment.
@@ -21,6 +21,7 @@ from dev.backfill import REPROCESS, Backfill, months_between
 from dev.choices import Choices
 from dev.console import console
 from dev.errors import StackError
+from dev.ledger import as_calendars, as_json
 from dev.programs import run
 from dev.published import published_table
 from dev.stack import Stack
@@ -60,6 +61,19 @@ def backfill(stack: Stack) -> int:
     return _backfill(stack, {dataset: _range(dataset)})
 
 
+def ledger(stack: Stack) -> int:
+    """Every month's state; with JSON=1 as a JSON list."""
+    _ = stack.choices  # refuses where the stack has not been started yet
+    lines = stack.api.call("GET", "/months", below="/ledger")
+    asked = [_dataset().name] if os.environ.get("DATASET") else list(DATASETS)
+    lines = [line for line in lines if line["dataset"] in asked]
+    if os.environ.get("JSON"):
+        print(as_json(lines))
+    else:
+        console.print(as_calendars(lines))
+    return 0
+
+
 def dsn(stack: Stack) -> int:
     print(stack.warehouse.uri())
     return 0
@@ -87,7 +101,7 @@ def airflow(stack: Stack) -> int:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (up, down, demo, backfill, dsn, dbt, drop_run_schemas, airflow)
+    for command in (up, down, demo, backfill, ledger, dsn, dbt, drop_run_schemas, airflow)
 }
 
 

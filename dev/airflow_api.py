@@ -11,7 +11,7 @@ PAGE = 100  # [api] maximum_page_limit
 
 
 class AirflowApi:
-    """Calls below `<url>/api/v2`, logged in as one user. Methods raise requests.RequestException."""
+    """Calls below `<url>/api/v2`, or another path, logged in as one user. Methods raise requests.RequestException."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
@@ -20,9 +20,16 @@ class AirflowApi:
         self._session.trust_env = False  # not by the user's proxy: the API is on loopback
 
     def call(
-        self, method: str, path: str, *, params: dict[str, Any] | None = None, json: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, Any] | None = None,
+        json: dict[str, Any] | None = None,
+        below: str = "/api/v2",
+    ) -> Any:
         """The answer's JSON. An HTTP error raises requests.HTTPError."""
+        path = f"{below}{path}"
         response = self._request(method, path, params, json)
         if response.status_code == requests.codes.unauthorized:  # no token yet, or one that has run out
             token = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=10)
@@ -42,7 +49,8 @@ class AirflowApi:
 
     def health(self) -> dict[str, dict[str, Any]]:
         """Status and latest heartbeat by component; needs no login."""
-        return self.call("GET", "/monitor/health")
+        found: dict[str, dict[str, Any]] = self.call("GET", "/monitor/health")
+        return found
 
     def task_link(self, dag: str, run: str, task: str) -> str:
         """The UI's page of a task instance."""
@@ -51,7 +59,7 @@ class AirflowApi:
     def _request(
         self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None
     ) -> requests.Response:
-        return self._session.request(method, f"{self.url}/api/v2{path}", params=params, json=json, timeout=30)
+        return self._session.request(method, f"{self.url}{path}", params=params, json=json, timeout=30)
 
 
 def instant(text: str) -> float:

@@ -73,6 +73,7 @@ class AirflowServices:
         secrets = StackSecrets.of(self._state)
         settings = {
             "CORE__DAGS_FOLDER": str(self.dags),
+            "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "CORE__PARALLELISM": str(TASKS_PER_CORE * (os.cpu_count() or 1)),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "CORE__FERNET_KEY": secrets.fernet_key,
@@ -221,7 +222,12 @@ class AirflowServices:
 def code_version() -> str:
     """A hash of the files that the services read only at their start: when it changes, they must be restarted."""
     digest = hashlib.sha256()
-    read = [*ROOT.glob("config/*.*"), *ROOT.glob("include/**/*.py"), ROOT / "dev/requirements.lock"]
+    read = [
+        *ROOT.glob("config/*.*"),
+        *ROOT.glob("include/**/*.*"),
+        *ROOT.glob("plugins/*.py"),
+        ROOT / "dev/requirements.lock",
+    ]
     for file in sorted(read):
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -1,0 +1,54 @@
+"""The ledger of months in a terminal: a calendar for each dataset, or JSON."""
+
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+Line = dict[str, Any]  # of one month, as the ledger's page gets it
+
+IN_JSON = ("dataset", "month", "state", "rows_in_file", "rows_accepted", "rows_rejected", "failed_task")
+SIGNS = {
+    "published": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "waiting": ("…", "yellow"),
+    "running": ("▶", "blue"),
+    "restated": ("≠", "magenta"),
+    "never": ("·", "dim"),
+}
+
+
+def as_json(lines: Iterable[Line]) -> str:
+    """A list, an object for each month, with the keys of IN_JSON."""
+    return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
+
+
+def as_calendars(lines: list[Line]) -> Group:
+    """Years by months for each dataset, then what failed and why."""
+    parts: list[Any] = [Text("  ".join(f"{sign} {state}" for state, (sign, _) in SIGNS.items()))]
+    for title, found in groupby(lines, key=lambda line: str(line["title"])):
+        parts.append(_calendar(title, list(found)))
+    for line in lines:
+        if line["state"] == "failed":
+            task = line["failed_task"] or "its run"
+            parts.append(Text(f"{line['dataset']} {line['month']} failed: {task}. {line['reason'] or ''}", style="red"))
+    return Group(*parts)
+
+
+def _calendar(title: str, lines: list[Line]) -> Table:
+    published = sum(line["state"] == "published" for line in lines)
+    table = Table(
+        "",
+        *(f"{month:02}" for month in range(1, 13)),
+        title=f"{title}: {published} of {len(lines)} published",
+        box=None,
+    )
+    by_month = {line["month"]: line["state"] for line in lines}
+    for year in sorted({month[:4] for month in by_month}, reverse=True):
+        states = [by_month.get(f"{year}-{month:02}") for month in range(1, 13)]
+        table.add_row(year, *(Text(*SIGNS[state]) if state else Text("") for state in states))
+    return table

@@ -1,0 +1,93 @@
+"""The ledger's pages: a FastAPI app that Airflow's api-server serves below `/ledger`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
+from fastapi import Depends, FastAPI
+from fastapi.responses import FileResponse, Response
+
+from include.connection import warehouse_fields
+from include.datasets import DATASETS, Dataset
+from include.ledger.months import judge
+from include.ledger.queries import figures_by_month, tasks_by_month
+from include.month import Month
+from include.warehouse import connection_string
+from include.zone import default_zone
+
+app = FastAPI(
+    title="Ledger of months",
+    # these would answer anyone
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
+    dependencies=[Depends(requires_authenticated())],
+)
+
+
+@app.get("/")
+def page() -> FileResponse:
+    """The page; what it shows comes from `months`."""
+    return FileResponse(Path(__file__).with_name("page.html"), headers={"Cache-Control": "no-store"})
+
+
+@app.get("/months")
+def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> Response:
+    """Every month of each dataset whose runs the user may read, from the first to the one that is going on, as JSON.
+
+    `dag_id` asks for one dataset alone. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
+    """
+    asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id)]
+    lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
+    # FastAPI's own encoder takes 17 ms for 320 months, this one 2 ms
+    return Response(json.dumps(lines, default=as_text), media_type="application/json")
+
+
+def as_text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def may(method: Any, dataset: Dataset, user: Any) -> bool:
+    """Whether the user may do so with the dataset's runs: GET them, or POST a backfill of them."""
+    return get_auth_manager().is_authorized_dag(
+        method=method, access_entity=DagAccessEntity.RUN, details=DagDetails(id=dataset.dag_id), user=user
+    )
+
+
+def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]:
+    zone = default_zone()
+    tasks = tasks_by_month(session, dataset, zone)
+    figures = figures_by_month(connection_string(warehouse_fields()), dataset, dataset.published_schema())
+    common = {
+        "dataset": dataset.name,
+        "title": dataset.title,
+        "dag_id": dataset.dag_id,
+        "may_backfill": may("POST", dataset, user),
+    }
+    lines, month = [], dataset.first_month
+    while month <= Month.containing(datetime.now(UTC), zone):
+        known = figures.get(month, {})
+        is_published = bool(known.get("published_at")) if dataset.months_table else None
+        judged = judge(tasks.get(month, []), is_published)
+        lines.append(
+            common
+            | {
+                "month": str(month),
+                "starts_at": month.start_in(zone).isoformat(),
+                "state": judged.state,
+                "failed_task": judged.task and judged.task.task_id,
+                "reason": judged.task and judged.task.reason,
+                "run_id": judged.run_id,
+                **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
+                "figures": known,
+            }
+        )
+        month = month.plus(1)
+    return lines

@@ -1,0 +1,88 @@
+"""What the ledger reads: one query of Airflow's database and one of the warehouse for each dataset."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import tzinfo
+from typing import Any
+
+import psycopg
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier, Literal
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from include.dag_run import month_of
+from include.datasets import Dataset
+from include.ledger.months import FAILED, WAIT, TaskOfMonth
+from include.month import Month, MonthError
+from include.reason import KEY
+from include.settings import SettingError
+
+FILES = """
+    select source_month, bytes, sha256 as loaded_sha256, loaded_at
+    from {schema}.load_log where table_name = {table}
+"""
+FIGURES = "select * from {months} full join (" + FILES + ") as files using (source_month)"
+
+
+def tasks_by_month(session: Session, dataset: Dataset, zone: tzinfo) -> dict[Month, list[TaskOfMonth]]:
+    """The latest try of the tasks of each run of the dataset's DAG that decide on its month, by month.
+
+    Those that have not succeeded; all of a task that has failed in some run; and the first task of every run, which
+    stands for the run. (Of 150 months all tasks are 4,700 rows, and took 0.11 s.) Runs that do not say their month, and
+    failed for it, are of none.
+    """
+    columns = (DagRun.run_id, DagRun.run_type, DagRun.logical_date, DagRun.conf, DagRun.state.label("run_state"))
+    of_task = (TaskInstance.task_id, TaskInstance.state, TaskInstance.start_date, TaskInstance.queued_dttm)
+    failed = aliased(TaskInstance)
+    of_same_task = [getattr(XComModel, name) == getattr(TaskInstance, name) for name in ("dag_id", "run_id", "task_id")]
+    rows = session.execute(
+        select(*columns, *of_task, XComModel.value)
+        .join(TaskInstance, (TaskInstance.dag_id == DagRun.dag_id) & (TaskInstance.run_id == DagRun.run_id))
+        .outerjoin(XComModel, and_(*of_same_task, XComModel.key == KEY, TaskInstance.state == FAILED))
+        .where(
+            DagRun.dag_id == dataset.dag_id,
+            or_(
+                TaskInstance.task_id == WAIT,
+                TaskInstance.state.is_distinct_from("success"),
+                TaskInstance.task_id.in_(
+                    select(failed.task_id).where(failed.dag_id == dataset.dag_id, failed.state == FAILED)
+                ),
+            ),
+        )
+    )
+    found: dict[Month, list[TaskOfMonth]] = defaultdict(list)
+    months: dict[str, Month | None] = {}
+    for row in rows:
+        if row.run_id not in months:
+            months[row.run_id] = _month(row, zone)
+        if month := months[row.run_id]:
+            since = row.start_date or row.queued_dttm
+            reason = None if row.value is None else str(XComModel.deserialize_value(row))
+            found[month].append(TaskOfMonth(row.run_id, row.run_state, row.task_id, row.state, since, reason))
+    return found
+
+
+def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
+    """What the published table of months, where the dataset has one, and the load log say of each month they have."""
+    names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
+    query = SQL(FILES).format(**names)
+    if dataset.months_table:
+        query = SQL(FIGURES).format(**names, months=Identifier(schema, dataset.months_table))
+    with psycopg.connect(conninfo, row_factory=dict_row) as connection:
+        try:
+            rows = connection.execute(query).fetchall()
+        except psycopg.errors.UndefinedTable:  # nothing has been loaded yet, or nothing published
+            return {}
+    return {Month(row["source_month"]): row for row in rows}
+
+
+def _month(dag_run: Any, zone: tzinfo) -> Month | None:
+    try:
+        return month_of(dag_run, dag_run.conf or {}, zone)
+    except (MonthError, SettingError):
+        return None

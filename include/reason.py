@@ -1,0 +1,38 @@
+"""Why a task failed, in a line, kept where the ledger of months finds it: in the task's XCom `reason`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+KEY = "reason"
+MOST_CHARACTERS = 500
+# what dbt and Cosmos put before the words of Postgres, or of an audit
+PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
+KIND = re.compile(r"(Database|Compilation|Runtime) Error in ")
+
+
+@hookimpl
+def on_task_instance_failed(task_instance: Any, error: str | BaseException | None) -> None:
+    """Airflow calls it in the task's process. A process that was killed calls nothing, and leaves no reason.
+
+    A listener, not an on_failure_callback: where a task has one, the scheduler sends that of a killed task to the
+    dag-processor, and a task that is cleared while it runs begins with its second try.
+    """
+    from include.datasets import DATASETS  # Airflow loads this module in every process
+
+    if isinstance(error, BaseException) and task_instance.dag_id in {each.dag_id for each in DATASETS.values()}:
+        task_instance.xcom_push(key=KEY, value=reason_of(error))
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of the error that says something. dbt's says what it is; any other begins with its class."""
+    text = str(error)
+    said_by_dbt = PREAMBLE.sub("", text)
+    lines = [line.strip() for line in said_by_dbt.splitlines() if line.strip()]
+    said = " ".join(lines[:2] if lines and KIND.search(lines[0]) else lines[:1])
+    name = type(error).__name__
+    reason = said if said and said_by_dbt != text else f"{name}: {said}" if said else name
+    return reason[:MOST_CHARACTERS]
