@@ -7,3 +7,5 @@ ENV AIRFLOW_CONFIG=/usr/local/airflow/config/airflow.cfg \
 
 # The DAG is drawn from dbt's manifest; parsing needs no database.
 RUN python -m include.manifest
+# dbt's docs, which Airflow shows behind its login.
+RUN python -m include.dbt_docs

@@ -13,6 +13,8 @@ PYTHON ?= python3
 VENV := .local/venv
 RUN := $(VENV)/bin/python
 MANIFEST := dbt/manifest/manifest.json
+DOCS := dbt/site/index.html
+DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
 WAREHOUSE_LOG := .local/tests/warehouse.log
 UV_VERSION := 0.13.9
 
@@ -21,10 +23,10 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest env install
+.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
-demo up backfill: manifest
+demo up backfill: manifest docs
 	@$(RUN) -m dev $@
 
 down ledger dsn dbt airflow drop-run-schemas: env
@@ -39,7 +41,7 @@ else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
-test-stack: manifest
+test-stack: manifest docs
 	@$(RUN) -m pytest tests/stack
 
 # Shown as a whole at its end, so that it does not mix with the other's.
@@ -83,5 +85,12 @@ manifest: env
 	@$(RUN) -c 'import sys; from include.manifest import is_whole; sys.exit(not is_whole())' || rm -f $(MANIFEST)
 	@$(MAKE) --silent --no-print-directory $(MANIFEST)
 
-$(MANIFEST): $(VENV)/.locked $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
+# Neither dbt's docs, which Airflow shows.
+docs: env
+	@$(MAKE) --silent --no-print-directory $(DOCS)
+
+$(MANIFEST): $(VENV)/.locked $(DBT_FILES)
 	@$(RUN) -m include.manifest
+
+$(DOCS): $(VENV)/.locked $(DBT_FILES)
+	@$(RUN) -m include.dbt_docs

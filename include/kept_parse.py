@@ -19,14 +19,14 @@ from cosmos.dbt.runner import run_command
 from dbt.cli.main import dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from include.manifest import parse_arguments
-from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
+from include.manifest import arguments
+from include.settings import DBT_DOCS, DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
 NAMES = ("PG_DBNAME", "PG_SCHEMA", "PG_RUN_SCHEMA")
 # None of them occurs in the project otherwise. A parse connects to nothing, so the rest may be anything.
 STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
-NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name}
+NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name, DBT_DOCS.parent.name}
 
 Files = dict[Path, tuple[int, int] | None]
 
@@ -88,9 +88,9 @@ def project_files() -> Files:
     return found
 
 
-def parse_project(target: Path, environment: dict[str, str], *arguments: str) -> dbtRunnerResult:
+def parse_project(target: Path, environment: dict[str, str], *options: str) -> dbtRunnerResult:
     """Runs `dbt parse` in this process and leaves its result in `target`. Needs PG_*, and connects to nothing."""
-    command = ["dbt", *parse_arguments(target), "--no-write-json", *arguments]
+    command = ["dbt", *arguments(target, "parse"), "--no-write-json", *options]
     return run_command(command, environment, cwd=str(DBT_PROJECT))
 
 

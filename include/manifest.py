@@ -15,27 +15,34 @@ from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
 
 def make_manifest(file: Path = DBT_MANIFEST) -> bool:
-    """Parse the dbt project and replace the file in one step. If dbt refuses the project: False, and the file stays.
+    """Parse the dbt project and replace the file in one step. If dbt refuses the project: False, and the file stays."""
+    return replace_by_dbt(file, "manifest.json", ["parse"])
 
-    dbt itself writes its manifest in place. Here no reader ever sees half a file, and a killed process leaves none.
+
+def replace_by_dbt(file: Path, made: str, *commands: list[str]) -> bool:
+    """Runs dbt's commands, one after the other, and replaces the file by `made` of their target folder in one step.
+
+    If one of them fails: False, and the file stays. dbt itself writes in place. Here no reader ever sees half a file,
+    and a killed process leaves none.
     """
     from dbt.cli.main import dbtRunner  # 0.7 s, and only needed here
 
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as target:
-        done = dbtRunner().invoke(parse_arguments(target))
-        if done.exception:
-            print(done.exception, file=sys.stderr)
-        if not done.success:
-            return False
-        (Path(target) / "manifest.json").replace(file)
+        for command in commands:
+            done = dbtRunner().invoke(arguments(target, *command))
+            if done.exception:
+                print(done.exception, file=sys.stderr)
+            if not done.success:
+                return False
+        (Path(target) / made).replace(file)
     return True
 
 
-def parse_arguments(target: Path | str) -> list[str]:
-    """dbt's arguments to parse the project into a folder and write nothing elsewhere."""
+def arguments(target: Path | str, *command: str) -> list[str]:
+    """dbt's arguments for a command that writes into the folder and nowhere else."""
     places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
-    return ["--quiet", "--log-level-file", "none", "--log-path", str(target), "parse", *map(str, places)]
+    return ["--quiet", "--log-level-file", "none", "--log-path", str(target), *command, *map(str, places)]
 
 
 def is_whole(file: Path = DBT_MANIFEST) -> bool:

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
 DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.manifest makes it
+DBT_DOCS = DBT_PROJECT / "site" / "index.html"  # include.dbt_docs makes it
 DBT_PROFILES = ROOT / "profiles" / "profiles.yml"
 
 WAREHOUSE_CONNECTION = "azure_pg"

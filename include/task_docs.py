@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
 
 from include.settings import DBT_MANIFEST
 
@@ -15,6 +18,8 @@ class TaskDocs:
     def __init__(self) -> None:
         manifest = json.loads(DBT_MANIFEST.read_bytes())
         self._nodes: dict[str, dict[str, Any]] = manifest["nodes"] | manifest["sources"]
+        # where Airflow is below a path of its host, so is the page
+        self._page = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + "/ledger/docs"
         self._tests = [node for node in self._nodes.values() if node["resource_type"] == "test"]
 
     def of_model(self, unique_id: str) -> str:
@@ -25,18 +30,23 @@ class TaskDocs:
             f"| `{name}` | {column['data_type'] or ''} | {_line(column['description'])} |"
             for name, column in node["columns"].items()
         ]
-        parts = [node["description"], f"SQL: `dbt/{node['original_file_path']}`"]
+        parts = [node["description"], f"SQL: `dbt/{node['original_file_path']}`. {self._link(unique_id)}"]
         if columns:
             parts.append("\n".join(["| column | type | |", "| --- | --- | --- |", *columns]))
         return "\n\n".join([*parts, self._table_of(tests)])
 
     def of_tests_of(self, unique_id: str) -> str:
         """The tests of this model or source alone; those that read others too have tasks of their own."""
-        return self._table_of(test for test in self._tests if test["depends_on"]["nodes"] == [unique_id])
+        tests = [test for test in self._tests if test["depends_on"]["nodes"] == [unique_id]]
+        return f"{self._table_of(tests)}\n\n{self._link(unique_id)}"
 
     def of_test(self, name: str) -> str:
         """One test, by its name."""
-        return self._table_of(test for test in self._tests if test["name"] == name)
+        [test] = [test for test in self._tests if test["name"] == name]
+        return f"{self._table_of([test])}\n\n{self._link(test['unique_id'])}"
+
+    def _link(self, unique_id: str) -> str:
+        return f"[In dbt's docs]({self._page}#!/{self._nodes[unique_id]['resource_type']}/{unique_id})"
 
     def _table_of(self, tests: Iterable[dict[str, Any]]) -> str:
         lines = [f"| `{test['name']}` | {_line(test['description'])} |" for test in tests]

@@ -24,5 +24,6 @@ class Ledger(AirflowPlugin):
     external_views = [  # noqa: RUF012
         {"name": "Months", "href": "/ledger/", "destination": "nav", "url_route": "months"},
         {"name": "Months", "href": "/ledger/?dag_id={DAG_ID}", "destination": "dag", "url_route": "months-of-dag"},
+        {"name": "dbt docs", "href": "/ledger/docs", "destination": "nav", "url_route": "dbt-docs"},
     ]
     listeners = [reason]  # noqa: RUF012

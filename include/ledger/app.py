@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, Response
 
 from include.connection import warehouse_fields
@@ -19,8 +20,11 @@ from include.datasets import DATASETS, Dataset
 from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month
+from include.settings import DBT_DOCS
 from include.warehouse import connection_string
 from include.zone import default_zone
+
+NOT_KEPT = {"Cache-Control": "no-store"}  # by browsers, which would show them after a logout
 
 app = FastAPI(
     title="Ledger of months",
@@ -35,7 +39,17 @@ app = FastAPI(
 @app.get("/")
 def page() -> FileResponse:
     """The page; what it shows comes from `months`."""
-    return FileResponse(Path(__file__).with_name("page.html"), headers={"Cache-Control": "no-store"})
+    return FileResponse(Path(__file__).with_name("page.html"), headers=NOT_KEPT)
+
+
+@app.get("/docs")
+def docs(user: GetUserDep) -> FileResponse:
+    """dbt's docs, for who may read the runs of some dataset."""
+    if not any(may("GET", dataset, user) for dataset in DATASETS.values()):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "dbt's docs are for who may read the runs of a pipeline.")
+    if not DBT_DOCS.exists():
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"{DBT_DOCS} is missing. Make it: python -m include.dbt_docs")
+    return FileResponse(DBT_DOCS, headers=NOT_KEPT)
 
 
 @app.get("/months")

@@ -146,6 +146,7 @@ def test_each_dbt_task_has_a_name_of_its_own_and_says_what_it_is(dag):
     assert model.doc_md.startswith("One row per accepted trip")
     assert "| `source_month` | date | First day of the month of TLC's file, never of the pickup. |" in model.doc_md
     assert "`fct_trips_published_as_audited`" in model.doc_md
+    assert "/ledger/docs#!/model/model.taxi.fct_trips)" in model.doc_md
     tests = dag.get_task("build.int_zone_days.test")
     assert tests.task_display_name == "int_zone_days: tests"
     counted = "| `int_zone_days_unique_per_date_and_zone` | Guards against a zone counted twice on a day. |"
