@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param, PokeReturnValue, Variable, get_parsing_context, task
+from airflow.sdk import DAG, Param, PokeReturnValue, Variable, get_parsing_context, task
 
 from include.assets import file_asset, mark_month, raw_assets
 from include.availability import month_is_available
@@ -16,7 +16,8 @@ from include.drawn_settings import settings_tags
 from include.load import load_month as load
 from include.month import PATTERN
 from include.retry import task_arguments
-from include.settings import POLL
+from include.settings import POLL, SCHEDULE_FROM
+from include.timetable import MonthlyOncePublished
 from include.transform import dbt_task_group
 from include.warehouse import connection_string
 from include.zone import default_zone
@@ -48,8 +49,7 @@ def pipeline(dataset: Dataset) -> None:
         description=f"A month of {dataset.title}: load, build, audit, publish",
         doc_md=DAG_TEXT.format(dataset=dataset),
         tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
-        # written out: a bare "@monthly" means, in Airflow 3, a run for the month that is just beginning
-        schedule=CronDataIntervalTimetable("@monthly", timezone=ZONE),
+        schedule=MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value()),
         # a run dated before the start date ends green without having run a task: so the dataset's first month
         start_date=dataset.first_month.start_in(ZONE),
         catchup=False,

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -19,7 +20,8 @@ from dev.private_file import write_private
 from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
 from include.datasets import GREEN, TLC
-from include.settings import DBT_MANIFEST, ROOT, WAREHOUSE_CONNECTION
+from include.month import Month
+from include.settings import DBT_MANIFEST, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
@@ -94,9 +96,17 @@ class AirflowServices:
             f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
             f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
             "AIRFLOW_STUDENT": choices.student,
+            SCHEDULE_FROM.name: self._kept_first_month(),
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
         }
+
+    def _kept_first_month(self) -> str:
+        """The month in which this was first asked. A new stack begins with no run that waits for weeks."""
+        file = self._state / "schedule_from"
+        if not file.exists():
+            file.write_text(str(Month.containing(datetime.now(UTC))))
+        return file.read_text()
 
     def choose_port(self) -> None:
         """Keep the api-server's port, unless another program took it while the api-server was down."""

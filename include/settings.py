@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from include.month import Month, MonthError
+
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
 DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.manifest makes it
@@ -60,6 +62,19 @@ class Seconds(Setting, Generic[Default]):
         return timedelta(seconds=int(text))
 
 
+@dataclass(frozen=True)
+class OneMonth(Setting):
+    """A month, `YYYY-MM`."""
+
+    def value(self) -> Month | None:
+        """As it is set now. Raises SettingError for what is no month."""
+        text = self.text()
+        try:
+            return None if text is None else Month.parse(text)
+        except MonthError as error:
+            raise SettingError(f"{self.name}: {error}") from None
+
+
 STUDENT = Setting(
     "AIRFLOW_STUDENT",
     "the published schema is `airflow_<student>`, for yellow taxis `airflow_<student>_yellow`",
@@ -86,7 +101,13 @@ RETRY = Seconds(
     "30",
     default=timedelta(seconds=30),
 )
-SETTINGS: tuple[Setting, ...] = (STUDENT, POLL, KEEP_RUN_SCHEMAS, RETRY)
+SCHEDULE_FROM = OneMonth(
+    "PIPELINE_SCHEDULE_FROM",
+    "the first month, as `2026-11`, whose run begins by itself; those before it are a backfill's. `make up` sets it to "
+    "the month in which the stack was made",
+    "the latest that may be published",
+)
+SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY)
 
 
 def rows_of_readme() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from dev.postgres import EmbeddedPostgres
 from dev.sample_months import write_zones
 from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
-from include.datasets import DATASETS
 from include.settings import ROOT
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.pipeline import Pipeline, running_pipeline
@@ -116,8 +114,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
         environment.setenv("PIPELINE_POLL_SECONDS", "10")
         with running_pipeline(Stack(state), folder) as pipeline:
-            for dataset in DATASETS.values():
-                replace(pipeline, dataset=dataset).end_scheduled_run()
             yield pipeline
     shutil.rmtree(state)
 

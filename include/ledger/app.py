@@ -85,16 +85,19 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         "dag_id": dataset.dag_id,
         "may_backfill": may("POST", dataset, user),
     }
+    now = datetime.now(UTC)
     lines, month = [], dataset.first_month
-    while month <= Month.containing(datetime.now(UTC), zone):
+    while month <= Month.containing(now, zone):
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
-        judged = judge(tasks.get(month, []), is_published)
+        expected_at = month.plus(1).start_in(zone) + dataset.published_after
+        judged = judge(tasks.get(month, []), is_published, expected_at <= now)
         lines.append(
             common
             | {
                 "month": str(month),
                 "starts_at": month.start_in(zone).isoformat(),
+                "expected_at": expected_at.isoformat(),
                 "state": judged.state,
                 "failed_task": judged.task and judged.task.task_id,
                 "reason": judged.task and judged.task.reason,

@@ -35,10 +35,10 @@ class Judged:
     task: TaskOfMonth | None = None
 
 
-def judge(tasks: Iterable[TaskOfMonth], is_published: bool | None) -> Judged:
+def judge(tasks: Iterable[TaskOfMonth], is_published: bool | None, is_due: bool = True) -> Judged:
     """The state of a month from its tasks, of all its runs, and from whether the published tables have it.
 
-    `is_published`: None where no table says so; then the last run decides.
+    `is_published`: None where no table says so; then the last run decides. `is_due`: whether its file may be there.
 
     Of a task that several runs have, the one that began last decides, or one that is still to begin. So a model that
     failed is red although its run, which Airflow judges by its last tasks, is green; and a task that failed in one run
@@ -57,4 +57,5 @@ def judge(tasks: Iterable[TaskOfMonth], is_published: bool | None) -> Judged:
         return Judged("failed", last.run_id)
     if is_published is None:
         is_published = last is not None and last.run_state == "success"
-    return Judged("published" if is_published else "never", last.run_id if last else None)
+    state = "published" if is_published else "never" if is_due else "waiting"
+    return Judged(state, last.run_id if last else None)

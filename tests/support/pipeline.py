@@ -91,18 +91,6 @@ class Pipeline:
         """As the grid does; tasks that could not run without it go on."""
         self.stack.api.call("PATCH", self.paths.task(run_id, task), json={"new_state": "success"})
 
-    def end_scheduled_run(self) -> None:
-        """Marks the run of the latest month as failed, with which the DAG begins, and which waits for TLC.
-
-        Two that wait took 0.12 cores of the 0.37 that a stack takes at rest.
-        """
-        deadline = time.monotonic() + 60
-        while not (runs := list(self.stack.api.pages(self.paths.runs, "dag_runs", run_type="scheduled"))):
-            assert time.monotonic() < deadline, "no run was scheduled"
-            time.sleep(0.5)
-        for each in runs:
-            self.stack.api.call("PATCH", self.paths.run(each["dag_run_id"]), json={"state": "failed"})
-
     @contextmanager
     def workers_with(self, **environment: str) -> Iterator[None]:
         """Restarts the scheduler, whose children run the tasks, with another environment than the other processes."""

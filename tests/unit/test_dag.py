@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, CronDataIntervalTimetable
+from airflow.sdk import DAG
 from cosmos.operators.local import DbtLocalBaseOperator
 
 from include import transform
@@ -16,6 +16,7 @@ from include.datasets import DATASETS, Dataset
 from include.dbt_operators import WithKeptParse
 from include.retry import RETRIES, RetryWhatHeals
 from include.settings import DBT_MANIFEST, RETRY, ROOT
+from include.timetable import MonthlyOncePublished
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def test_the_folder_holds_the_pipelines_their_maintenance_and_no_import_error(da
 
 
 def test_a_run_is_for_a_whole_month_that_has_ended(dag, dataset: Dataset):
-    # a bare "@monthly" would give a zero-width interval at the month's start
-    assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    assert isinstance(dag.timetable, MonthlyOncePublished)
+    assert dag.timetable.published_after == dataset.published_after
     assert not dag.catchup
     # a later start date would end earlier backfills green with no task run
     assert dag.start_date == dataset.first_month.start

@@ -90,6 +90,14 @@ def test_a_month_is_judged_by_its_tasks(tasks: list[TaskOfMonth], is_published: 
     assert (found.state, found.run_id, found.task and found.task.task_id) == expected
 
 
+def test_a_month_that_nobody_ran_waits_until_its_file_may_be_there():
+    failed = run("a", "failed", 0, wait="failed")
+    for is_due, unpublished in ((False, "waiting"), (True, "never")):
+        assert judge([], False, is_due) == Judged(unpublished)
+        assert judge([], True, is_due) == Judged("published")
+        assert judge(failed, False, is_due).state == "failed"
+
+
 STATES = st.sampled_from([None, "queued", "running", "success", "failed", "upstream_failed", "up_for_retry", "skipped"])
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from include.datasets import GREEN, YELLOW
-from include.settings import KEEP_RUN_SCHEMAS, POLL, RETRY, ROOT, SettingError, rows_of_readme
+from include.month import Month
+from include.settings import KEEP_RUN_SCHEMAS, POLL, RETRY, ROOT, SCHEDULE_FROM, SettingError, rows_of_readme
 
 
 def test_a_duration_is_whole_seconds(monkeypatch):
@@ -40,6 +41,17 @@ def test_run_schemas_stay_as_long_as_the_dataset_says_unless_the_environment_doe
     assert (GREEN.keep_run_schemas(), YELLOW.keep_run_schemas()) == (timedelta(days=30), timedelta(days=1))
     monkeypatch.setenv(KEEP_RUN_SCHEMAS.name, "60")
     assert GREEN.keep_run_schemas() == YELLOW.keep_run_schemas() == timedelta(seconds=60)
+
+
+def test_a_month_that_is_none_is_refused_and_the_setting_named(monkeypatch):
+    monkeypatch.delenv(SCHEDULE_FROM.name, raising=False)
+    assert SCHEDULE_FROM.value() is None
+    monkeypatch.setenv(SCHEDULE_FROM.name, "2026-11")
+    assert SCHEDULE_FROM.value() == Month.parse("2026-11")
+    for text in ("", "2026-13", "2026-11-01"):
+        monkeypatch.setenv(SCHEDULE_FROM.name, text)
+        with pytest.raises(SettingError, match=f"{SCHEDULE_FROM.name}: month '{text}'"):
+            SCHEDULE_FROM.value()
 
 
 @pytest.mark.parametrize("row", rows_of_readme())

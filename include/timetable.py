@@ -1,0 +1,72 @@
+"""When the run of a month begins: once its file may be there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from pendulum import DateTime, instance
+
+from include.month import Month
+from include.zone import default_zone
+
+
+class MonthlyOncePublished(Timetable):
+    """A run for each month, dated at its start, that begins so long after the month's end.
+
+    Without catchup a DAG begins with the latest month that is due, or with `first` where that is later; and after a
+    pause it makes the run of the latest that is due, as with Airflow's own timetables. Earlier months are a backfill's.
+    Months begin in the default zone.
+    """
+
+    def __init__(self, published_after: timedelta, first: Month | None = None) -> None:
+        self.published_after, self.first = published_after, first
+        self.description = f"Monthly, {published_after.days} days after the month's end"
+
+    @property
+    def summary(self) -> str:
+        return f"monthly + {self.published_after.days} days"
+
+    def serialize(self) -> dict[str, Any]:
+        return {"published_after": self.published_after.total_seconds(), "first": self.first and str(self.first)}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Timetable:
+        return cls(timedelta(seconds=data["published_after"]), data["first"] and Month.parse(data["first"]))
+
+    def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
+        """The latest month that has ended then."""
+        return interval(Month.containing(run_after, default_zone()).plus(-1))
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        zone = default_zone()
+        if restriction.earliest is None:
+            return None
+        month = Month.containing(restriction.earliest, zone)
+        if month.start_in(zone) < restriction.earliest:
+            month = month.plus(1)
+        if last_automated_data_interval:
+            month = max(month, Month.containing(last_automated_data_interval.start, zone).plus(1))
+        if not restriction.catchup:
+            month = max(month, self.latest_due(datetime.now(UTC)), *filter(None, [self.first]))
+        if restriction.latest is not None and month.start_in(zone) > restriction.latest:
+            return None
+        return DagRunInfo(run_after=instance(self.due(month)), data_interval=interval(month))
+
+    def due(self, month: Month) -> datetime:
+        """When the month's run begins, UTC."""
+        return month.plus(1).start_in(default_zone()).astimezone(UTC) + self.published_after
+
+    def latest_due(self, now: datetime) -> Month:
+        """The latest month whose run has begun, or is to begin, by now."""
+        month = Month.containing(now - self.published_after, default_zone())
+        return month if self.due(month) <= now else month.plus(-1)
+
+
+def interval(month: Month) -> DataInterval:
+    """From the month's start to the next one's, UTC."""
+    zone = default_zone()
+    return DataInterval(*(instance(each.start_in(zone).astimezone(UTC)) for each in (month, month.plus(1))))
