@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Param, PokeReturnValue, Variable, get_parsing_context, task
@@ -44,12 +44,13 @@ sets to the present time, is in a month that is not available yet.
 def pipeline(dataset: Dataset) -> None:
     schema = dataset.published_schema()
     files, raw_tables = [file_asset(dataset, file) for file in dataset.files], raw_assets(dataset)
+    timetable = MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value())
     with DAG(
         dag_id=dataset.dag_id,
         description=f"A month of {dataset.title}: load, build, audit, publish",
         doc_md=DAG_TEXT.format(dataset=dataset),
         tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
-        schedule=MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value()),
+        schedule=timetable,
         # a run dated before the start date ends green without having run a task: so the dataset's first month
         start_date=dataset.first_month.start_in(ZONE),
         catchup=False,
@@ -60,6 +61,7 @@ def pipeline(dataset: Dataset) -> None:
                 type=["null", "string"],
                 pattern=f"^{PATTERN}$",
                 title="Month to load",
+                examples=[str(month) for month in reversed(dataset.months_to(timetable.latest_due(datetime.now(UTC))))],
                 description_md=FORM_TEXT,
             )
         },

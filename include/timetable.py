@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
 from include.month import Month
@@ -54,7 +55,22 @@ class MonthlyOncePublished(Timetable):
             month = max(month, self.latest_due(datetime.now(UTC)), *filter(None, [self.first]))
         if restriction.latest is not None and month.start_in(zone) > restriction.latest:
             return None
-        return DagRunInfo(run_after=instance(self.due(month)), data_interval=interval(month))
+        month_of_run, due = interval(month), instance(self.due(month))
+        # Airflow's charts call a run by when it may begin. One of a backfill may at once; called so, it is its month.
+        has_ended = month_of_run.end <= datetime.now(UTC)
+        run_after = month_of_run.start if restriction.catchup and has_ended else due
+        return DagRunInfo(run_after=run_after, data_interval=month_of_run)
+
+    def generate_run_id(
+        self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
+    ) -> str:
+        """A scheduled run is named by its month's start, as Airflow names those of a backfill by `run_after`."""
+        if data_interval and run_type == DagRunType.SCHEDULED:
+            run_after = data_interval.start
+        made: str = super().generate_run_id(
+            run_type=run_type, run_after=run_after, data_interval=data_interval, **extra
+        )
+        return made
 
     def due(self, month: Month) -> datetime:
         """When the month's run begins, UTC."""

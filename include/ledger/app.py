@@ -21,6 +21,7 @@ from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month
 from include.settings import DBT_DOCS
+from include.timetable import MonthlyOncePublished
 from include.warehouse import connection_string
 from include.zone import default_zone
 
@@ -85,12 +86,12 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         "dag_id": dataset.dag_id,
         "may_backfill": may("POST", dataset, user),
     }
-    now = datetime.now(UTC)
-    lines, month = [], dataset.first_month
-    while month <= Month.containing(now, zone):
+    now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due
+    lines = []
+    for month in dataset.months_to(Month.containing(now, zone)):
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
-        expected_at = month.plus(1).start_in(zone) + dataset.published_after
+        expected_at = due(month)
         judged = judge(tasks.get(month, []), is_published, expected_at <= now)
         lines.append(
             common
@@ -106,5 +107,4 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "figures": known,
             }
         )
-        month = month.plus(1)
     return lines

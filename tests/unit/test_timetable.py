@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.timetables.base import DataInterval, TimeRestriction
+from airflow.utils.types import DagRunType
 from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import instance
@@ -28,7 +29,8 @@ def next_month(last: Month | None, *, catchup=False, earliest=START, latest=None
         return None
     month = Month.containing(made.logical_date)
     assert made.data_interval == (month.start, month.end)
-    assert made.run_after == month.end + timedelta(days=48)
+    if not catchup:
+        assert made.run_after == month.end + timedelta(days=48)
     return month
 
 
@@ -87,6 +89,25 @@ def test_a_backfill_has_each_month_of_its_range_once(first: Month, count: int):
 @given(months, st.integers(1, 27))
 def test_a_backfill_that_begins_within_a_month_begins_with_the_next(month: Month, days: int):
     assert next_month(None, catchup=True, earliest=instance(month.start + timedelta(days=days))) == month.plus(1)
+
+
+@pytest.mark.parametrize(
+    ("month", "begins"), [("2026-08", "2026-08-01"), ("2026-10", "2026-10-01"), ("2026-11", "2027-01-18")]
+)
+def test_a_backfills_run_may_begin_at_once_if_its_month_has_ended_and_is_dated_in_it(now, month: str, begins: str):
+    now("2026-11-26T00:00:00Z")
+    start = instance(Month.parse(month).start)
+    made = TIMETABLE.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(start, start, catchup=True)
+    )
+    assert f"{made.run_after:%Y-%m-%d}" == begins
+
+
+def test_a_scheduled_run_is_named_by_its_month():
+    given = {"run_after": START, "data_interval": interval(Month.parse("2024-01"))}
+    named = TIMETABLE.generate_run_id(run_type=DagRunType.SCHEDULED, **given)
+    assert named == "scheduled__2024-01-01T00:00:00+00:00"
+    assert TIMETABLE.generate_run_id(run_type=DagRunType.MANUAL, **given) == "manual__2013-08-01T00:00:00+00:00"
 
 
 @pytest.mark.parametrize("first", [None, Month.parse("2026-11")])
