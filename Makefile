@@ -23,7 +23,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak lint bench manifest docs env install
+.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs
@@ -41,7 +41,7 @@ else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
-test-stack: manifest docs
+test-stack: manifest docs browser
 	@$(RUN) -m pytest tests/stack
 
 # Shown as a whole at its end, so that it does not mix with the other's.
@@ -49,6 +49,13 @@ test-warehouse: manifest
 	@mkdir -p $(dir $(WAREHOUSE_LOG))
 	@echo "The tests without a stack run beside those of the stack, and are shown when they end. Until then: $(WAREHOUSE_LOG)"
 	@$(RUN) -m pytest tests/unit tests/warehouse > $(WAREHOUSE_LOG) 2>&1; ended=$$?; cat $(WAREHOUSE_LOG); exit $$ended
+
+# The pictures of README, made by the tests of Airflow's pages.
+images: manifest docs browser
+	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/test_pages.py
+
+browser:
+	@sh dev/install_browser.sh
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)

@@ -21,7 +21,7 @@ from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
 from include.datasets import GREEN, TLC
 from include.month import Month
-from include.settings import DBT_MANIFEST, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
+from include.settings import DBT_MANIFEST, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
@@ -96,6 +96,7 @@ class AirflowServices:
             f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
             f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
             "AIRFLOW_STUDENT": choices.student,
+            REPORTS.name: str(self._state / "reports"),
             SCHEDULE_FROM.name: self._kept_first_month(),
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier, Literal
 from include.connection import warehouse_fields
 from include.dag_run import month_of, run_schema_of
 from include.datasets import Dataset, SourceFile
+from include.month import Month
 from include.settings import WAREHOUSE_CONNECTION
 from include.warehouse import connection_string
 from include.zone import default_zone
@@ -37,17 +38,33 @@ def table_asset(schema: str, table: str) -> Asset:
     )
 
 
-def raw_assets(dataset: Dataset) -> list[Asset]:
-    return [table_asset(dataset.published_schema(), file.table) for file in dataset.files]
+def raw_assets(dataset: Dataset, tables: Collection[str] | None = None) -> list[Asset]:
+    """Those of the tables named, or of all that the dataset's files are loaded into."""
+    schema = dataset.published_schema()
+    return [table_asset(schema, file.table) for file in dataset.files if tables is None or file.table in tables]
+
+
+def report_asset(dataset: Dataset) -> Asset:
+    """The pages of the dataset's months."""
+    return Asset(name=f"{dataset.published_schema()}.reports", group="reports")
+
+
+def report_path(dataset: Dataset, month: Month) -> str:
+    """Of a month's page, below Airflow's address."""
+    return f"/ledger/reports/{dataset.name}/{month}"
 
 
 def mark_month(context: Mapping[str, Any], outlets: list[Asset], extra: Mapping[str, Any] | None = None) -> None:
     """Marks the events this task will emit with the run's month, `YYYY-MM`, as partition and in their `extra`."""
-    month = str(month_of(context["dag_run"], context["params"], default_zone()))
+    month = month_of(context["dag_run"], context["params"], default_zone())
     for asset in outlets:
-        event = context["outlet_events"][asset]
-        event.add_partitions(month)
-        event.extra |= {"month": month, **(extra or {})}
+        mark(context["outlet_events"][asset], month, **(extra or {}))
+
+
+def mark(event: Any, month: Month, **extra: Any) -> None:
+    """Marks an event with its month, and what else is known of it."""
+    event.add_partitions(str(month))
+    event.extra |= {"month": str(month), **extra}
 
 
 def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,16 @@ def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Mon
     return dated
 
 
+def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
+    """The month of a run that a month's partition of an asset has begun: the `month` param, else the partition's key.
+
+    Raises MonthError where the run has neither.
+    """
+    if not (month := params.get("month") or dag_run.partition_key):
+        raise MonthError(f"This run has neither month nor a partition. {HOW_TO_TRIGGER}")
+    return Month.parse(month)
+
+
 def macros(published_schema: str, zone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
     """What the templates of a DAG's tasks may call: `month_of` and `run_schema_of`, of the run and its params."""
     return {

@@ -85,6 +85,8 @@ class Dataset:
     # from, audited before anything is published: the events of the published tables carry its figures.
     months_table: str | None = "fct_months"
     audited_months: str = "int_months"
+    # The DAG that makes a page of each published month, from tables such as those of taxi trips; None: there is none.
+    report_dag_id: str | None = None
     # The least time between a month's end and its file: TLC took 48 to 122 days, the median is 53 (measured by the
     # time of the files). A month's own run begins then, and waits for the rest.
     published_after: timedelta = timedelta(days=48)
@@ -165,6 +167,7 @@ GREEN = Dataset(
     why_not_earlier="the first month of green-taxi trips",
     models="tlc",
     schema_suffix="",
+    report_dag_id="taxi_report",
 )
 
 YELLOW = Dataset(
@@ -207,6 +210,7 @@ YELLOW = Dataset(
     why_not_earlier="the first month with taxi zones; the files of 2009 and 2010 have coordinates, under other names",
     models="tlc",
     schema_suffix="_yellow",
+    report_dag_id="taxi_report_yellow",
     # Fifty times green's rows: a month's run schema takes some 0.5 GB.
     run_schemas_stay=timedelta(days=1),
 )

@@ -16,7 +16,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from include.assets import figures_of_run, mark_month, raw_assets, table_asset
 from include.datasets import Dataset
 from include.kept_parse import parse_of_run
-from include.task_docs import TaskDocs
+from include.manifest_nodes import ManifestNodes
 
 UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
 
@@ -40,27 +40,27 @@ class TestNode(WithKeptParse, DbtTestLocalOperator):  # type: ignore[misc]
     """`dbt test` of the tests of one model or source, or of one test of several models."""
 
 
-def converters(dataset: Dataset, docs: TaskDocs | None) -> dict[Any, Callable[..., Any]]:
+def converters(dataset: Dataset, nodes: ManifestNodes | None) -> dict[Any, Callable[..., Any]]:
     """What makes the tasks of the dataset's models and tests: Cosmos' `node_converters`.
 
-    `docs`: what the grid says of each; None where nobody reads it, in the process of a task.
+    `nodes`: what Airflow shows of each; None where nobody looks at it, in the process of a task.
     """
 
     def run_model(
         *, dag: DAG, task_group: TaskGroup, node: DbtNode, task_id: str, task_args: dict[str, Any], **_: Any
     ) -> RunModel:
-        """The task of a model. A mart's has its table's asset as outlet, and the raw tables' as inlets."""
+        """The task of a model. A mart's has the asset of its table as outlet, and those of the raw tables as inlets."""
         published: dict[str, Any] = {}
         if "marts" in (node.fqn or ()):
             published = {
-                "inlets": raw_assets(dataset),
+                "inlets": raw_assets(dataset, nodes.raw_tables_behind(node.unique_id)) if nodes else [],
                 "outlets": [table_asset(dataset.published_schema(), node.name)],
                 "post_execute": partial(mark_published, dataset),
             }
         return RunModel(
             task_id=task_id,
             task_display_name=node.name,
-            doc_md=docs and docs.of_model(node.unique_id),
+            doc_md=nodes and nodes.of_model(node.unique_id),
             dag=dag,
             task_group=task_group,
             select=f"fqn:{'.'.join(node.fqn or ())}",
@@ -86,12 +86,12 @@ def converters(dataset: Dataset, docs: TaskDocs | None) -> dict[Any, Callable[..
             apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
             is_source = node.resource_type == DbtResourceType.SOURCE
             select = f"source:{node.resource_name}" if is_source else node.resource_name
-            title, doc = f"{node.name}: tests", docs and docs.of_tests_of(node.unique_id)
+            title, doc = f"{node.name}: tests", nodes and nodes.of_tests_of(node.unique_id)
         else:
             apart = []
             names = {_name(test) for tests in detached_from_parent.values() for test in tests}
             [select] = [name for name in names if task_id == f"{name}_test"]
-            title, doc = select, docs and docs.of_test(select)
+            title, doc = select, nodes and nodes.of_test(select)
         return TestNode(
             task_id=task_id,
             task_display_name=title,

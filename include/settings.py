@@ -75,6 +75,22 @@ class OneMonth(Setting):
             raise SettingError(f"{self.name}: {error}") from None
 
 
+@dataclass(frozen=True)
+class Place(Setting):
+    """A folder, or a folder of an object store."""
+
+    default: str
+
+    def value(self) -> str:
+        """As it is set now, else the default. Raises SettingError where it is empty."""
+        text = self.text()
+        if text == "":
+            raise SettingError(
+                f"{self.name} is empty: a folder is needed, or an object store's, such as s3://bucket/reports"
+            )
+        return self.default if text is None else text
+
+
 STUDENT = Setting(
     "AIRFLOW_STUDENT",
     "the published schema is `airflow_<student>`, for yellow taxis `airflow_<student>_yellow`",
@@ -107,7 +123,14 @@ SCHEDULE_FROM = OneMonth(
     "the month in which the stack was made",
     "the latest that may be published",
 )
-SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY)
+REPORTS = Place(
+    "PIPELINE_REPORTS",
+    "where the months' reports lie: a folder that the workers and the api-server share, or an object store's, as "
+    "`s3://aws_default@bucket/reports`, with the provider of its scheme installed",
+    "`reports`, in the project",
+    default=str(ROOT / "reports"),
+)
+SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, REPORTS)
 
 
 def rows_of_readme() -> list[str]:

@@ -23,8 +23,8 @@ from include.datasets import Dataset
 from include.dbt_operators import UNIT_TESTS, converters
 from include.libpq import dbt_environment
 from include.manifest import is_whole
+from include.manifest_nodes import ManifestNodes
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
-from include.task_docs import TaskDocs
 
 
 @dataclass
@@ -91,7 +91,7 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
             exclude=[UNIT_TESTS],
-            node_converters=converters(dataset, None if get_parsing_context().task_id else TaskDocs()),
+            node_converters=converters(dataset, None if get_parsing_context().task_id else ManifestNodes()),
             node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,
             # a test of two models would otherwise run as soon as the first of them is there

@@ -13,13 +13,14 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
 from fastapi import Depends, FastAPI, HTTPException
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from include.connection import warehouse_fields
 from include.datasets import DATASETS, Dataset
 from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
-from include.month import Month
+from include.month import Month, MonthError
+from include.report.store import report_file
 from include.settings import DBT_DOCS
 from include.timetable import MonthlyOncePublished
 from include.warehouse import connection_string
@@ -53,13 +54,28 @@ def docs(user: GetUserDep) -> FileResponse:
     return FileResponse(DBT_DOCS, headers=NOT_KEPT)
 
 
+@app.get("/reports/{name}/{month}")
+def report(name: str, month: str, user: GetUserDep) -> HTMLResponse:
+    """The page of a dataset's month, for who may read the dataset's runs. It runs no script and loads nothing."""
+    if (dataset := DATASETS.get(name)) is None or not may("GET", dataset, user):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Reports are for who may read the runs of their pipeline.")
+    try:
+        file = report_file(dataset.published_schema(), Month.parse(month))
+    except MonthError as error:
+        raise HTTPException(HTTPStatus.NOT_FOUND, str(error)) from None
+    if not file.exists():
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"{file} is not there: {dataset.report_dag_id} has not made it yet.")
+    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return HTMLResponse(file.read_text(encoding="utf-8"), headers=NOT_KEPT | policy)
+
+
 @app.get("/months")
 def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> Response:
     """Every month of each dataset whose runs the user may read, from the first to the one that is going on, as JSON.
 
     `dag_id` asks for one dataset alone. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
     """
-    asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id)]
+    asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id, each.report_dag_id)]
     lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
     # FastAPI's own encoder takes 17 ms for 320 months, this one 2 ms
     return Response(json.dumps(lines, default=as_text), media_type="application/json")
@@ -84,6 +100,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         "dataset": dataset.name,
         "title": dataset.title,
         "dag_id": dataset.dag_id,
+        "has_reports": dataset.report_dag_id is not None,
         "may_backfill": may("POST", dataset, user),
     }
     now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due

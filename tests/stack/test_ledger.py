@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC
 
 import psycopg
@@ -18,53 +16,33 @@ from dev.ledger import IN_JSON
 from include.datasets import DATASETS
 from include.ledger.app import app
 from include.ledger.queries import figures_by_month, tasks_by_month
+from tests.support.logins import asked_by
 from tests.support.pipeline import Pipeline
 from tests.support.warehouse_content import query
 
 MONTH = "2020-02"
 ROUTES = [f"/ledger{route.path}" for route in app.routes]
-# as Airflow itself makes them when somebody logs in
-MAKE_A_LOGIN = """
-import sys
-from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-print(SimpleAuthManager().generate_jwt(SimpleAuthManagerUser(username="somebody", role=sys.argv[1] or None)))
-"""
 
 
 def test_every_route_asks_for_a_login(pipeline: Pipeline):
-    assert {"/ledger/", "/ledger/months"} <= set(ROUTES)
-    for route in [*ROUTES, "/ledger/docs", "/ledger/redoc", "/ledger/openapi.json"]:
+    assert {"/ledger/", "/ledger/months", "/ledger/docs", "/ledger/reports/{name}/{month}"} <= set(ROUTES)
+    for route in [*ROUTES, "/ledger/redoc", "/ledger/openapi.json"]:
         for cookies in ({}, {"_token": "nonsense"}):
             answer = requests.get(f"{pipeline.stack.airflow.url}{route}", cookies=cookies, timeout=30)
             assert answer.status_code in (401, 403, 404), route
             assert answer.status_code != 404 or route not in ROUTES
 
 
-def asked_by(pipeline: Pipeline, role: str, path: str, **body: object) -> requests.Response:
-    """The answer to a user of the role."""
-    done = subprocess.run(
-        [sys.executable, "-c", MAKE_A_LOGIN, role],
-        env=pipeline.stack.environment() | {"PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    headers = {"Authorization": f"Bearer {done.stdout.splitlines()[-1]}"}
-    method = "POST" if body else "GET"
-    return requests.request(
-        method, f"{pipeline.stack.airflow.url}{path}", headers=headers, json=body or None, timeout=30
-    )
-
-
 def test_a_user_sees_what_the_role_allows_and_backfills_only_if_it_may(pipeline: Pipeline):
-    assert asked_by(pipeline, "", "/ledger/months").json() == []
+    assert asked_by(pipeline.stack, "", "/ledger/months").json() == []
+    for path in ("/ledger/docs", f"/ledger/reports/green/{MONTH}"):
+        assert asked_by(pipeline.stack, "", path).status_code == requests.codes.forbidden, path
     backfill = {"dag_id": "taxi_pipeline", "from_date": "2020-01-01T00:00:00Z", "to_date": "2020-01-01T00:00:00Z"}
     for role, may in (("viewer", False), ("user", True)):
-        lines = asked_by(pipeline, role, "/ledger/months").json()
+        lines = asked_by(pipeline.stack, role, "/ledger/months").json()
         assert {line["dataset"] for line in lines} == {"green", "yellow"}
         assert {line["may_backfill"] for line in lines} == {may}
-    assert asked_by(pipeline, "viewer", "/api/v2/backfills", **backfill).status_code == requests.codes.forbidden
+    assert asked_by(pipeline.stack, "viewer", "/api/v2/backfills", **backfill).status_code == requests.codes.forbidden
 
 
 @pytest.fixture(scope="module")

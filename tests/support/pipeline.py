@@ -63,6 +63,18 @@ class Pipeline:
             run_id = self.run_of(month)
             assert self.wait(run_id) == "success", self.states(run_id)
 
+    def wait_for_report(self, month: str, runs: int = 1, seconds: float = 120) -> None:
+        """Waits until so many runs of the report's DAG for the month have succeeded."""
+        deadline, path = time.monotonic() + seconds, f"/dags/{self.dataset.report_dag_id}/dagRuns"
+        while True:
+            made = self.stack.api.pages(path, "dag_runs")
+            states = [run["state"] for run in made if run["partition_key"] == month]
+            assert "failed" not in states, states
+            if states.count("success") >= runs:
+                return
+            assert time.monotonic() < deadline, f"reports of {month}: {states}"
+            time.sleep(0.5)
+
     def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
         """Airflow takes no other before it has noticed the end of the last, within 30 s."""
         deadline = time.monotonic() + seconds

@@ -20,6 +20,7 @@ SETTINGS = {
     "RUN_SCHEMA_KEEP_SECONDS": (None, "86400"),
     "PIPELINE_RETRY_SECONDS": ("30", "7"),
     "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
+    "PIPELINE_REPORTS": (None, "s3://someone:secret@bucket/reports"),
 }
 MONTH = "2022-11"
 

@@ -1,4 +1,4 @@
-"""What the grid says of a dbt task: its model's description, columns and tests, from dbt's manifest."""
+"""What Airflow shows of a dbt task, from dbt's manifest: its documentation, and the raw tables behind a model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from airflow.configuration import conf
 from include.settings import DBT_MANIFEST
 
 
-class TaskDocs:
-    """Markdown for the tasks of a dbt project. Raises what a missing or damaged manifest makes it raise."""
+class ManifestNodes:
+    """The models, sources and tests of the project. Raises what a missing or damaged manifest makes it raise.
+
+    Documentation is Markdown.
+    """
 
     def __init__(self) -> None:
         manifest = json.loads(DBT_MANIFEST.read_bytes())
@@ -44,6 +47,20 @@ class TaskDocs:
         """One test, by its name."""
         [test] = [test for test in self._tests if test["name"] == name]
         return f"{self._table_of([test])}\n\n{self._link(test['unique_id'])}"
+
+    def raw_tables_behind(self, unique_id: str) -> set[str]:
+        """The names of the source tables that the model's rows come from.
+
+        A mart refers to every audited model, as it waits for their audits. Its rows come from that of its `slice`.
+        """
+        node = self._nodes[unique_id]
+        if node["resource_type"] == "source":
+            return {node["name"]}
+        made_from: str | None = node["config"]["meta"].get("slice")
+        parents = node["depends_on"]["nodes"]
+        if made_from:
+            parents = [each for each in parents if self._nodes[each]["name"] == made_from]
+        return set().union(*map(self.raw_tables_behind, parents))
 
     def _link(self, unique_id: str) -> str:
         return f"[In dbt's docs]({self._page}#!/{self._nodes[unique_id]['resource_type']}/{unique_id})"

@@ -1,0 +1,66 @@
+"""A page for each month that is published: a DAG for each of include.datasets that names one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, PartitionedAssetTimetable, get_parsing_context, task
+
+from include.assets import mark, report_asset, report_path, table_asset
+from include.connection import warehouse_fields
+from include.dag_run import month_of_partition
+from include.datasets import DATASETS, Dataset
+from include.drawn_settings import settings_tags
+from include.month import PATTERN
+from include.retry import task_arguments
+from include.warehouse import connection_string
+
+DAG_TEXT = """One HTML page for each published month of {dataset.title}, with charts, behind Airflow's login.
+
+A run begins for each month that is published, or published again. It writes the month's page anew, and those of the
+next month and of the same month a year later, which compare themselves with it. *Months* in the navigation links to
+the pages. For a month of your choice, trigger the DAG with the `month` parameter.
+
+**Failed?** The published tables are not concerned. Clear the task; RUNBOOK.md has the steps.
+"""
+
+
+def reports(dataset: Dataset, dag_id: str) -> None:
+    months, report = table_asset(dataset.published_schema(), "fct_months"), report_asset(dataset)
+    with DAG(
+        dag_id=dag_id,
+        description=f"A page for each published month of {dataset.title}",
+        doc_md=DAG_TEXT.format(dataset=dataset),
+        tags=[dataset.models, dataset.name, "report", *settings_tags()],
+        schedule=PartitionedAssetTimetable(assets=months),
+        start_date=dataset.first_month.start,
+        catchup=False,
+        max_active_runs=16,
+        params={
+            "month": Param(
+                None,
+                type=["null", "string"],
+                pattern=f"^{PATTERN}$",
+                title="Month to report",
+                description="A published month, YYYY-MM, for example 2024-01.",
+            )
+        },
+        default_args=task_arguments(execution_timeout=timedelta(minutes=30)),
+    ):
+
+        @task(inlets=[months], outlets=[report])
+        def write_reports(dag_run: Any = None, params: Any = None, **context: Any) -> list[str]:
+            from include.report.write import write_reports as write  # matplotlib takes 0.5 s
+
+            month = month_of_partition(dag_run, params)
+            mark(context["outlet_events"][report], month, report=report_path(dataset, month))
+            return write(dataset, month, connection_string(warehouse_fields()))
+
+        write_reports()
+
+
+for dataset in DATASETS.values():
+    # a task's process reads this file for one of the DAGs
+    if dataset.report_dag_id and get_parsing_context().dag_id in (None, dataset.report_dag_id):
+        reports(dataset, dataset.report_dag_id)

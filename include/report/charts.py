@@ -1,0 +1,230 @@
+"""The charts of a month's report, each as an `<svg>` that can stand in an HTML page beside the others."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from include.report.figures import MonthFigures, PublishedMonth
+from include.report.wording import borough_label, count, per_cent, tip_labels, zone_label
+
+WIDTH = 10.0  # inches
+# Okabe and Ito's colours, which the colour-blind tell apart; lines differ in their dashes too
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#595959"
+TEXT, QUIET, GRID, WEEKEND = "#1a202c", "#4a5568", "#dfe3e8", "#f0f2f5"
+SETTINGS: Any = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # a `$` in a zone's name is a `$`
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; each text names all that are given
+    "font.size": 9,
+    "text.color": TEXT,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": TEXT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": TEXT,
+    "ytick.labelcolor": TEXT,
+    "grid.color": GRID,
+    "legend.frameon": False,
+}
+SHARES = 10  # classes of the heat grid's colour
+LONGEST_LABEL = 60  # characters
+FEW = 20  # trips on a borough's busiest day below which a share says little: the grid has the numbers themselves
+THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
+PER_CENT = FuncFormatter(lambda value, _: f"{value:.0f} %")
+NAMESPACE = "{http://www.w3.org/2000/svg}"
+
+
+def days_chart(figures: MonthFigures) -> str:
+    """Accepted trips by day of the month, beside the months of comparison that are published."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        this = figures.month
+        days = _days(this)
+        for saturday in range(6 - this.month.first_day.weekday(), days.stop, 7):  # 0: before a month begun on Sunday
+            weekend = max(saturday, 1) - 0.5, min(saturday + 2, days.stop) - 0.5
+            axes.axvspan(*weekend, color=WEEKEND, linewidth=0, zorder=0)
+        if figures.year_before:
+            _line(axes, figures.year_before, color=GREY, linestyle=":", linewidth=1.6)
+        if figures.before:
+            _line(axes, figures.before, color=VERMILION, linestyle="--", linewidth=1.4)
+        _line(axes, this, color=BLUE, linewidth=2.2, marker="o", markersize=3.5)
+        weekends = Patch(color=WEEKEND, label=f"Saturdays and Sundays of {this.month}")
+        axes.legend(
+            handles=[*axes.get_lines()[::-1], weekends],
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=4,
+            borderaxespad=0.3,
+        )
+        axes.set_xlim(0.5, 31.5)
+        axes.set_xticks(range(1, 32))
+        axes.set_xlabel("Day of the month")
+        axes.set_ylabel("Accepted trips")
+        _counts_from_zero(axes, "y")
+
+    return _svg("days", 3.5, draw)
+
+
+def zones_chart(figures: MonthFigures) -> str:
+    """Accepted trips from the zones with most of them."""
+    labels = [zone_label(zone) for zone in figures.top_zones]
+    return _bars("zones", labels, [zone.trips for zone in figures.top_zones], figures.month.rows_accepted)
+
+
+def payments_chart(figures: MonthFigures) -> str:
+    """Accepted trips by payment type."""
+    labels = [payment.name for payment in figures.payments]
+    return _bars("payments", labels, [payment.trips for payment in figures.payments], figures.month.rows_accepted)
+
+
+def grid_chart(figures: MonthFigures) -> str:
+    """Accepted trips by borough and day, as shares of the borough's busiest day; as numbers where they are FEW."""
+    boroughs = figures.trips_by_borough
+    trips = np.array(list(boroughs.values()), dtype=float)
+    busiest = trips.max(axis=1, keepdims=True)
+    shares = np.ma.masked_where((trips == 0) | (busiest < FEW), trips / np.maximum(busiest, 1))
+    colours = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.1, 1, SHARES)))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        cells = axes.pcolormesh(
+            np.arange(trips.shape[1] + 1) + 0.5,
+            np.arange(len(boroughs) + 1) - 0.5,
+            shares,
+            cmap=colours,
+            norm=BoundaryNorm(np.linspace(0, 1, SHARES + 1), SHARES),
+            clip_on=False,
+            edgecolors="white",
+            linewidth=1,
+        )
+        axes.invert_yaxis()
+        axes.set_yticks(range(len(boroughs)), [borough_label(borough) for borough in boroughs])
+        axes.set_xticks(range(1, trips.shape[1] + 1))
+        axes.set_xlabel("Day of the month")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        right = axes.get_xlim()[1]
+        axes.text(right + 3, -0.75, "Busiest day", ha="right", va="bottom", color=QUIET)
+        axes.text(right + 7, -0.75, "Month", ha="right", va="bottom", color=QUIET)
+        for row, by_day in enumerate(boroughs.values()):
+            axes.text(right + 3, row, count(max(by_day)), ha="right", va="center")
+            axes.text(right + 7, row, count(sum(by_day)), ha="right", va="center")
+            if max(by_day) < FEW:
+                for day, number in enumerate(by_day, start=1):
+                    axes.text(day, row, str(number or ""), ha="center", va="center", color=QUIET)
+        bar = figure.colorbar(cells, ax=axes, orientation="horizontal", aspect=50, shrink=0.5)
+        steps = np.linspace(0, 1, SHARES // 2 + 1)
+        bar.ax.set_xticks(steps, [f"{100 * step:.0f} %" for step in steps])
+        bar.set_label("Trips of the day, as a share of the borough's busiest day (white: no trip)")
+
+    return _svg("grid", 1.4 + 0.27 * len(boroughs), draw)
+
+
+def tips_chart(figures: MonthFigures) -> str:
+    """Trips paid by card by what the tip was of the fare, as shares of these trips."""
+    shares = [100 * trips / figures.tips.trips for trips in figures.tips.trips_by_class]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        bars = axes.bar(tip_labels(), shares, color=BLUE, width=0.8)
+        axes.bar_label(bars, [f"{share:.1f} %" for share in shares], padding=2)
+        axes.set_xlabel("Tip as a share of the fare (upper bound not included)")
+        axes.set_ylabel("Share of these trips")
+        axes.set_ylim(0, 1.1 * max(shares))
+        axes.yaxis.set_major_formatter(PER_CENT)
+        axes.grid(axis="y")
+        axes.tick_params(axis="x", length=0)
+
+    return _svg("tips", 3.2, draw)
+
+
+def _line(axes: Axes, published: PublishedMonth, **style: Any) -> None:
+    axes.plot(_days(published), published.trips_by_day, label=str(published.month), **style)
+
+
+def _days(published: PublishedMonth) -> range:
+    return range(1, len(published.trips_by_day) + 1)
+
+
+def _bars(name: str, labels: Sequence[str], trips: Sequence[int], of_trips: int) -> str:
+    """Horizontal bars, the first on top, each with its number and its share of all accepted trips."""
+    short = [textwrap.shorten(label, LONGEST_LABEL, placeholder="…") for label in labels]
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        bars = axes.barh(range(len(trips)), trips, color=BLUE, height=0.7)
+        axes.bar_label(bars, [f"{count(each)} ({per_cent(each, of_trips)})" for each in trips], padding=4)
+        axes.set_yticks(range(len(trips)), short)
+        axes.set_ylim(len(trips) - 0.4, -0.6)
+        axes.set_xlabel("Accepted trips")
+        axes.tick_params(axis="y", length=0)
+        _counts_from_zero(axes, "x", room=1.15)
+
+    return _svg(name, 0.8 + 0.25 * len(trips), draw)
+
+
+def _counts_from_zero(axes: Axes, which: Literal["x", "y"], room: float = 1.05) -> None:
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    most = max(axis.get_data_interval()[1], 1)
+    (axes.set_xlim if which == "x" else axes.set_ylim)(0, room * most)
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_formatter(THOUSANDS)
+    axes.grid(axis=which)
+
+
+def _svg(name: str, height: float, draw: Callable[[Figure], None]) -> str:
+    """The drawing, `height` inches high; the same bytes each time."""
+    file = io.BytesIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # instead of what a user's matplotlibrc says
+        matplotlib.rcParams.update(SETTINGS)
+        matplotlib.rcParams["svg.hashsalt"] = name
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure)
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _for_html(file.getvalue(), name)
+
+
+def _for_html(svg: bytes, name: str) -> str:
+    """Without prologue, namespaces and metadata, and without the style sheet, which would hold for the whole page.
+
+    Its ids begin with the name, so that they differ from those of the page's other charts.
+    """
+    root = ElementTree.fromstring(svg)  # noqa: S314 - matplotlib's own
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.rpartition("}")[2] in ("metadata", "style"):
+                parent.remove(child)
+    references = {"clip-path": "url(#", "{http://www.w3.org/1999/xlink}href": "#"}
+    used = {
+        element.attrib[attribute].removeprefix(start).rstrip(")")
+        for element in root.iter()
+        for attribute, start in references.items()
+        if attribute in element.attrib
+    }
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(NAMESPACE)
+        if (identifier := element.attrib.pop("id", None)) in used:
+            element.set("id", f"{name}-{identifier}")
+        for attribute, start in references.items():
+            if value := element.attrib.pop(attribute, None):
+                element.set(attribute.rpartition("}")[2], value.replace(start, f"{start}{name}-"))
+    for attribute in ("width", "height", "version"):
+        root.attrib.pop(attribute)
+    return ElementTree.tostring(root, encoding="unicode")

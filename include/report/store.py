@@ -1,0 +1,31 @@
+"""Where the months' reports lie: a folder, or an object store, by dataset and month."""
+
+from __future__ import annotations
+
+import uuid
+
+from airflow.sdk import ObjectStoragePath
+
+from include.month import Month
+from include.settings import REPORTS
+
+
+def report_file(schema: str, month: Month) -> ObjectStoragePath:
+    """The report's file, whether it is there or not. `schema` is the dataset's published schema."""
+    return ObjectStoragePath(REPORTS.value()) / schema / f"{month}.html"
+
+
+def replace_report(schema: str, month: Month, page: str) -> str:
+    """Writes the page, and replaces the month's earlier one in one step. Returns its address.
+
+    Raises OSError, or what the object store's client raises.
+    """
+    file = report_file(schema, month)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.parent / f".{file.name}.{uuid.uuid4().hex}"
+    try:
+        new.write_text(page, encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
+    return str(file)

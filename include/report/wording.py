@@ -1,0 +1,51 @@
+"""How a report writes its figures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from include.report.figures import TIP_STEPS, Zone
+
+NOTHING = "n/a"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def money(amount: Decimal) -> str:
+    """Dollars to the cent, such as `-$1,234.50`."""
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+
+
+def per_cent(part: int | Decimal, whole: int | Decimal) -> str:
+    """The share to a tenth of a per cent."""
+    if not whole:
+        return NOTHING
+    share = Decimal(100) * part / whole
+    return "< 0.1 %" if 0 < share < Decimal("0.1") else f"{share:.1f} %"
+
+
+def change(value: int | Decimal, base: int | Decimal) -> str:
+    """By how much the value differs from an earlier one, in per cent of that."""
+    return f"{Decimal(100) * (value - base) / base:+.1f} %" if base else NOTHING
+
+
+def utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def zone_label(zone: Zone) -> str:
+    return f"{zone.name or f'zone {zone.zone_id}, no name listed'} ({borough_label(zone.borough)})"
+
+
+def borough_label(borough: str | None) -> str:
+    """`Unknown` and `N/A` are TLC's own boroughs; without one there is no row, or no text, in the list of zones."""
+    return borough or "no borough listed"
+
+
+def tip_labels() -> list[str]:
+    """Names of the classes of Tips.trips_by_class, in its order."""
+    between = [f"{low} to {high} %" for low, high in zip((0, *TIP_STEPS), TIP_STEPS, strict=False)]
+    return ["no tip", *between, f"{TIP_STEPS[-1]} % or more"]
