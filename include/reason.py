@@ -11,6 +11,7 @@ KEY = "reason"
 MOST_CHARACTERS = 500
 # what dbt and Cosmos put before the words of Postgres, or of an audit
 PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
+# names the model, which the task does too; the next line says what is wrong
 KIND = re.compile(r"(Database|Compilation|Runtime) Error in ")
 
 
@@ -31,8 +32,8 @@ def reason_of(error: BaseException) -> str:
     """The first line of the error that says something. dbt's says what it is; any other begins with its class."""
     text = str(error)
     said_by_dbt = PREAMBLE.sub("", text)
-    lines = [line.strip() for line in said_by_dbt.splitlines() if line.strip()]
-    said = " ".join(lines[:2] if lines and KIND.search(lines[0]) else lines[:1])
+    lines = [line.strip() for line in said_by_dbt.splitlines() if line.strip()] or [""]
+    said = lines[1] if KIND.search(lines[0]) and len(lines) > 1 else lines[0]
     name = type(error).__name__
     reason = said if said and said_by_dbt != text else f"{name}: {said}" if said else name
     return reason[:MOST_CHARACTERS]

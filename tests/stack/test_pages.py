@@ -20,7 +20,7 @@ from tests.support.warehouse_content import query
 PICTURES = Path(os.environ.get("PICTURES") or ROOT / ".local" / "tests" / "images")
 BEFORE, MONTH = "2021-01", "2021-02"
 MODEL = "build.int_zone_days.run"
-WIDE = {"width": 2200, "height": 800}  # for graphs
+WIDE = {"width": 2200, "height": 640}  # for graphs
 RENAME = "alter table airflow_default_20210201.{} rename to {}"
 
 
@@ -134,7 +134,7 @@ def test_dbts_docs_are_in_the_ui_with_names_that_are_of_no_month(airflow: Airflo
     airflow.open_plugin("dbt docs")
     expect(airflow.frame.get_by_text("A month's models are built in a schema of the run's own")).to_be_visible()
     airflow.open("/ledger/docs#!/model/model.taxi.fct_trips")
-    expect(airflow.page.get_by_text("One row per accepted trip")).to_be_visible()
+    expect(airflow.page.get_by_text("One row per accepted trip").first).to_be_visible()
     page = airflow.page.content()
     airflow.open("/ledger/docs#!/model/model.taxi.int_zone_days")
     expect(airflow.page.get_by_role("heading", name="int_zone_days")).to_be_visible()
