@@ -155,6 +155,7 @@ def _show_address(stack: Stack) -> None:
     user, password = stack.login
     schemas = ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
+    console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
     console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
 

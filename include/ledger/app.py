@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -21,11 +23,12 @@ from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
-from include.settings import DBT_DOCS
+from include.settings import DBT_DOCS, SettingError
 from include.timetable import MonthlyOncePublished
 from include.warehouse import connection_string
 from include.zone import default_zone
 
+LOG = logging.getLogger(__name__)
 NOT_KEPT = {"Cache-Control": "no-store"}  # by browsers, which would show them after a logout
 
 app = FastAPI(
@@ -76,7 +79,13 @@ def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> 
     `dag_id` asks for one dataset alone. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
     """
     asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id, each.report_dag_id)]
-    lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
+    try:
+        lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
+    except (psycopg.Error, SettingError) as error:
+        LOG.exception("The ledger cannot read the warehouse")
+        # without the error's words, which name the server
+        told = f"The warehouse cannot be read ({type(error).__name__}). The api-server's log says why."
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, told) from None
     # FastAPI's own encoder takes 17 ms for 320 months, this one 2 ms
     return Response(json.dumps(lines, default=as_text), media_type="application/json")
 

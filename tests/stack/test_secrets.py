@@ -9,8 +9,10 @@ from urllib.parse import quote
 import psutil
 import psycopg
 import pytest
+import requests
 from psycopg import sql
 
+from tests.support.logins import asked_by
 from tests.support.pipeline import Pipeline
 
 # who may hold it: the stack's own record of its secrets, and Postgres' verifier of it (which is no password)
@@ -81,6 +83,14 @@ def test_the_api_does_not_show_it(used: Pipeline, spellings: set[str]):
     ):
         answer = str(used.stack.api.call("GET", path))
         assert not any(each in answer for each in spellings), path
+
+
+def test_the_pages_of_the_ledger_do_not_show_it(used: Pipeline, spellings: set[str]):
+    used.wait_for_report("2023-05")
+    for path in ("/", "/months", "/docs", "/reports/green/2023-05"):
+        answer = asked_by(used.stack, "admin", f"/ledger{path}")
+        assert answer.status_code == requests.codes.ok, path
+        assert not any(each in answer.text for each in {*spellings, "postgresql://", used.stack.warehouse.user}), path
 
 
 def test_no_command_line_holds_it(used: Pipeline, spellings: set[str]):

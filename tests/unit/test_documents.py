@@ -12,7 +12,7 @@ from include.settings import ROOT
 DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
 # they also tell of what is no more, and of what a reader is to write
 OF_OTHER_FILES = ("CHANGELOG.md", "docs/decisions", "docs/add-a-dataset.md")
-MADE_BY_COMMANDS = ("dbt/manifest", "dbt/target")
+MADE_BY_COMMANDS = ("dbt/manifest", "dbt/site", "dbt/target")
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"(benchmarks|config|dags|dbt|dev|docs|include|profiles|tests)/[\w./-]*")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

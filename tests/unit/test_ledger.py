@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from fastapi import HTTPException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from include.ledger import app
 from include.ledger.months import Judged, TaskOfMonth, judge
 
 WAIT, MODEL, TEST, MART = "wait_for_month", "build.int_zones.run", "build.int_zones.test", "publish.fct_months.run"
@@ -122,3 +125,15 @@ def test_the_order_in_which_tasks_are_read_does_not_matter(tasks: list[TaskOfMon
     latest = {task.task_id: task for task in sorted(tasks, key=lambda task: task.since)}
     assert (found.state == "failed") == any(task.state == "failed" for task in latest.values())
     assert isinstance(found, Judged)
+
+
+def test_a_warehouse_that_cannot_be_read_is_told_without_its_address(monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise psycopg.OperationalError('connection to server at "10.0.0.7", user "pipeline", password=secret failed')
+
+    monkeypatch.setattr(app, "ledger_of", fail)
+    monkeypatch.setattr(app, "may", lambda *_: True)
+    with pytest.raises(HTTPException) as failure:
+        app.months(user=None, session=None)
+    assert failure.value.status_code == 503
+    assert failure.value.detail == "The warehouse cannot be read (OperationalError). The api-server's log says why."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -172,3 +173,29 @@ def test_no_dbt_command_changes_the_manifest_the_dag_is_drawn_from(project: Path
         assert done.returncode == 0, done.stdout
         assert (file.read_bytes(), file.stat().st_mtime_ns) == before, command
     assert not (project / "dbt/target").exists(), "dbt clean has cleaned"
+
+
+# ---------- dbt's docs
+
+
+def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path):
+    manifest, page = project / "dbt/manifest/manifest.json", project / "dbt/site/index.html"
+    before = manifest.read_bytes()
+    done = run(project, "python", "-m", "include.dbt_docs")
+    assert done.returncode == 0, done.stdout[-2000:]
+    text = page.read_text()
+    assert '"schema": "airflow_default_YYYYMMDD"' in text
+    assert '"schema": "airflow_default"' in text
+    assert re.findall(r"airflow_default_\d+", text) == []
+    assert manifest.read_bytes() == before
+    assert [file.name for file in page.parent.iterdir()] == ["index.html"]
+    # a project that dbt refuses leaves the docs as they were
+    (project / "dbt/models/marts/broken.sql").write_text("select * from {{ ref('nowhere') }}")
+    assert run(project, "python", "-m", "include.dbt_docs").returncode == 1
+    assert page.read_text() == text
+
+
+def test_image_and_makefile_make_the_docs_by_the_same_command():
+    for file in ("README.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
+        assert "-m include.dbt_docs" in (ROOT / file).read_text(), file
+    assert "dbt/site" in (ROOT / ".dockerignore").read_text().split()
