@@ -118,7 +118,9 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
         expected_at = due(month)
-        judged = judge(tasks.get(month, []), is_published, expected_at <= now)
+        of_month = tasks.get(month, [])
+        judged = judge(of_month, is_published, expected_at <= now)
+        run = next((task for task in of_month if task.run_id == judged.run_id), None)
         lines.append(
             common
             | {
@@ -129,6 +131,8 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "failed_task": judged.task and judged.task.task_id,
                 "reason": judged.task and judged.task.reason,
                 "run_id": judged.run_id,
+                "run_began": run and run.run_began,
+                "run_ended": run and run.run_ended,
                 **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
                 "figures": known,
             }

@@ -15,7 +15,8 @@ FAILED = "failed"
 class TaskOfMonth:
     """The latest try of one task in one run of the month.
 
-    `since`: when it began, or else was queued; None: not yet. `reason`: why it failed, where it said so.
+    `since`: when it began, or else was queued; None: not yet. `reason`: why it failed, where it said so. `run_began`,
+    `run_ended`: of the run since its latest clear; None: not yet.
     """
 
     run_id: str
@@ -24,6 +25,8 @@ class TaskOfMonth:
     state: str | None
     since: datetime | None
     reason: str | None = None
+    run_began: datetime | None = None
+    run_ended: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 import dev.__main__ as commands
+from dev.airflow_api import instant
 from dev.ledger import IN_JSON
 from include.datasets import DATASETS
 from include.ledger.app import app
@@ -61,6 +62,11 @@ def line_of(pipeline: Pipeline, month: str) -> dict:
 def test_a_published_month_has_its_figures_and_its_event_too(published: Pipeline):
     line = line_of(published, MONTH)
     assert (line["state"], line["failed_task"]) == ("published", None)
+    run = published.dag_run(line["run_id"])
+    assert (instant(line["run_began"]), instant(line["run_ended"])) == (
+        instant(run["start_date"]),
+        instant(run["end_date"]),
+    )
     figures = "select rows_in_file, rows_accepted, rows_rejected, total_amount_accepted::text, file_sha256 "
     [expected] = query(published.dsn, f"{figures} from airflow_default.fct_months where source_month = '{MONTH}-01'")
     names = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accepted", "file_sha256")

@@ -61,6 +61,7 @@ def test_a_failed_model_is_found_in_the_ledger_cleared_and_seen_to_turn_green(
     expect(square).to_have_accessible_name(re.compile(rf"green {MONTH}: failed in {re.escape(MODEL)}"))
     square.click()
     expect(airflow.frame.get_by_text("int_trips_judged is not there")).to_be_visible()
+    expect(airflow.frame.get_by_text(re.compile(r"^Its latest run began .* UTC and took \d+ s\.$"))).to_be_visible()
     airflow.save_picture("ledger")
     airflow.frame.get_by_role("link", name=MODEL).click()
     expect(airflow.page).to_have_url(re.compile(rf"/dags/taxi_pipeline/runs/.*/tasks/{re.escape(MODEL)}$"))

@@ -13,7 +13,10 @@ FILES = "select to_char(source_month, 'YYYY-MM'), file_sha256 from airflow_defau
 def reports(pipeline: Pipeline) -> dict[str, str]:
     """The pages by month, as somebody who may look gets them."""
     found = {month: asked_by(pipeline.stack, "viewer", f"/ledger/reports/green/{month}") for month in MONTHS}
-    return {month: answer.text for month, answer in found.items() if answer.raise_for_status() is None}
+    for answer in found.values():
+        answer.raise_for_status()
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'"), "no script would run"
+    return {month: answer.text for month, answer in found.items()}
 
 
 def run_again(pipeline: Pipeline, month: str) -> None:
