@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, PokeReturnValue, Variable, get_parsing_context, task
+from airflow.sdk import DAG, PokeReturnValue, Variable, get_parsing_context, task
 
 from include.assets import file_asset, mark_month, raw_assets
 from include.availability import month_is_available
@@ -14,7 +14,7 @@ from include.dag_run import macros, month_of, refuse_date_of_today
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
 from include.load import load_month as load
-from include.month import PATTERN
+from include.month_param import month_param
 from include.retry import task_arguments
 from include.settings import POLL, SCHEDULE_FROM
 from include.timetable import MonthlyOncePublished
@@ -44,27 +44,17 @@ sets to the present time, is in a month that is not available yet.
 def pipeline(dataset: Dataset) -> None:
     schema = dataset.published_schema()
     files, raw_tables = [file_asset(dataset, file) for file in dataset.files], raw_assets(dataset)
-    timetable = MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value())
     with DAG(
         dag_id=dataset.dag_id,
         description=f"A month of {dataset.title}: load, build, audit, publish",
         doc_md=DAG_TEXT.format(dataset=dataset),
         tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
-        schedule=timetable,
+        schedule=MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value()),
         # a run dated before the start date ends green without having run a task: so the dataset's first month
         start_date=dataset.first_month.start_in(ZONE),
         catchup=False,
         max_active_runs=16,
-        params={
-            "month": Param(
-                None,
-                type=["null", "string"],
-                pattern=f"^{PATTERN}$",
-                title="Month to load",
-                examples=[str(month) for month in reversed(dataset.months_to(timetable.latest_due(datetime.now(UTC))))],
-                description_md=FORM_TEXT,
-            )
-        },
+        params={"month": month_param(dataset, "Month to load", FORM_TEXT)},
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, ZONE),
     ):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, PartitionedAssetTimetable, get_parsing_context, task
+from airflow.sdk import DAG, PartitionedAssetTimetable, get_parsing_context, task
 
 from include.assets import mark, report_asset, report_path, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import month_of_partition
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
-from include.month import PATTERN
+from include.month_param import month_param
 from include.retry import task_arguments
 from include.warehouse import connection_string
 
@@ -37,15 +37,7 @@ def reports(dataset: Dataset, dag_id: str) -> None:
         start_date=dataset.first_month.start,
         catchup=False,
         max_active_runs=16,
-        params={
-            "month": Param(
-                None,
-                type=["null", "string"],
-                pattern=f"^{PATTERN}$",
-                title="Month to report",
-                description="A published month, YYYY-MM, for example 2024-01.",
-            )
-        },
+        params={"month": month_param(dataset, "Month to report", "A published month, `YYYY-MM`.")},
         default_args=task_arguments(execution_timeout=timedelta(minutes=30)),
     ):
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.datasets import GREEN
-from include.month import Month
+from include.datasets import GREEN, YELLOW
+from include.month import Month, MonthError
 from include.report import write
 from include.report.store import replace_report, report_file
 from include.report.write import write_reports
@@ -54,8 +54,10 @@ def test_a_month_published_after_the_next_one_appears_in_its_report(project: Pro
     assert "2024-01 is not published" not in report_file(SCHEMA, FEBRUARY).read_text()
 
 
-def test_a_month_that_is_not_published_writes_nothing(built: Project, folder: Path):
-    assert write_reports(GREEN, Month.parse("2023-06"), built.dsn) == []
+def test_a_month_that_is_not_published_is_named_and_nothing_written(built: Project, folder: Path):
+    for dataset, month in ((GREEN, "2023-06"), (YELLOW, "2024-01")):
+        with pytest.raises(MonthError, match=f"{month} is not published in {dataset.published_schema()}: load it with"):
+            write_reports(dataset, Month.parse(month), built.dsn)
     assert not folder.exists()
 
 
