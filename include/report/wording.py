@@ -37,12 +37,17 @@ def utc(moment: datetime) -> str:
 
 
 def zone_label(zone: Zone) -> str:
-    return f"{zone.name or f'zone {zone.zone_id}, no name listed'} ({borough_label(zone.borough)})"
+    return f"{_printable(zone.name) or f'zone {zone.zone_id}, no name listed'} ({borough_label(zone.borough)})"
 
 
 def borough_label(borough: str | None) -> str:
     """`Unknown` and `N/A` are TLC's own boroughs; without one there is no row, or no text, in the list of zones."""
-    return borough or "no borough listed"
+    return _printable(borough) or "no borough listed"
+
+
+def _printable(text: str | None) -> str:
+    """Without control characters, which Postgres takes and neither SVG nor a reader does."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text or "")
 
 
 def tip_labels() -> list[str]:

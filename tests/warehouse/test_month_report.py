@@ -411,11 +411,11 @@ def test_names_from_the_data_are_text(connection):
     )
     before = Counter(tag for tag, _ in Page(page_of(TITLE, january(connection))).elements)
     connection.execute(
-        "update dim_zones set zone_name = '<b>&\"$x_1$', borough = '</svg><script>' where zone_id = %s", [zone]
+        "update dim_zones set zone_name = E'<b>&\"$x_1$\\x01', borough = '</svg><script>' where zone_id = %s", [zone]
     )
     html = page_of("<u>", january(connection))
     page = Page(html)
-    assert '<b>&"$x_1$ (</svg><script>)' in page.cells
+    assert '<b>&"$x_1$\N{REPLACEMENT CHARACTER} (</svg><script>)' in page.cells
     assert html.count("&lt;b&gt;&amp;") == 2, "once in the table, once in the chart"
     after = Counter(tag for tag, _ in page.elements)
     assert {tag for tag in after if tag not in before} == set()
