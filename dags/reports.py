@@ -13,6 +13,7 @@ from include.dag_run import month_of_partition
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
 from include.month_param import month_param
+from include.report.write import write_reports as write
 from include.retry import task_arguments
 from include.warehouse import connection_string
 
@@ -43,8 +44,6 @@ def reports(dataset: Dataset, dag_id: str) -> None:
 
         @task(inlets=[months], outlets=[report])
         def write_reports(dag_run: Any = None, params: Any = None, **context: Any) -> list[str]:
-            from include.report.write import write_reports as write  # matplotlib takes 0.5 s
-
             month = month_of_partition(dag_run, params)
             mark(context["outlet_events"][report], month, report=report_path(dataset, month))
             return write(dataset, month, connection_string(warehouse_fields()))
