@@ -6,7 +6,7 @@ from tests.support.logins import asked_by
 from tests.support.pipeline import Pipeline
 from tests.support.warehouse_content import query
 
-MONTHS = ("2022-05", "2022-06", "2022-07")
+MONTHS = ("2017-07", "2017-08", "2017-09")
 FILES = "select to_char(source_month, 'YYYY-MM'), file_sha256 from airflow_default.fct_months"
 
 
