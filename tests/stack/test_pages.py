@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def airflow(browser: Browser, pipeline: Pipeline) -> Iterator[AirflowInBrowser]:
     with airflow_in_browser(browser, pipeline.stack.airflow.url, PICTURES) as airflow:
-        airflow.log_in(*pipeline.stack.login)
+        airflow.log_in_by_cookie(login_of(pipeline.stack, "admin"))
         yield airflow
 
 
@@ -47,6 +47,13 @@ def published(pipeline: Pipeline) -> Pipeline:
     for month in (BEFORE, MONTH):
         pipeline.wait_for_report(month)
     return pipeline
+
+
+def test_the_way_from_the_login_to_the_ledger(browser: Browser, published: Pipeline):
+    with airflow_in_browser(browser, published.stack.airflow.url, PICTURES) as airflow:
+        airflow.log_in(*published.stack.login)
+        airflow.open_plugin("Months")
+        expect(airflow.square("green", MONTH)).to_have_accessible_name(re.compile(f"green {MONTH}: published, "))
 
 
 def test_a_failed_model_is_found_in_the_ledger_cleared_and_seen_to_turn_green(
@@ -145,7 +152,7 @@ def test_dbts_docs_are_in_the_ui_with_names_that_are_of_no_month(airflow: Airflo
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_wrong_with_the_ledger(browser: Browser, published: Pipeline, dark: bool):
     with airflow_in_browser(browser, published.stack.airflow.url, PICTURES, dark=dark) as airflow:
-        airflow.log_in(*published.stack.login)
+        airflow.log_in_by_cookie(login_of(published.stack, "admin"))
         airflow.open(f"/ledger/?dataset=green&month={MONTH}")
         expect(airflow.page.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
         airflow.page.get_by_role("button", name="Mark for a backfill").click()
@@ -166,8 +173,7 @@ def test_the_ledger_is_used_by_keyboard_alone(airflow: AirflowInBrowser, publish
 
 def test_who_may_not_create_backfills_gets_no_button(browser: Browser, published: Pipeline):
     with airflow_in_browser(browser, published.stack.airflow.url, PICTURES) as airflow:
-        cookie = {"name": "_token", "value": login_of(published.stack, "viewer"), "url": airflow.url}
-        airflow.page.context.add_cookies([cookie])
+        airflow.log_in_by_cookie(login_of(published.stack, "viewer"))
         airflow.open(f"/ledger/?dataset=green&month={MONTH}")
         airflow.page.get_by_role("button", name="Mark for a backfill").click()
         expect(airflow.page.get_by_text(f"{MONTH} marked. You may not create backfills.")).to_be_visible()

@@ -40,6 +40,11 @@ class AirflowInBrowser:
         self.page.keyboard.press("Enter")
         expect(self.page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
 
+    def log_in_by_cookie(self, token: str) -> None:
+        """As the login page leaves it."""
+        self.page.context.add_cookies([{"name": "_token", "value": token, "url": self.url}])
+        self.open("/")
+
     def open_plugin(self, name: str) -> None:
         """By the navigation."""
         self.page.get_by_role("button", name="Plugins").click()

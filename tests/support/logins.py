@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import requests
 
@@ -18,16 +19,21 @@ print(SimpleAuthManager().generate_jwt(SimpleAuthManagerUser(username="somebody"
 """
 
 
+LOGINS: dict[tuple[Path, str], str] = {}  # making one takes Airflow 5 s; they hold for a day
+
+
 def login_of(stack: Stack, role: str) -> str:
     """The token of a user of the role: viewer, user, op, admin; empty: of none."""
-    done = subprocess.run(
-        [sys.executable, "-c", MAKE_A_LOGIN, role],
-        env=stack.environment() | {"PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.splitlines()[-1]
+    if (stack.state, role) not in LOGINS:
+        done = subprocess.run(
+            [sys.executable, "-c", MAKE_A_LOGIN, role],
+            env=stack.environment() | {"PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        LOGINS[stack.state, role] = done.stdout.splitlines()[-1]
+    return LOGINS[stack.state, role]
 
 
 def asked_by(stack: Stack, role: str, path: str, **body: object) -> requests.Response:
