@@ -105,6 +105,8 @@ def test_a_months_report_is_reached_from_the_ledger(airflow: AirflowInBrowser, p
     airflow.frame.get_by_role("link", name="Its report").click()
     expect(airflow.frame.get_by_role("heading", level=1)).to_contain_text(MONTH)
     assert airflow.frame.locator("svg").count() >= 5
+    airflow.page.go_back()
+    expect(airflow.frame.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
     airflow.open(f"/ledger/reports/green/{MONTH}")
     airflow.save_picture("report")
     assert airflow.violations() == ""
@@ -136,6 +138,12 @@ def test_a_run_is_drawn_as_dbts_lineage_and_a_model_says_what_it_is(airflow: Air
     airflow.page.get_by_role("button", name="Collapse Details Panel").click()
     airflow.page.get_by_role("button", name="Fit View").click()
     airflow.save_picture("run", of=graph)
+    airflow.open("/dags/taxi_pipeline/tasks/publish.fct_trips.run")
+    airflow.page.get_by_role("button", name="Documentation").click()
+    told = airflow.page.get_by_role("dialog")
+    expect(told).to_contain_text("One row per accepted trip")
+    link = told.get_by_role("link", name="In dbt's docs")
+    expect(link).to_have_attribute("href", re.compile(r"/ledger/docs#!/model/model\.taxi\.fct_trips$"))
 
 
 def test_dbts_docs_are_in_the_ui_with_names_that_are_of_no_month(airflow: AirflowInBrowser, published: Pipeline):
