@@ -11,6 +11,7 @@ as_root=""
 if [ "$(id -u)" -ne 0 ]; then
     as_root="sudo"
 fi
+export DEBIAN_FRONTEND=noninteractive
 if ! { $as_root apt-get update -qq && $as_root apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } >&2; then
     echo "Chromium could not be installed. Install it, as the program chromium, and try again." >&2
     exit 1
