@@ -92,7 +92,7 @@ manifest: env
 	@$(RUN) -c 'import sys; from include.manifest import is_whole; sys.exit(not is_whole())' || rm -f $(MANIFEST)
 	@$(MAKE) --silent --no-print-directory $(MANIFEST)
 
-# Neither dbt's docs, which Airflow shows.
+# dbt's docs, which Airflow shows. They need no database either.
 docs: env
 	@$(MAKE) --silent --no-print-directory $(DOCS)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, PokeReturnValue, Variable, get_parsing_context, task
 
-from include.assets import file_asset, mark_month, raw_assets
+from include.assets import file_asset, mark_events, raw_assets
 from include.availability import month_is_available
 from include.connection import warehouse_fields
 from include.dag_run import macros, month_of, refuse_date_of_today
@@ -69,15 +69,16 @@ def pipeline(dataset: Dataset) -> None:
             now = datetime.now(ZONE)
             refuse_date_of_today(dag_run, params, now)
             month = month_of(dag_run, params, ZONE)
-            mark_month({**context, "dag_run": dag_run, "params": params}, files[:1])
+            mark_events(context, files[:1], month)
             return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
 
         @task(inlets=files, outlets=raw_tables)
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
-            mark_month({**context, "dag_run": dag_run, "params": params}, raw_tables)
+            month = month_of(dag_run, params, ZONE)
+            mark_events(context, raw_tables, month)
             return load(
                 dataset,
-                month_of(dag_run, params, ZONE),
+                month,
                 base_url=base_url(dataset),
                 conninfo=connection_string(warehouse_fields()),
                 schema=schema,

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, PartitionedAssetTimetable, get_parsing_context, task
 
-from include.assets import mark, report_asset, report_path, table_asset
+from include.assets import mark_events, report_asset, report_path, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import month_of_partition
 from include.datasets import DATASETS, Dataset
@@ -45,7 +45,7 @@ def reports(dataset: Dataset, dag_id: str) -> None:
         @task(inlets=[months], outlets=[report])
         def write_reports(dag_run: Any = None, params: Any = None, **context: Any) -> list[str]:
             month = month_of_partition(dag_run, params)
-            mark(context["outlet_events"][report], month, report=report_path(dataset, month))
+            mark_events(context, [report], month, report=report_path(dataset, month))
             return write(dataset, month, connection_string(warehouse_fields()))
 
         write_reports()

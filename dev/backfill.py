@@ -42,7 +42,7 @@ def months_between(dataset: Dataset, first: str, last: str) -> list[Month]:
         raise StackError(f"FROM={first}: {dataset.name} begins with {dataset.first_month}, {dataset.why_not_earlier}.")
     if end.end > datetime.now(UTC):
         raise StackError(f"TO={last}: this month has not ended yet.")
-    return [month for count in range(1 << 12) if (month := start.plus(count)) <= end]
+    return start.through(end)
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -54,17 +54,12 @@ def report_path(dataset: Dataset, month: Month) -> str:
     return f"/ledger/reports/{dataset.name}/{month}"
 
 
-def mark_month(context: Mapping[str, Any], outlets: list[Asset], extra: Mapping[str, Any] | None = None) -> None:
-    """Marks the events this task will emit with the run's month, `YYYY-MM`, as partition and in their `extra`."""
-    month = month_of(context["dag_run"], context["params"], default_zone())
-    for asset in outlets:
-        mark(context["outlet_events"][asset], month, **(extra or {}))
-
-
-def mark(event: Any, month: Month, **extra: Any) -> None:
-    """Marks an event with its month, and what else is known of it."""
-    event.add_partitions(str(month))
-    event.extra |= {"month": str(month), **extra}
+def mark_events(context: Mapping[str, Any], assets: Iterable[Asset], month: Month, **extra: Any) -> None:
+    """Marks the events this task will emit with the month, `YYYY-MM`, as partition and in their `extra`."""
+    for asset in assets:
+        event = context["outlet_events"][asset]
+        event.add_partitions(str(month))
+        event.extra |= {"month": str(month), **extra}
 
 
 def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, Any]:

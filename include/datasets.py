@@ -99,10 +99,6 @@ class Dataset:
     def files(self) -> tuple[SourceFile, ...]:
         return (self.monthly, *self.others)
 
-    def months_to(self, last: Month) -> list[Month]:
-        """Every month from the dataset's first to the last, both included."""
-        return [month for count in range(1 << 12) if (month := self.first_month.plus(count)) <= last]
-
     def published_schema(self, student: str | None = None) -> str:
         """Of the raw and published tables. The student defaults to AIRFLOW_STUDENT.
 

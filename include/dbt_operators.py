@@ -13,10 +13,12 @@ from cosmos.dbt.project import change_working_directory, environ
 from cosmos.operators.local import AbstractDbtLocalBase, DbtRunLocalOperator, DbtTestLocalOperator
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from include.assets import figures_of_run, mark_month, raw_assets, table_asset
+from include.assets import figures_of_run, mark_events, raw_assets, table_asset
+from include.dag_run import month_of
 from include.datasets import Dataset
 from include.kept_parse import parse_of_run
 from include.manifest_nodes import ManifestNodes
+from include.zone import default_zone
 
 UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
 
@@ -108,7 +110,8 @@ def converters(dataset: Dataset, nodes: ManifestNodes | None) -> dict[Any, Calla
 
 def mark_published(dataset: Dataset, context: Context, _: Any) -> None:
     """Airflow's post_execute of a mart's task."""
-    mark_month(context, context["task"].outlets, figures_of_run(dataset, context))
+    month = month_of(context["dag_run"], context["params"], default_zone())
+    mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
 
 
 def _name(test: DbtNode) -> str:

@@ -73,6 +73,10 @@ class Month:
         midnights = (self.start.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         return max(midnights).astimezone(zone)
 
+    def through(self, last: Month) -> list[Month]:
+        """Every month from this one to the last, both included; none where the last is earlier."""
+        return [month for count in range(1 << 12) if (month := self.plus(count)) <= last]
+
     def plus(self, months: int) -> Month:
         count = self.first_day.year * 12 + self.first_day.month - 1 + months
         return Month(date(count // 12, count % 12 + 1, 1))

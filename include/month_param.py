@@ -20,5 +20,5 @@ def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
         pattern=f"^{PATTERN}$",
         title=title,
         description_md=description_md,
-        examples=[str(month) for month in reversed(dataset.months_to(latest))],
+        examples=[str(month) for month in reversed(dataset.first_month.through(latest))],
     )

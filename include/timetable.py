@@ -43,7 +43,7 @@ class MonthlyOncePublished(Timetable):
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        zone = default_zone()
+        zone, now = default_zone(), datetime.now(UTC)
         if restriction.earliest is None:
             return None
         month = Month.containing(restriction.earliest, zone)
@@ -52,12 +52,12 @@ class MonthlyOncePublished(Timetable):
         if last_automated_data_interval:
             month = max(month, Month.containing(last_automated_data_interval.start, zone).plus(1))
         if not restriction.catchup:
-            month = max(month, self.latest_due(datetime.now(UTC)), *filter(None, [self.first]))
+            month = max(month, self.latest_due(now), *filter(None, [self.first]))
         if restriction.latest is not None and month.start_in(zone) > restriction.latest:
             return None
         month_of_run, due = interval(month), instance(self.due(month))
         # Airflow's charts call a run by when it may begin. One of a backfill may at once; called so, it is its month.
-        has_ended = month_of_run.end <= datetime.now(UTC)
+        has_ended = month_of_run.end <= now
         run_after = month_of_run.start if restriction.catchup and has_ended else due
         return DagRunInfo(run_after=run_after, data_interval=month_of_run)
 

@@ -114,7 +114,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     }
     now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due
     lines = []
-    for month in dataset.months_to(Month.containing(now, zone)):
+    for month in dataset.first_month.through(Month.containing(now, zone)):
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
         expected_at = due(month)

@@ -123,6 +123,10 @@ def test_the_terminal_shows_the_same(
     assert all(tuple(line) == IN_JSON for line in lines)
     [line] = [each for each in lines if (each["dataset"], each["month"]) == ("green", MONTH)]
     assert line["state"] == "published"
+    monkeypatch.setenv("DATASET", "yellow")
+    assert commands.ledger(published.stack) == 0
+    assert {line["dataset"] for line in json.loads(capsys.readouterr().out)} == {"yellow"}
+    monkeypatch.delenv("DATASET")
     monkeypatch.delenv("JSON")
     assert commands.ledger(published.stack) == 0
     said = " ".join(capsys.readouterr().out.split())

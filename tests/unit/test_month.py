@@ -49,6 +49,11 @@ def test_a_day_lies_between_its_months_bounds(day):
     assert month.start <= datetime(day.year, day.month, day.day, tzinfo=UTC) < month.end
 
 
+@given(months, st.integers(-3, 30))
+def test_months_through_a_last_one_follow_each_other_both_included(month, count):
+    assert month.through(month.plus(count)) == [month.plus(each) for each in range(count + 1)]
+
+
 @given(months)
 def test_a_month_ends_where_the_next_begins(month):
     assert month.end == month.plus(1).start
