@@ -23,10 +23,10 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser lint bench manifest docs env install
+.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
-demo up backfill: manifest docs
+demo up backfill: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
 	@$(RUN) -m dev $@
 
 down ledger dsn dbt airflow drop-run-schemas: env
@@ -71,6 +71,14 @@ lint: env
 
 bench: manifest
 	@$(RUN) -m benchmarks $(ARGS)
+
+# Celery's packages, which EXECUTOR=celery needs, beside the others.
+celery: $(VENV)/.celery
+
+$(VENV)/.celery: dev/celery.lock $(VENV)/.locked
+	@echo "Installing Celery's packages into $(VENV)"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes -r dev/celery.lock
+	@touch $@
 
 env: $(VENV)/.locked
 

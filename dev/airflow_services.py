@@ -67,16 +67,18 @@ class AirflowServices:
             self._api = AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
         return self._api
 
-    def environment(self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices) -> dict[str, str]:
+    def environment(
+        self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices, celery: dict[str, str]
+    ) -> dict[str, str]:
         """What is laid over a process' environment to make it part of this Airflow; holds passwords.
 
-        `warehouse` is the value of an Airflow connection variable.
+        `warehouse` is the value of an Airflow connection variable, `celery` what differs from the local executor.
         """
         secrets = StackSecrets.of(self._state)
         settings = {
             "CORE__DAGS_FOLDER": str(self.dags),
             "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-            "CORE__PARALLELISM": str(TASKS_PER_CORE * (os.cpu_count() or 1)),
+            "CORE__PARALLELISM": str(tasks_at_once()),
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "CORE__FERNET_KEY": secrets.fernet_key,
             "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
@@ -89,6 +91,7 @@ class AirflowServices:
             "API__PORT": self.url.rpartition(":")[2],
             "API__SECRET_KEY": secrets.api_secret_key,
             "API_AUTH__JWT_SECRET": secrets.jwt_secret,
+            **celery,
         }
         return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
             "AIRFLOW_HOME": str(self.home),
@@ -228,6 +231,11 @@ class AirflowServices:
             if time.monotonic() > deadline:
                 raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
             time.sleep(0.25)
+
+
+def tasks_at_once() -> int:
+    """Of all DAGs together, on this machine."""
+    return TASKS_PER_CORE * (os.cpu_count() or 1)
 
 
 def code_version() -> str:

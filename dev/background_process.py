@@ -77,6 +77,10 @@ class BackgroundProcess:
                 )
         return False
 
+    def pid(self) -> int:
+        """As it was last started."""
+        return self._record()["pid"]
+
     def started(self) -> float:
         """When it was last started, in seconds since the epoch."""
         return self._record()["started"]

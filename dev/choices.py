@@ -15,20 +15,30 @@ from include.datasets import checked_student
 
 SAMPLE_STUDENT = "sample"
 EMBEDDED = "embedded"
+EXECUTORS = ("local", "celery")
+MOST_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class Choices:
-    """`warehouse` is None for the embedded one."""
+    """`warehouse` is None for the embedded one, `broker` for the stack's own Redis. `executor`: of EXECUTORS."""
 
     source: Source
     student: str = "default"
     warehouse: WarehouseAddress | None = None
+    executor: str = "local"
+    workers: int = 2
+    broker: str | None = None
 
     def __post_init__(self) -> None:
         checked_student(self.student)
         if (self.student == SAMPLE_STUDENT) != (self.source.kind == "sample"):
             raise StackError(f"AIRFLOW_STUDENT={SAMPLE_STUDENT} is for the generated months, and for nothing else.")
+
+        if self.executor not in EXECUTORS:
+            raise StackError(f"EXECUTOR={self.executor}: one of {', '.join(EXECUTORS)} is needed.")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise StackError(f"WORKERS={self.workers}: a number of workers is needed, 1 to {MOST_WORKERS}.")
 
     def check(self) -> None:
         """Raises StackError where the source's folder or the user's own server cannot be used now."""
@@ -62,7 +72,12 @@ class Choices:
             warehouse = None
         else:
             warehouse = WarehouseAddress.from_environment(environment) or (last.warehouse if last else None)
-        return cls(source, student, warehouse)
+        executor = environment.get("EXECUTOR") or (last.executor if last else "local")
+        workers = environment.get("WORKERS") or str(last.workers if last else 2)
+        if not workers.isdecimal():
+            raise StackError(f"WORKERS={workers}: a number of workers is needed, 1 to {MOST_WORKERS}.")
+        broker = environment.get("BROKER_URL") or (last.broker if last else None)
+        return cls(source, student, warehouse, executor, int(workers), None if broker == EMBEDDED else broker)
 
     @classmethod
     def remembered(cls, state: Path) -> "Choices | None":
@@ -73,7 +88,8 @@ class Choices:
         try:
             kept = json.loads(file.read_text())
             warehouse = WarehouseAddress(**kept["warehouse"]) if kept["warehouse"] else None
-            return cls(Source(**kept["source"]), kept["student"], warehouse)
+            of_executor = {name: kept[name] for name in ("executor", "workers", "broker") if name in kept}
+            return cls(Source(**kept["source"]), kept["student"], warehouse, **of_executor)
         except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
             raise StackError(
                 f"{file}, where the last choices are kept, is damaged, or of another version: remove it, and name them "

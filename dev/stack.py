@@ -1,5 +1,6 @@
 """The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
 
+import importlib.util
 import subprocess
 import sys
 import time
@@ -7,14 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev.airflow_api import AirflowApi
-from dev.airflow_services import ADMIN, AirflowServices
+from dev.airflow_services import ADMIN, AirflowServices, tasks_at_once
 from dev.background_process import BackgroundProcess
+from dev.celery_workers import CeleryWorkers
 from dev.choices import Choices
+from dev.console import console
 from dev.errors import StackError
 from dev.locked import locked
 from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.postgres import EmbeddedPostgres
 from dev.programs import run
+from dev.redis import Redis
 from dev.sample_months import file_of, write_month, write_zones
 from dev.stack_secrets import StackSecrets
 from dev.warehouse_address import WarehouseAddress
@@ -34,6 +38,8 @@ class Stack:
         self.state = state.absolute()
         self.postgres = EmbeddedPostgres(self.state, durable)
         self.airflow = AirflowServices(self.state, dags)
+        self.redis = Redis(self.state)
+        self.workers = CeleryWorkers(self.state)
         self._mirror = BackgroundProcess(self.state, "tlc-mirror")
 
     def up(self, choices: Choices) -> None:
@@ -45,12 +51,17 @@ class Stack:
             self.postgres.ensure_metadata(choices.metadata_database)
             self._ensure_mirror(choices)
             self.airflow.choose_port()
-            self.airflow.ensure(self.environment(), self.postgres.started())
+            if choices.executor == "local":
+                self._stop_celery()
+                self.airflow.ensure(self.environment(), self.postgres.started())
+            else:
+                self._ensure_celery(choices)
 
     def down(self) -> None:
         """Stop everything; the data stay."""
         with locked(self.state / "stack.lock"):
             self.airflow.stop()
+            self._stop_celery()
             self._mirror.stop()
             self.postgres.stop()
 
@@ -84,7 +95,19 @@ class Stack:
             warehouse=self.warehouse.airflow_connection(),
             source_url=self._source_url,
             choices=self.choices,
+            celery=self._celery_settings(self.choices),
         )
+
+    def _celery_settings(self, choices: Choices) -> dict[str, str]:
+        """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
+        if choices.executor == "local":
+            return {}
+        results = self.postgres.dsn(choices.metadata_database, "airflow").replace("postgresql://", "db+postgresql://")
+        return {
+            "CORE__EXECUTOR": "CeleryExecutor",
+            "CELERY__BROKER_URL": choices.broker or self.redis.url(),
+            "CELERY__RESULT_BACKEND": results,
+        }
 
     def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
@@ -104,6 +127,20 @@ class Stack:
         for month in months:
             if not file_of(folder, dataset, month).exists():
                 write_month(folder, str(month), dataset=dataset)
+
+    def _ensure_celery(self, choices: Choices) -> None:
+        if importlib.util.find_spec("airflow.providers.celery") is None:
+            raise StackError("EXECUTOR=celery needs Celery's packages: make celery")
+        if choices.broker is None:
+            self.redis.start()
+        environment = self.environment()
+        self.airflow.ensure(environment, self.postgres.started())
+        console.print(f"Celery: {choices.workers} workers")
+        self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
+
+    def _stop_celery(self) -> None:
+        self.workers.stop()
+        self.redis.stop()
 
     @property
     def _source_url(self) -> str:

@@ -1,0 +1,119 @@
+"""Celery's workers, each as if on a machine of its own: with a copy of the project, a home and a hostname."""
+
+import hashlib
+import shutil
+import time
+from pathlib import Path
+
+from dev.background_process import BackgroundProcess, stop_all
+from dev.errors import StackError
+from dev.programs import command
+from include.settings import ROOT
+
+FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "logs", "site")
+READY_SECONDS = 120
+# What a worker gets of the stack's environment. The connection comes through the api-server; the metadata database and
+# the keys of tokens are not for it. It needs the api-server's secret to sign what it asks for.
+OF_STACK = (
+    "AIRFLOW__CORE__EXECUTOR",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+    "AIRFLOW__CELERY__BROKER_URL",
+    "AIRFLOW__CELERY__RESULT_BACKEND",
+    "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
+    "AIRFLOW__API__BASE_URL",
+    "AIRFLOW__API__SECRET_KEY",
+)
+SETTINGS_OF_STACK = ("AIRFLOW_STUDENT", "AIRFLOW_VAR_", "PIPELINE_", "RUN_SCHEMA_")
+
+
+class CeleryWorkers:
+    """The workers of one state folder: `worker-1`, `worker-2` and so on."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    def ensure(self, count: int, slots: int, environment: dict[str, str]) -> None:
+        """Starts what does not run, ends what is too many, returns when all take tasks. `slots`: tasks at once, each.
+
+        Raises StackError, with the end of the worker's log, where one does not come up.
+        """
+        revision = revision_of_project()
+        for number in range(count + 1, count + 65):
+            self._process(number).stop()
+        since = {number: self._start(number, slots, environment, revision) for number in range(1, count + 1)}
+        deadline = time.monotonic() + READY_SECONDS
+        for number, offset in since.items():
+            process = self._process(number)
+            while offset is not None and " ready." not in process.log.read_text(errors="replace")[offset:]:
+                if not process.is_running() or time.monotonic() > deadline:
+                    raise StackError(f"{process.name} is not ready; the end of {process.log}:\n{process.log_end()}")
+                time.sleep(0.25)
+
+    def stop(self) -> None:
+        """Ends all; their tasks with them."""
+        records = (self._state / "run").glob("worker-*.json")
+        stop_all([BackgroundProcess(self._state, record.stem) for record in records])
+
+    def pid(self, name: str) -> int:
+        """Of a worker that was started."""
+        return BackgroundProcess(self._state, name).pid()
+
+    def _process(self, number: int) -> BackgroundProcess:
+        return BackgroundProcess(self._state, f"worker-{number}")
+
+    def _start(self, number: int, slots: int, environment: dict[str, str], revision: str) -> int | None:
+        """Where its log ended before it was started; None where it was running."""
+        process = self._process(number)
+        place = self._state / "workers" / process.name
+        self._copy_project(process, place, revision)
+        before = len(process.log.read_text(errors="replace")) if process.log.exists() else 0
+        words = [
+            "celery",
+            "worker",
+            "--skip-serve-logs",
+            "--concurrency",
+            str(slots),
+            "--celery-hostname",
+            process.name,
+        ]
+        started = process.ensure(command("airflow", *words), worker_environment(environment, place), revision)
+        return before if started else None
+
+    def _copy_project(self, process: BackgroundProcess, place: Path, revision: str) -> None:
+        mark = place / "revision"
+        if mark.exists() and mark.read_text() == revision:
+            return
+        process.stop()
+        shutil.rmtree(place / "project", ignore_errors=True)
+        for folder in FOLDERS:
+            shutil.copytree(ROOT / folder, place / "project" / folder, ignore=LEFT_OUT)
+        for folder in ("home", "tmp", "airflow"):
+            (place / folder).mkdir(exist_ok=True, mode=0o700)
+        mark.write_text(revision)
+
+
+def worker_environment(environment: dict[str, str], place: Path) -> dict[str, str]:
+    """What a worker runs with: as few of the stack's variables as it can do with, and folders of its own."""
+    project = place / "project"
+    return {
+        name: value for name, value in environment.items() if name in OF_STACK or name.startswith(SETTINGS_OF_STACK)
+    } | {
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
+        "AIRFLOW_HOME": str(place / "airflow"),
+        "AIRFLOW_CONFIG": str(project / "config/airflow.cfg"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
+        "PYTHONPATH": f"{project}:{project / 'config'}",
+    }
+
+
+def revision_of_project() -> str:
+    """A hash of all that a worker has a copy of."""
+    digest = hashlib.sha256()
+    for folder in FOLDERS:
+        for file in sorted((ROOT / folder).rglob("*")):
+            if file.is_file() and not {"__pycache__", "target", "logs", "site"} & set(file.parts):
+                digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
+    return digest.hexdigest()
