@@ -23,7 +23,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser celery lint bench manifest docs env install
+.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
@@ -45,7 +45,7 @@ test-stack: manifest docs browser
 	@$(RUN) -m pytest tests/stack
 
 # Shown as a whole at its end, so that it does not mix with the other's.
-test-warehouse: manifest
+test-warehouse: manifest pgbouncer
 	@mkdir -p $(dir $(WAREHOUSE_LOG))
 	@echo "The tests without a stack run beside those of the stack, and are shown when they end. Until then: $(WAREHOUSE_LOG)"
 	@$(RUN) -m pytest tests/unit tests/warehouse > $(WAREHOUSE_LOG) 2>&1; ended=$$?; cat $(WAREHOUSE_LOG); exit $$ended
@@ -54,8 +54,12 @@ test-warehouse: manifest
 images: manifest docs browser
 	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/test_pages.py
 
+# What the tests need of Debian's: a browser for Airflow's pages, a pooler of connections.
 browser:
-	@sh dev/install_browser.sh
+	@sh dev/install_program.sh "chromium chromium-browser google-chrome" chromium fonts-dejavu-core
+
+pgbouncer:
+	@sh dev/install_program.sh pgbouncer pgbouncer
 
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)

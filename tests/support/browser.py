@@ -68,7 +68,7 @@ class AirflowInBrowser:
 def program() -> str:
     """The browser's. Fails where there is none: the tests are not skipped."""
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    assert found, f"None of {', '.join(PROGRAMS)} is installed: run dev/install_browser.sh"
+    assert found, f"None of {', '.join(PROGRAMS)} is installed: run make browser"
     return found
 
 
