@@ -1,6 +1,8 @@
 # make demo        the whole stack, months of both datasets, what was published   [DATASET= FROM= TO= PARALLEL=3]
 # make up / down   start (again) / stop the local stack; the data stay
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
+#                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=]: remembered, as the source is
+# make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
@@ -23,13 +25,13 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
+.PHONY: demo up down backfill ledger doctor dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
 	@$(RUN) -m dev $@
 
-down ledger dsn dbt airflow drop-run-schemas: env
+down ledger doctor dsn dbt airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: tests of the stack wait half of their time, and the others use one core. With ARGS, which may name files,

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sys
 
-# Only for the processes that fork one for each task, or for each DAG file. Three months side by side took 147 s when
-# every dbt task imported dbt itself, and 48 s when it inherited the imports (2 cores).
-if {"scheduler", "celery", "standalone"}.intersection(sys.argv[1:3]):
+from airflow.configuration import conf
+
+COMMAND = sys.argv[1:3]
+
+# Only the processes that fork one for each task, or for each DAG file. Three months side by side took 147 s when every
+# dbt task imported dbt itself, and 48 s when it inherited the imports (2 cores). Under another executor than Airflow's
+# local one a scheduler forks no task.
+if COMMAND == ["celery", "worker"]:
+    from include.check import require_a_worker_s_needs
+    from include.warm_up import warm_up
+
+    require_a_worker_s_needs()
+    warm_up()
+elif "scheduler" in COMMAND and "LocalExecutor" in conf.get("core", "executor"):
     from include.warm_up import warm_up
 
     warm_up()
-elif "dag-processor" in sys.argv[1:3]:
+elif "dag-processor" in COMMAND:
     from include.warm_up import read_dag_files
 
     read_dag_files()

@@ -7,6 +7,13 @@ from typing import Any
 
 from airflow.sdk import DAG, PokeReturnValue, Variable, get_parsing_context, task
 
+try:
+    import include  # noqa: F401
+except ModuleNotFoundError as error:  # else a task's log names a module, and nobody knows where it should come from
+    raise ImportError(
+        "PYTHONPATH must name the project's folder and its config: /opt/airflow:/opt/airflow/config"
+    ) from error
+
 from include.assets import file_asset, mark_events, raw_assets
 from include.availability import month_is_available
 from include.connection import warehouse_fields

@@ -1,7 +1,7 @@
-"""The commands behind the Makefile: `python -m dev up|down|demo|backfill|ledger|dsn|dbt|drop-run-schemas|airflow`.
+"""The commands behind the Makefile, `python -m dev <command>`: those of COMMANDS.
 
 They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
-AZURE_PG, ...) from the environment.
+AZURE_PG, EXECUTOR, ...) from the environment.
 """
 
 import argparse
@@ -94,13 +94,22 @@ def drop_run_schemas(stack: Stack) -> int:
     return 0
 
 
+def doctor(stack: Stack) -> int:
+    """What Airflow's processes lack; 1 where tasks would fail."""
+    checked = stack.check()
+    for name, done in checked.items():
+        console.print(name, style="bold")
+        console.print(done.stdout.strip(), style="red" if done.returncode else "", markup=False, highlight=False)
+    return 1 if any(done.returncode for done in checked.values()) else 0
+
+
 def airflow(stack: Stack) -> int:
     return run("airflow", *_arguments(), environment=stack.environment()).returncode
 
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (up, down, demo, backfill, ledger, dsn, dbt, drop_run_schemas, airflow)
+    for command in (up, down, demo, backfill, ledger, doctor, dsn, dbt, drop_run_schemas, airflow)
 }
 
 

@@ -61,10 +61,15 @@ class AirflowServices:
         return f"http://{LOOPBACK}:{remembered_port(self._port_file)}"
 
     @property
+    def secrets(self) -> StackSecrets:
+        """Passwords and keys of the stack."""
+        return StackSecrets.of(self._state)
+
+    @property
     def api(self) -> AirflowApi:
         """The client of the API, kept together with its login for as long as the port stays the same."""
         if self._api is None or self._api.url != self.url:
-            self._api = AirflowApi(self.url, ADMIN, StackSecrets.of(self._state).admin)
+            self._api = AirflowApi(self.url, ADMIN, self.secrets.admin)
         return self._api
 
     def environment(
@@ -74,7 +79,7 @@ class AirflowServices:
 
         `warehouse` is the value of an Airflow connection variable, `celery` what differs from the local executor.
         """
-        secrets = StackSecrets.of(self._state)
+        secrets = self.secrets
         settings = {
             "CORE__DAGS_FOLDER": str(self.dags),
             "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
@@ -153,7 +158,7 @@ class AirflowServices:
         """Home folder, login, and metadata tables of this Airflow version."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        write_private(self._passwords_file, json.dumps({ADMIN: StackSecrets.of(self._state).admin}))
+        write_private(self._passwords_file, json.dumps({ADMIN: self.secrets.admin}))
         version = importlib.metadata.version("apache-airflow")
         database = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].rpartition("/")[2]
         migrated = self.home / f"migrated-{database}"

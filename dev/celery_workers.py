@@ -13,18 +13,18 @@ from include.settings import ROOT
 FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "logs", "site")
 READY_SECONDS = 120
-# What a worker gets of the stack's environment. The connection comes through the api-server; the metadata database and
-# the keys of tokens are not for it. It needs the api-server's secret to sign what it asks for.
+# What a worker gets of the stack's environment. Connections and variables come through the api-server. The metadata
+# database, and the keys that tokens and connections are made with, are not for it.
 OF_STACK = (
     "AIRFLOW__CORE__EXECUTOR",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__CELERY__BROKER_URL",
     "AIRFLOW__CELERY__RESULT_BACKEND",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
-    "AIRFLOW__API__BASE_URL",
-    "AIRFLOW__API__SECRET_KEY",
 )
 SETTINGS_OF_STACK = ("AIRFLOW_STUDENT", "AIRFLOW_VAR_", "PIPELINE_", "RUN_SCHEMA_")
+# What Airflow calls for the hostname that it shows with each task. The machine's own would be that of all workers.
+HOSTNAME = "worker_hostname"
 
 
 class CeleryWorkers:
@@ -59,6 +59,11 @@ class CeleryWorkers:
         """Of a worker that was started."""
         return BackgroundProcess(self._state, name).pid()
 
+    def environments(self, count: int, environment: dict[str, str]) -> dict[str, dict[str, str]]:
+        """What each worker runs with, by its name; `environment` is the stack's."""
+        names = [self._process(number).name for number in range(1, count + 1)]
+        return {name: worker_environment(environment, self._state / "workers" / name) for name in names}
+
     def _process(self, number: int) -> BackgroundProcess:
         return BackgroundProcess(self._state, f"worker-{number}")
 
@@ -90,6 +95,7 @@ class CeleryWorkers:
             shutil.copytree(ROOT / folder, place / "project" / folder, ignore=LEFT_OUT)
         for folder in ("home", "tmp", "airflow"):
             (place / folder).mkdir(exist_ok=True, mode=0o700)
+        (place / f"{HOSTNAME}.py").write_text(f'def {HOSTNAME}() -> str:\n    return "{hostname(place.name)}"\n')
         mark.write_text(revision)
 
 
@@ -105,8 +111,14 @@ def worker_environment(environment: dict[str, str], place: Path) -> dict[str, st
         "AIRFLOW_CONFIG": str(project / "config/airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
-        "PYTHONPATH": f"{project}:{project / 'config'}",
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{HOSTNAME}.{HOSTNAME}",
+        "PYTHONPATH": f"{project}:{project / 'config'}:{place}",
     }
+
+
+def hostname(worker: str) -> str:
+    """By which Airflow shows the worker. Names below `localhost` are this machine's everywhere (RFC 6761)."""
+    return f"{worker}.localhost"
 
 
 def revision_of_project() -> str:

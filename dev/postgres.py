@@ -59,11 +59,13 @@ class EmbeddedPostgres:
                 raise StackError(f"Postgres ended; the end of {self._log}:\n{self._log_end()}")
             self._provision()
 
-    def ensure_metadata(self, database: str) -> None:
-        """Create one more database for Airflow's metadata, unless it is there; the server must run."""
+    def ensure_database(self, database: str, owner: str) -> None:
+        """Create one more database, unless it is there; the server must run. `owner`: `airflow` or `celery`."""
         with self._connect("postgres") as connection:
             if not connection.execute("select 1 from pg_database where datname = %s", [database]).fetchone():
-                connection.execute(sql.SQL("create database {} owner airflow").format(sql.Identifier(database)))
+                connection.execute(
+                    sql.SQL("create database {} owner {}").format(*map(sql.Identifier, (database, owner)))
+                )
                 connection.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
 
     def stop(self) -> None:
@@ -84,8 +86,8 @@ class EmbeddedPostgres:
             return float(moment)
 
     def dsn(self, database: str = "warehouse", role: str = "pipeline") -> str:
-        """The URI, password included, of `warehouse` or a metadata database, for the role `pipeline`, `analyst`,
-        `airflow` or `postgres` (superuser). The server must have been started once."""
+        """The URI, password included, of `warehouse`, a metadata database or Celery's results, for the role `pipeline`,
+        `analyst`, `airflow`, `celery` or `postgres` (superuser). The server must have been started once."""
         password = getattr(StackSecrets.of(self.state), role)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{remembered_port(self._port_file)}/{database}"
 
@@ -310,11 +312,11 @@ class EmbeddedPostgres:
         return psycopg.connect(self.dsn(database, SUPERUSER), autocommit=True, connect_timeout=5)
 
     def _provision(self) -> None:
-        """Create what is missing of the roles `airflow`, `pipeline`, `analyst` and their databases."""
+        """Create what is missing of the roles `airflow`, `pipeline`, `analyst`, `celery` and of the databases."""
         passwords = StackSecrets.of(self.state)
         with self._connect("postgres") as connection:
             roles = {name for (name,) in connection.execute("select rolname from pg_roles")}
-            for role in {"airflow", "pipeline", "analyst"} - roles:
+            for role in {"airflow", "pipeline", "analyst", "celery"} - roles:
                 # The verifier, not the password: a failing statement is written to the server's log.
                 verifier = connection.pgconn.encrypt_password(
                     getattr(passwords, role).encode(), role.encode(), b"scram-sha-256"

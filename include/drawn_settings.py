@@ -1,7 +1,7 @@
-"""Compares the settings of the process that runs a task with those that the task's DAG was drawn with.
+"""Compares the settings and the revision of the process that runs a task with those its DAG was drawn with.
 
-A worker reads the DAG file in its own environment. The settings that the DAG processor read in its environment are on
-Airflow's server, as the DAG's tags: one for each setting.
+A worker reads its own copy of the DAG file, in its own environment. The settings that the DAG processor read in its
+environment, and the revision of its copy, are on Airflow's server, as the DAG's tags.
 """
 
 from __future__ import annotations
@@ -13,20 +13,28 @@ from datetime import timedelta
 from airflow.sdk import Context
 
 from include.datasets import DATASETS, checked_student
+from include.revision import revision
 from include.settings import REPORTS, SCHEDULE_FROM, SETTINGS, STUDENT, Seconds, SettingError
 from include.zone import default_zone
 
 ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
+REVISION = "revision"
 NOT_SET = "not set"
 
 
+class OtherRevision(RuntimeError):
+    """The process that runs a task has another version of the project than its DAG was drawn from."""
+
+
 def settings_tags() -> list[str]:
-    """`NAME=value` for each setting that the DAG files, and their tasks, take from the environment."""
-    return [f"{name}={value}" for name, value in _settings().items()]
+    """`NAME=value` for each setting that the DAG files, and their tasks, take from the environment; the revision."""
+    return [f"{name}={value}" for name, value in (_settings() | {REVISION: revision()}).items()]
 
 
 def require_drawn_settings(context: Context) -> None:
     """Raises SettingError where a setting of this process is not the one that the task's DAG was drawn with.
+
+    Raises OtherRevision where the project's files are not. That may heal: a new version reaches one process first.
 
     One call to the api-server (measured in docs/decisions/drawn-settings.md). Runs before each task.
     """
@@ -39,6 +47,12 @@ def require_drawn_settings(context: Context) -> None:
         raise SettingError(
             f"{'; '.join(differing)}. Nothing was changed. Set it to the same for every Airflow process (scheduler, "
             "worker, DAG processor), restart those that had another, and clear this task."
+        )
+    if (own := revision()) != (other := drawn.get(REVISION, "unknown")):
+        raise OtherRevision(
+            f"This worker has revision {own} of the project, and its DAG was drawn from revision {other}. Nothing was "
+            "changed. Deploy the same files, dbt/manifest among them, to every Airflow process, and restart them. The "
+            "task is tried again meanwhile."
         )
 
 

@@ -1,6 +1,7 @@
 """What every task of every DAG has: which failures are tried again, and the other arguments.
 
-Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database.
+Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database, a new
+version of the project that has not reached every worker yet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy
 from cosmos.exceptions import CosmosDbtRunError
 
 from include.download import FileChanged
-from include.drawn_settings import require_drawn_settings
+from include.drawn_settings import OtherRevision, require_drawn_settings
 from include.settings import RETRY
 
 RETRIES = 4
@@ -95,7 +96,11 @@ def heals(exception: BaseException) -> bool:
         return False
     if isinstance(
         exception,
-        FileChanged | requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError,
+        FileChanged
+        | OtherRevision
+        | requests.ConnectionError
+        | requests.Timeout
+        | requests.exceptions.ChunkedEncodingError,
     ):
         return True
     if isinstance(exception, adbc_driver_manager.Error | psycopg.Error) and exception.sqlstate:

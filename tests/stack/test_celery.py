@@ -2,73 +2,100 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from dev.choices import Choices
-from dev.sample_months import write_zones
-from dev.source import Source
-from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
-from include.settings import ROOT
+from dev.airflow_api import instant
+from dev.background_process import inherited_environment
+from dev.celery_workers import hostname
+from dev.programs import command
+from tests.support.celery import WORKERS, celery_pipeline, kill_worker, tasks_on, wait_until_running_on
 from tests.support.pipeline import Pipeline
 
 MONTHS = ("2020-09", "2020-10", "2020-11")
-WORKERS = ("worker-1", "worker-2")
 HEARTBEAT_TIMEOUT = 60  # [scheduler] task_instance_heartbeat_timeout
+LACKS = "This worker would fail its tasks, and ends. What it lacks"
 
 
 @pytest.fixture(scope="module")
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    state, folder = ROOT / ".local" / "tests" / f"celery-{os.getpid()}", tmp_path_factory.mktemp("tlc")
-    write_zones(folder)
-    with pytest.MonkeyPatch.context() as environment, TlcMirror(folder) as tlc:
+    with pytest.MonkeyPatch.context() as environment, celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
-        environment.setenv("PIPELINE_POLL_SECONDS", "10")
-        stack = Stack(state)
-        try:
-            stack.up(Choices(Source("url", tlc.url), executor="celery"))
-            yield Pipeline(stack, tlc)
-        finally:
-            stack.down()
-    shutil.rmtree(state)
+        yield pipeline
 
 
-def log_of(pipeline: Pipeline, worker: str) -> str:
-    return (pipeline.stack.state / "logs" / f"{worker}.log").read_text()
-
-
-def kill(pipeline: Pipeline, worker: str) -> None:
-    """The machine is gone: the worker, its pool and the tasks it runs."""
-    leader = psutil.Process(pipeline.stack.workers.pid(worker))
-    for process in [leader, *leader.children(recursive=True)]:
-        process.send_signal(signal.SIGKILL)
-
-
-def test_two_workers_make_the_months_and_each_runs_tasks_of_each(celery: Pipeline, tmp_path: Path):
+@pytest.fixture(scope="module")
+def loaded(celery: Pipeline) -> Pipeline:
+    """With the months, loaded side by side."""
     for month in MONTHS:
         celery.publish_file(month)
     celery.backfill(*MONTHS)
+    return celery
+
+
+def test_two_workers_make_the_months_and_each_runs_tasks_of_each(loaded: Pipeline, tmp_path: Path):
     for month in MONTHS:
-        assert celery.content(month) == celery.content_of_a_clean_load(month, tmp_path), month
+        assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path), month
+        run_id = loaded.run_of(month)
         for worker in WORKERS:
-            assert celery.run_of(month) in log_of(celery, worker), (worker, month)
+            assert tasks_on(loaded, run_id, worker), (worker, month)
+        ran = {task["hostname"] for task in loaded.tasks(run_id).values() if task["hostname"]}
+        assert ran == {hostname(worker) for worker in WORKERS}
 
 
-def test_a_killed_workers_tasks_run_on_the_other(celery: Pipeline, tmp_path: Path):
-    month = MONTHS[0]
-    run_id = celery.run_of(month)
-    celery.clear_run(run_id)
-    celery.wait_for_task(run_id, "build.int_trips_judged.run", "running")
-    kill(celery, WORKERS[0])
-    killed = time.monotonic()
-    assert celery.wait(run_id) == "success"
-    assert time.monotonic() - killed < HEARTBEAT_TIMEOUT + 60
-    assert celery.content(month) == celery.content_of_a_clean_load(month, tmp_path)
+def test_both_workers_logs_are_read_through_the_api(loaded: Pipeline):
+    run_id = loaded.run_of(MONTHS[0])
+    for worker in WORKERS:
+        for task in list(tasks_on(loaded, run_id, worker))[:3]:
+            assert "Worker startup parse complete" in loaded.log(run_id, task), (worker, task)
+
+
+def test_a_worker_knows_no_secret_but_the_broker_s_and_that_of_its_results(loaded: Pipeline):
+    environments = loaded.stack.workers.environments(len(WORKERS), loaded.stack.environment())
+    known = " ".join(value for each in environments.values() for value in each.values())
+    secrets = vars(loaded.stack.airflow.secrets)
+    assert {name for name, secret in secrets.items() if secret in known} == {"broker", "celery"}
+
+
+def test_every_process_has_what_it_needs(loaded: Pipeline):
+    checked = loaded.stack.check()
+    assert list(checked) == ["scheduler", *WORKERS]
+    for name, done in checked.items():
+        assert (done.returncode, "Nothing is missing: " in done.stdout) == (0, True), (name, done.stdout)
+
+
+def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipeline, tmp_path: Path):
+    own = loaded.stack.workers.environments(1, loaded.stack.environment())[WORKERS[0]]
+    wrong = own | {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path),
+        "AIRFLOW_STUDENT": "No Student",
+    }
+    words = command("airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", "wrong")
+    ended = subprocess.run(words, env=inherited_environment() | wrong, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    said = ended.stderr
+    assert LACKS in said
+    assert f"[core] plugins_folder is {tmp_path}, which holds no timetable.py" in said
+    assert "AIRFLOW_STUDENT='No Student'" in said
+
+
+def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipeline, tmp_path: Path):
+    month, worker = MONTHS[0], WORKERS[0]
+    run_id = loaded.run_of(month)
+    loaded.clear_run(run_id)
+    hit = wait_until_running_on(loaded, run_id, worker)
+    kill_worker(loaded, worker)
+    killed = time.time()
+    assert loaded.wait(run_id) == "success"
+    assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path)
+    # all but one that had just ended
+    again = {name: task for name, task in loaded.tasks(run_id).items() if name in hit and task["try_number"] > 2}
+    assert again
+    for name, task in again.items():
+        assert task["hostname"] == hostname(WORKERS[1]), name
+        assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name
+        assert "Worker startup parse complete" in loaded.log(run_id, name, attempt=2), name

@@ -1,4 +1,4 @@
-"""A proxy in front of Postgres that cuts every connection between two messages of the client's choosing."""
+"""A proxy in front of a server. It cuts every connection after so many messages, or passes nothing on for a while."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class CuttingProxy(socketserver.ThreadingTCPServer):
         self.target_port = target_port
         self.port = self.server_address[1]
         self._left: int | None = None
+        self.flowing = threading.Event()
+        self.flowing.set()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
 
@@ -32,6 +34,15 @@ class CuttingProxy(socketserver.ThreadingTCPServer):
             yield
         finally:
             self._left = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Within the context nothing arrives and nothing is refused, as where the network drops packets."""
+        self.flowing.clear()
+        try:
+            yield
+        finally:
+            self.flowing.set()
 
     def opened(self, *sockets: socket.socket) -> None:
         with self._lock:
@@ -70,6 +81,7 @@ class _Relay(socketserver.BaseRequestHandler):
     def _pass_on(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with suppress(OSError):
             while (message := source.recv(65536)) and (not counted or self.server.may_send()):
+                self.server.flowing.wait()
                 sink.sendall(message)
         for each in (source, sink):
             with suppress(OSError):

@@ -68,7 +68,7 @@ for cell in (cell.strip() for line in table.splitlines() for cell in line.split(
 @pytest.fixture(scope="module")
 def metadata(postgres: EmbeddedPostgres) -> Iterator[dict[str, str]]:
     """An environment with a metadata database of its own, migrated."""
-    postgres.ensure_metadata("airflow_of_zones")
+    postgres.ensure_database("airflow_of_zones", "airflow")
     dsn = postgres.dsn("airflow_of_zones", "airflow").replace("postgresql://", "postgresql+psycopg2://")
     environment = os.environ | {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn,

@@ -1,0 +1,233 @@
+"""`make soak EXECUTOR=celery`: what may happen to workers, broker and scheduler, and how long until it is made good.
+
+Each fault strikes a month that was reprocessed before. Afterwards the tables are those of one clean load. What is timed is
+from the fault to the last success of the tasks that were queued or running when it struck.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+
+from dev.airflow_api import instant
+from dev.background_process import BackgroundProcess
+from tests.support.celery import (
+    WORKERS,
+    celery_pipeline,
+    held,
+    kill_worker,
+    start_workers,
+    taking_no_tasks,
+    tasks_on,
+    wait_until_connected,
+    wait_until_running_on,
+)
+from tests.support.cutting_proxy import cutting_proxy
+from tests.support.pipeline import Pipeline
+from tests.support.processes import kill
+
+ROUNDS = int(os.environ.get("ROUNDS") or 3)
+MONTH = "2020-12"
+SCHEMA = "airflow_default"
+MODEL = "build.int_trips_judged.run"
+FIRST_MODELS = [f"build.stg_tlc__{name}.run" for name in ("files", "trips", "zones")]
+# [scheduler] task_instance_heartbeat_timeout; task_queued_timeout and the interval between two looks; PIPELINE_RETRY_SECONDS
+HEARTBEAT_TIMEOUT, QUEUED_TIMEOUT, RETRY = 60, 75, 30
+OUTAGE, PARTITION = 20, 60
+UNFINISHED = ("queued", "running", "up_for_retry")
+
+
+@pytest.fixture(scope="module")
+def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
+        pipeline.publish_file(MONTH)
+        pipeline.backfill(MONTH)
+        yield pipeline
+
+
+# ---------- faults: each clears the run, strikes, and returns when it struck and what was queued or running
+
+
+Struck = tuple[float, list[str]]
+
+
+def a_worker_is_killed(pipeline: Pipeline, run_id: str) -> Struck:
+    run_up_to_the_middle(pipeline, run_id)
+    hit = unfinished(pipeline, run_id)
+    kill_worker(pipeline, WORKERS[0])
+    return time.time(), hit
+
+
+def redis_is_killed_while_tasks_run(pipeline: Pipeline, run_id: str) -> Struck:
+    run_up_to_the_middle(pipeline, run_id)
+    hit = unfinished(pipeline, run_id)
+    struck = stop_redis_for(pipeline, OUTAGE)
+    return struck, hit + unfinished(pipeline, run_id)  # those that could not be sent
+
+
+def redis_is_killed_while_tasks_are_queued(pipeline: Pipeline, run_id: str) -> Struck:
+    with taking_no_tasks(pipeline):
+        hit = queue_the_models(pipeline, run_id)
+        struck = stop_redis_for(pipeline, OUTAGE)
+    return struck, hit
+
+
+def a_broker_without_a_disk_loses_its_queue(pipeline: Pipeline, run_id: str) -> Struck:
+    with taking_no_tasks(pipeline):
+        hit = queue_the_models(pipeline, run_id)
+        redis.Redis.from_url(pipeline.stack.redis.url()).flushall()
+        struck = time.time()
+    return struck, hit
+
+
+def the_scheduler_is_killed(pipeline: Pipeline, run_id: str) -> Struck:
+    run_up_to_the_middle(pipeline, run_id)
+    hit, struck = unfinished(pipeline, run_id), time.time()
+    kill(pipeline.scheduler_pid)
+    pipeline.stack.up(pipeline.stack.choices)
+    return struck, hit
+
+
+def a_worker_cannot_reach_the_api_server(pipeline: Pipeline, run_id: str) -> Struck:
+    with cutting_proxy(int(pipeline.stack.airflow.url.rpartition(":")[2])) as proxy:
+        start_workers(pipeline, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://127.0.0.1:{proxy.port}/execution/")
+        run_up_to_the_middle(pipeline, run_id)
+        hit, struck = unfinished(pipeline, run_id), time.time()
+        with proxy.silent():
+            time.sleep(PARTITION)
+        assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
+    return struck, hit
+
+
+def a_worker_is_sent_sigterm_in_a_load(pipeline: Pipeline, run_id: str) -> Struck:
+    lock = f"select 1 from {SCHEMA}.load_log where source_month = '{MONTH}-01' for update"
+    return sigterm_in(pipeline, run_id, "load_month", lock)
+
+
+def a_worker_is_sent_sigterm_in_a_model(pipeline: Pipeline, run_id: str) -> Struck:
+    return sigterm_in(pipeline, run_id, MODEL, f"select 1 from {SCHEMA}_20201201.int_trips_judged limit 1")
+
+
+def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
+    """Its tasks are refused, and tried again; after a while it is deployed anew."""
+    worker = WORKERS[0]
+    place = pipeline.stack.state / "workers" / worker
+    BackgroundProcess(pipeline.stack.state, worker).stop()
+    file = place / "project" / "include" / "zone.py"
+    file.write_text(file.read_text() + "\n# of another version\n")
+    start_workers(pipeline)
+    pipeline.clear_run(run_id)
+    deadline = time.monotonic() + 120
+    while not (refused := [name for name, state in pipeline.states(run_id).items() if state == "up_for_retry"]):
+        assert time.monotonic() < deadline, pipeline.states(run_id)
+        time.sleep(0.2)
+    attempt = pipeline.tasks(run_id)[refused[0]]["try_number"]
+    said = pipeline.log(run_id, refused[0], attempt)
+    assert "of the project, and its DAG was drawn from revision" in said, said[-2000:]
+    (place / "revision").unlink()
+    struck = time.time()
+    start_workers(pipeline)
+    return struck, refused
+
+
+def run_up_to_the_middle(pipeline: Pipeline, run_id: str) -> None:
+    """Returns when the month's rows are judged, and tasks run on the first worker."""
+    pipeline.clear_run(run_id)
+    pipeline.wait_for_task(run_id, MODEL, "success")
+    wait_until_running_on(pipeline, run_id, WORKERS[0])
+
+
+def queue_the_models(pipeline: Pipeline, run_id: str) -> list[str]:
+    pipeline.clear(run_id, *FIRST_MODELS, downstream=True)
+    for task in FIRST_MODELS:
+        pipeline.wait_for_task(run_id, task, "queued")
+    time.sleep(2)  # they are "queued" a moment before they are sent
+    return FIRST_MODELS
+
+
+def stop_redis_for(pipeline: Pipeline, seconds: float) -> float:
+    """Kills it, and starts it again: when it was killed."""
+    struck = time.time()
+    kill(BackgroundProcess(pipeline.stack.state, "redis").pid())
+    time.sleep(seconds)
+    pipeline.stack.redis.start()
+    return struck
+
+
+def sigterm_in(pipeline: Pipeline, run_id: str, task: str, lock: str) -> Struck:
+    """The worker is told to end while the task waits for a lock; it ends when the task has."""
+    with held(pipeline, lock):
+        pipeline.clear_run(run_id)
+        pipeline.wait_for_task(run_id, task, "running")
+        [worker] = [each for each in WORKERS if task in tasks_on(pipeline, run_id, each)]
+        process = psutil.Process(pipeline.stack.workers.pid(worker))
+        process.terminate()
+        struck = time.time()
+        time.sleep(5)
+    process.wait(60)
+    return struck, [task]
+
+
+def unfinished(pipeline: Pipeline, run_id: str) -> list[str]:
+    return [name for name, state in pipeline.states(run_id).items() if state in UNFINISHED]
+
+
+# ---------- the table
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`seconds` to recover at most; `tries` of a task that it may cost at most."""
+
+    strike: Callable[[Pipeline, str], Struck]
+    seconds: float
+    tries: int
+
+    @property
+    def name(self) -> str:
+        return self.strike.__name__.replace("_", " ")
+
+
+FAULTS = [
+    Fault(a_worker_is_killed, HEARTBEAT_TIMEOUT + 60, 1),
+    Fault(redis_is_killed_while_tasks_run, 120, 1),
+    Fault(redis_is_killed_while_tasks_are_queued, OUTAGE + 60, 0),
+    Fault(a_broker_without_a_disk_loses_its_queue, QUEUED_TIMEOUT + 60, 0),
+    Fault(the_scheduler_is_killed, 120, 0),
+    Fault(a_worker_cannot_reach_the_api_server, PARTITION + HEARTBEAT_TIMEOUT + RETRY + 30, 2),
+    Fault(a_worker_is_sent_sigterm_in_a_load, 60, 0),
+    Fault(a_worker_is_sent_sigterm_in_a_model, 60, 0),
+    Fault(a_worker_has_another_revision, 2 * RETRY + 60, 2),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.strike.__name__)
+def test_a_fault_is_made_good(celery: Pipeline, tmp_path: Path, fault: Fault):
+    run_id, took, spent = celery.run_of(MONTH), [], []
+    for number in range(ROUNDS):
+        celery.publish_file(MONTH, version=number % 2 + 1)
+        expected = celery.content_of_a_clean_load(MONTH, tmp_path)
+        if "queued" in fault.name or "queue" in fault.name:  # these begin after the load
+            celery.clear_run(run_id)
+            assert celery.wait(run_id) == "success"
+        before = celery.tasks(run_id)
+        struck, hit = fault.strike(celery, run_id)
+        assert celery.wait(run_id, seconds=600) == "success", celery.states(run_id)
+        assert celery.content(MONTH) == expected
+        tasks = celery.tasks(run_id)
+        took.append(max(instant(tasks[name]["end_date"]) for name in hit) - struck)
+        spent.append(max(tasks[name]["try_number"] - before[name]["try_number"] - 1 for name in hit))
+        start_workers(celery)
+        wait_until_connected(celery)
+    seconds = ", ".join(f"{each:.0f}" for each in took)
+    print(f"| {fault.name} | {statistics.median(took):.0f} s ({seconds}) | {fault.seconds:.0f} s | {max(spent)} |")
+    assert statistics.median(took) <= fault.seconds
+    assert max(spent) <= fault.tries

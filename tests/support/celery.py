@@ -1,0 +1,103 @@
+"""Celery's workers as an operator's bad day has them: killed, stopped, cut off, of another version."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from celery import Celery
+
+from dev.airflow_services import tasks_at_once
+from dev.celery_workers import hostname
+from dev.choices import Choices
+from dev.sample_months import write_zones
+from dev.source import Source
+from dev.stack import Stack
+from dev.tlc_mirror import TlcMirror
+from include.settings import ROOT
+from tests.support.pipeline import Pipeline
+
+WORKERS = ("worker-1", "worker-2")
+
+
+@contextmanager
+def celery_pipeline(folder: Path) -> Iterator[Pipeline]:
+    """A stack of its own with two workers, over a mirror of the folder."""
+    state = ROOT / ".local" / "tests" / f"celery-{os.getpid()}"
+    write_zones(folder)
+    with TlcMirror(folder) as tlc:
+        stack = Stack(state)
+        try:
+            stack.up(Choices(Source("url", tlc.url), executor="celery"))
+            yield Pipeline(stack, tlc)
+        finally:
+            stack.down()
+    shutil.rmtree(state)
+
+
+def start_workers(pipeline: Pipeline, **environment: str) -> None:
+    """Starts those that do not run; those whose environment this changes are stopped, and started with it."""
+    stack = pipeline.stack
+    stack.workers.ensure(len(WORKERS), tasks_at_once() // len(WORKERS), stack.environment() | environment)
+
+
+def kill_worker(pipeline: Pipeline, worker: str) -> None:
+    """Its machine is gone, and all that ran on it: the worker, its pool, their tasks."""
+    leader = psutil.Process(pipeline.stack.workers.pid(worker))
+    for process in [leader, *leader.children(recursive=True)]:
+        process.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def taking_no_tasks(pipeline: Pipeline) -> Iterator[None]:
+    """The workers run on and take no message from the queue; afterwards they do again."""
+    with Celery(broker=pipeline.stack.redis.url()) as app:
+        app.control.cancel_consumer("default", reply=True)
+        try:
+            yield
+        finally:
+            wait_until_connected(pipeline)
+            app.control.add_consumer("default", reply=True)
+
+
+def wait_until_connected(pipeline: Pipeline, seconds: float = 120) -> None:
+    """Until all workers answer through the broker."""
+    deadline = time.monotonic() + seconds
+    with Celery(broker=pipeline.stack.redis.url()) as app:
+        while len(app.control.ping(timeout=1)) < len(WORKERS):
+            assert time.monotonic() < deadline, "a worker does not come back to the broker"
+
+
+def tasks_on(pipeline: Pipeline, run_id: str, worker: str, state: str | None = None) -> dict[str, dict[str, Any]]:
+    """The run's tasks whose latest try ran, or runs, on the worker."""
+    tasks = pipeline.tasks(run_id)
+    return {
+        name: task
+        for name, task in tasks.items()
+        if task["hostname"] == hostname(worker) and state in (None, task["state"])
+    }
+
+
+def wait_until_running_on(pipeline: Pipeline, run_id: str, worker: str, seconds: float = 120) -> list[str]:
+    """Waits until tasks of the run are running on the worker: their names."""
+    deadline = time.monotonic() + seconds
+    while not (running := tasks_on(pipeline, run_id, worker, "running")):
+        assert time.monotonic() < deadline, pipeline.states(run_id)
+        time.sleep(0.1)
+    return list(running)
+
+
+@contextmanager
+def held(pipeline: Pipeline, statement: str) -> Iterator[None]:
+    """Another session of the warehouse holds what the statement locks: whatever needs it waits in mid-transaction."""
+    with psycopg.connect(pipeline.stack.postgres.dsn("warehouse", "postgres")) as connection:
+        connection.execute(statement)
+        yield
