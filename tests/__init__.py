@@ -1,0 +1,8 @@
+"""Before anything imports Airflow: the project's settings, and nothing of the user's own Airflow."""
+
+import os
+
+from include.settings import ROOT
+
+os.environ["AIRFLOW_HOME"] = str(ROOT / ".local" / "tests" / "airflow")
+os.environ["AIRFLOW_CONFIG"] = str(ROOT / "config" / "airflow.cfg")

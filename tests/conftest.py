@@ -28,19 +28,6 @@ settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
 
 
-ENVIRONMENT = pytest.MonkeyPatch()
-
-
-def pytest_configure() -> None:
-    """Before any test imports Airflow: the project's settings, and nothing of the user's own Airflow."""
-    ENVIRONMENT.setenv("AIRFLOW_HOME", str(STATE / "airflow"))
-    ENVIRONMENT.setenv("AIRFLOW_CONFIG", str(ROOT / "config" / "airflow.cfg"))
-
-
-def pytest_unconfigure() -> None:
-    ENVIRONMENT.undo()
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for all tests that crash nothing; each test has a database of its own in it."""

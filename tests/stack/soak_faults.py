@@ -1,7 +1,7 @@
 """`make soak EXECUTOR=celery`: what may happen to workers, broker and scheduler, and how long until it is made good.
 
-Each fault strikes a month that was reprocessed before. Afterwards the tables are those of one clean load. What is timed is
-from the fault to the last success of the tasks that were queued or running when it struck.
+Each fault strikes a month that was reprocessed before. Afterwards the tables are those of one clean load. Timed is from
+the fault to the last success of the tasks that were queued or running when it struck.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ MONTH = "2020-12"
 SCHEMA = "airflow_default"
 MODEL = "build.int_trips_judged.run"
 FIRST_MODELS = [f"build.stg_tlc__{name}.run" for name in ("files", "trips", "zones")]
-# [scheduler] task_instance_heartbeat_timeout; task_queued_timeout and the interval between two looks; PIPELINE_RETRY_SECONDS
+# Seconds: [scheduler] task_instance_heartbeat_timeout, task_queued_timeout with the interval between two looks, and the
+# default of PIPELINE_RETRY_SECONDS.
 HEARTBEAT_TIMEOUT, QUEUED_TIMEOUT, RETRY = 60, 75, 30
 OUTAGE, PARTITION = 20, 60
 UNFINISHED = ("queued", "running", "up_for_retry")

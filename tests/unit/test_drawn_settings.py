@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from include.drawn_settings import ZONE_SETTING, require_drawn_settings, settings_tags
+from include import drawn_settings
+from include.drawn_settings import REVISION, ZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
+from include.revision import revision
 from include.settings import ROOT, SettingError
 from include.settings import SETTINGS as DECLARED
 
@@ -40,7 +42,7 @@ def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
 @pytest.mark.usefixtures("nothing_is_set")
 def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
     """Except those that are read only where a task runs, such as the connection."""
-    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, ZONE_SETTING]
+    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, ZONE_SETTING, REVISION]
     assert {each.name for each in DECLARED} | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)
 
 
@@ -99,6 +101,14 @@ def test_each_setting_that_differs_is_named(monkeypatch):
 def test_a_dag_that_was_drawn_before_settings_were_tags_is_refused():
     with pytest.raises(SettingError, match="AIRFLOW_STUDENT is default where this task runs, and unknown"):
         require_drawn_settings(task_of_a_dag_drawn_with([]))
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+def test_a_process_with_another_revision_is_refused_and_both_are_named(monkeypatch):
+    drawn = settings_tags()
+    monkeypatch.setattr(drawn_settings, "revision", lambda: "other")
+    with pytest.raises(OtherRevision, match=f"revision other of the project, .* drawn from revision {revision()}"):
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn))
 
 
 @pytest.mark.usefixtures("nothing_is_set")

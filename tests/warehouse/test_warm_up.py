@@ -7,14 +7,17 @@ import importlib
 import inspect
 import os
 import pstats
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from dbt.cli.main import dbtRunner
 from mashumaro.core.meta.code import builder
 
 from include.kept_parse import ENVIRONMENT, parse_project
-from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 from include.warm_up import warm_up
 from tests.support.helpers import ends_well, fork
 
@@ -72,3 +75,28 @@ def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
         assert written == []
 
     in_a_fork_of_a_warm_process(list_nodes)
+
+
+def warmed_up(executor: str, *command: str) -> bool:
+    """Whether a process of this command, in an interpreter of its own, has loaded the warm-up."""
+    program = f"import sys; sys.argv = {['airflow', *command]!r}; import airflow_local_settings; "
+    program += "print('include.warm_up' in sys.modules)"
+    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'config'}", "AIRFLOW__CORE__EXECUTOR": executor}
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | own, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.parametrize(
+    ("executor", "command", "warm"),
+    [
+        ("LocalExecutor", ["scheduler", "--skip-serve-logs"], True),
+        ("CeleryExecutor", ["scheduler"], False),
+        ("CeleryExecutor", ["celery", "flower"], False),
+        ("CeleryExecutor", ["celery", "list-workers"], False),
+        ("CeleryExecutor", ["celery", "stop"], False),
+        ("LocalExecutor", ["api-server"], False),
+    ],
+)
+def test_only_what_forks_tasks_warms_up(executor: str, command: list[str], warm: bool):
+    assert warmed_up(executor, *command) == warm
