@@ -38,6 +38,8 @@ ROUNDS = int(os.environ.get("ROUNDS") or 3)
 MONTH = "2020-12"
 SCHEMA = "airflow_default"
 MODEL = "build.int_trips_judged.run"
+LOCK_OF_MODEL = f"select 1 from {SCHEMA}_20201201.int_trips_judged limit 1"
+AGAIN = "Task already running elsewhere, ignoring redelivered message"
 FIRST_MODELS = [f"build.stg_tlc__{name}.run" for name in ("files", "trips", "zones")]
 # Seconds: [scheduler] task_instance_heartbeat_timeout, task_queued_timeout with the interval between two looks, and the
 # default of PIPELINE_RETRY_SECONDS.
@@ -89,6 +91,20 @@ def a_broker_without_a_disk_loses_its_queue(pipeline: Pipeline, run_id: str) -> 
     return struck, hit
 
 
+def a_message_is_delivered_again_while_its_task_runs(pipeline: Pipeline, run_id: str) -> Struck:
+    start_workers(pipeline, AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT="10")
+    logs = [BackgroundProcess(pipeline.stack.state, worker).log for worker in WORKERS]
+    before = [log.stat().st_size for log in logs]
+    with held(pipeline, LOCK_OF_MODEL):
+        pipeline.clear_run(run_id)
+        pipeline.wait_for_task(run_id, MODEL, "running")
+        struck, deadline = time.time(), time.monotonic() + 90
+        while not any(AGAIN in log.read_text()[size:] for log, size in zip(logs, before, strict=True)):
+            assert time.monotonic() < deadline, "no message was delivered again"
+            time.sleep(0.5)
+    return struck, [MODEL]
+
+
 def the_scheduler_is_killed(pipeline: Pipeline, run_id: str) -> Struck:
     run_up_to_the_middle(pipeline, run_id)
     hit, struck = unfinished(pipeline, run_id), time.time()
@@ -114,7 +130,7 @@ def a_worker_is_sent_sigterm_in_a_load(pipeline: Pipeline, run_id: str) -> Struc
 
 
 def a_worker_is_sent_sigterm_in_a_model(pipeline: Pipeline, run_id: str) -> Struck:
-    return sigterm_in(pipeline, run_id, MODEL, f"select 1 from {SCHEMA}_20201201.int_trips_judged limit 1")
+    return sigterm_in(pipeline, run_id, MODEL, LOCK_OF_MODEL)
 
 
 def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
@@ -202,6 +218,7 @@ FAULTS = [
     Fault(redis_is_killed_while_tasks_run, 120, 1),
     Fault(redis_is_killed_while_tasks_are_queued, OUTAGE + 60, 0),
     Fault(a_broker_without_a_disk_loses_its_queue, QUEUED_TIMEOUT + 60, 0),
+    Fault(a_message_is_delivered_again_while_its_task_runs, 90 + 30, 0),
     Fault(the_scheduler_is_killed, 120, 0),
     Fault(a_worker_cannot_reach_the_api_server, PARTITION + HEARTBEAT_TIMEOUT + RETRY + 30, 2),
     Fault(a_worker_is_sent_sigterm_in_a_load, 60, 0),
