@@ -6,7 +6,7 @@
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
-# make soak        [ROUNDS=10] the same year, the same month, other histories, again and again: hours
+# make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
@@ -43,7 +43,7 @@ else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
-test-stack: manifest docs browser
+test-stack: manifest docs browser celery
 	@$(RUN) -m pytest tests/stack
 
 # Shown as a whole at its end, so that it does not mix with the other's.
@@ -66,8 +66,9 @@ pgbouncer:
 test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)
 
-soak: manifest
-	@$(RUN) -m pytest -s tests/stack/soak.py $(ARGS)
+# With EXECUTOR=celery the same on its workers, and the faults of workers, broker and scheduler.
+soak: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
+	@$(RUN) -m pytest -s $(if $(filter celery,$(EXECUTOR)),tests/stack/soak_faults.py) tests/stack/soak.py $(ARGS)
 
 lint: env
 	@$(RUN) -m ruff check .

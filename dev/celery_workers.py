@@ -61,8 +61,11 @@ class CeleryWorkers:
 
     def environments(self, count: int, environment: dict[str, str]) -> dict[str, dict[str, str]]:
         """What each worker runs with, by its name; `environment` is the stack's."""
-        names = [self._process(number).name for number in range(1, count + 1)]
-        return {name: worker_environment(environment, self._state / "workers" / name) for name in names}
+        return {name: worker_environment(environment, self._state / "workers" / name) for name in self.names(count)}
+
+    def names(self, count: int) -> list[str]:
+        """Of so many workers."""
+        return [self._process(number).name for number in range(1, count + 1)]
 
     def _process(self, number: int) -> BackgroundProcess:
         return BackgroundProcess(self._state, f"worker-{number}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from dev.airflow_services import OPTIONS
 from dev.backfill import ENDED, Backfill, months_between
@@ -45,6 +48,14 @@ class Pipeline:
     @property
     def scheduler_pid(self) -> int:
         return json.loads((self.stack.state / "run" / "scheduler.json").read_text())["pid"]
+
+    def task_processes(self) -> list[psutil.Process]:
+        """Those that run a task now."""
+        executors = [self.scheduler_pid]
+        if self.stack.choices.executor == "celery":
+            executors = [self.stack.workers.pid(name) for name in self.stack.workers.names(self.stack.choices.workers)]
+        children = [child for pid in executors for child in psutil.Process(pid).children()]
+        return [task for child in children for task in child.children()]
 
     def content(self, month: str) -> dict[str, Any]:
         """The month in the published tables."""
@@ -170,10 +181,10 @@ class Pipeline:
 
 @contextmanager
 def running_pipeline(stack: Stack, folder: Path) -> Iterator[Pipeline]:
-    """The stack, up, over a mirror of the folder; stopped afterwards, its data left."""
+    """The stack, up, over a mirror of the folder; stopped afterwards, its data left. EXECUTOR is as `make` takes it."""
     with TlcMirror(folder) as tlc:
         try:
-            stack.up(Choices(Source("url", tlc.url)))
+            stack.up(Choices(Source("url", tlc.url), executor=os.environ.get("EXECUTOR") or "local"))
             yield Pipeline(stack, tlc)
         finally:
             stack.down()

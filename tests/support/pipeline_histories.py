@@ -58,8 +58,7 @@ def clear(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
 
 
 def kill(pipeline: Pipeline, runs: list[str], draw: random.Random) -> str:
-    workers = psutil.Process(pipeline.scheduler_pid).children()
-    tasks = [task for worker in workers for task in worker.children()]
+    tasks = pipeline.task_processes()
     if not tasks:
         return "nothing runs that could be killed"
     victim = draw.choice(tasks)
