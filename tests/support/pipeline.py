@@ -169,11 +169,14 @@ class Pipeline:
 
 
 @contextmanager
-def running_pipeline(stack: Stack, folder: Path) -> Iterator[Pipeline]:
-    """The stack, up, over a mirror of the folder; stopped afterwards, its data left."""
+def running_pipeline(stack: Stack, folder: Path, **choices: Any) -> Iterator[Pipeline]:
+    """The stack, up, over a mirror of the folder; stopped afterwards, its data left.
+
+    `choices`: of dev.choices, all but the source.
+    """
     with TlcMirror(folder) as tlc:
         try:
-            stack.up(Choices(Source("url", tlc.url)))
+            stack.up(Choices(Source("url", tlc.url), **choices))
             yield Pipeline(stack, tlc)
         finally:
             stack.down()
