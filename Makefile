@@ -76,7 +76,7 @@ lint: env
 	@$(RUN) -m mypy
 	@$(VENV)/bin/sqlfluff lint dbt/models
 
-bench: manifest
+bench: manifest $(if $(filter celery,$(EXECUTOR))$(filter executors,$(ARGS)),celery)
 	@$(RUN) -m benchmarks $(ARGS)
 
 # Celery's packages, which EXECUTOR=celery needs, beside the others.

@@ -1,6 +1,7 @@
 """`make bench`: times this project beside the tools it rests on (psql, plain dbt) and beside the lesson's recipe.
 
-`make bench ARGS="load dags"` runs some of them; the files loaded are those of TLC_DIR, else made-up ones.
+`make bench ARGS="load dags"` runs some of them, `ARGS="scale executors"` those that are left out otherwise. The files
+loaded are those of TLC_DIR, else made-up ones.
 """
 
 from __future__ import annotations
@@ -71,8 +72,24 @@ def backfill() -> list[Measure]:
     return measure_backfill(STATE / "backfill")
 
 
+def scale() -> list[Measure]:
+    from benchmarks.scale import measure_scale
+
+    with postgres() as warehouse:
+        return measure_scale(STATE / "scale", warehouse)
+
+
+def executors() -> list[Measure]:
+    from benchmarks.scale import measure_executors
+
+    with postgres() as warehouse:
+        return measure_executors(STATE / "executors", warehouse)
+
+
+DEFAULT = (load, dags, transform, growth, yellow, yellow_2012, backfill)
+# the others take long: they run when they are named
 BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
-    benchmark.__name__: benchmark for benchmark in (load, dags, transform, growth, yellow, yellow_2012, backfill)
+    benchmark.__name__: benchmark for benchmark in (*DEFAULT, scale, executors)
 }
 
 
@@ -90,7 +107,9 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("which", nargs="*", default=list(BENCHMARKS), help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "which", nargs="*", default=[benchmark.__name__ for benchmark in DEFAULT], help=", ".join(BENCHMARKS)
+    )
     which = parser.parse_args().which
     if unknown := set(which) - set(BENCHMARKS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")

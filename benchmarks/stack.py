@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measures import Measure, seconds, spread
 from benchmarks.memory import memory
@@ -31,8 +32,10 @@ DBT_THREE, DBT_ONE = "three months, plain dbt", "one month, plain dbt"
 
 
 @contextmanager
-def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags") -> Iterator[Pipeline]:
-    """A stack that starts from nothing, over generated months."""
+def stack(
+    state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags", **choices: Any
+) -> Iterator[Pipeline]:
+    """A stack that starts from nothing, over generated months. `choices`: of dev.choices, all but the source."""
     shutil.rmtree(state, ignore_errors=True)
     folder = state / "tlc"
     folder.mkdir(parents=True)
@@ -40,7 +43,7 @@ def stack(state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags
     for month in months:
         write_month(folder, str(month), rows)
     try:
-        with running_pipeline(Stack(state, dags), folder) as pipeline:
+        with running_pipeline(Stack(state, dags), folder, **choices) as pipeline:
             yield pipeline
     finally:
         shutil.rmtree(state)
@@ -52,15 +55,15 @@ def measure_transform(state: Path) -> list[Measure]:
         runs = [pipeline.run_of(str(month)) for month in THREE_MONTHS]
         found: dict[str, list[float]] = {name: [] for name in (THREE, ONE, DBT_THREE, DBT_ONE)}
         for _ in range(RUNS + 1):  # the first round fills the caches of both
-            found[THREE].append(_build_and_publish(pipeline, runs))
+            found[THREE].append(build_and_publish(pipeline, runs))
             plain = [seconds(lambda month=month: _plain_dbt(pipeline, month)) for month in THREE_MONTHS]
             found[DBT_THREE].append(sum(plain))
             found[DBT_ONE].append(plain[0])
-            found[ONE].append(_build_and_publish(pipeline, runs[:1]))
+            found[ONE].append(build_and_publish(pipeline, runs[:1]))
             console.print(f"transform: {', '.join(f'{name} {took[-1]:.0f} s' for name, took in found.items())}")
         parts = parts_of_tasks(pipeline, runs[0])
         with memory(pipeline.scheduler_pid) as megabytes:
-            _build_and_publish(pipeline, runs)
+            build_and_publish(pipeline, runs)
     found = {name: values[1:] for name, values in found.items()}
     details = {name: f"{spread(values)} s" for name, values in found.items()}
     return [
@@ -104,7 +107,7 @@ def measure_backfill(state: Path) -> list[Measure]:
     ]
 
 
-def _build_and_publish(pipeline: Pipeline, runs: list[str]) -> float:
+def build_and_publish(pipeline: Pipeline, runs: list[str]) -> float:
     """Seconds from clearing all dbt tasks of the runs until the last run has ended, as Airflow says.
 
     The state of the runs is read every 3 s only: twice a second took a fifth of the api-server's CPU.

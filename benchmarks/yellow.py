@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from benchmarks.cpu import postmaster
 from benchmarks.measures import Measure, seconds, spread
 from dev.console import console
 from dev.postgres import EmbeddedPostgres
@@ -57,7 +58,7 @@ class Meter:
     """What actions cost the server and the processes of this one."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
-        self.postmaster = psutil.Process(int((server.home / "data" / "postmaster.pid").read_text().split()[0]))
+        self.postmaster = postmaster(server)
         self.connection = psycopg.connect(server.dsn("warehouse", "postgres"), autocommit=True)
 
     def cost(self, action: Callable[[], object]) -> Cost:

@@ -100,7 +100,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
         environment.setenv("PIPELINE_POLL_SECONDS", "10")
-        with running_pipeline(Stack(state), folder) as pipeline:
+        executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
+        with running_pipeline(Stack(state), folder, executor=executor) as pipeline:
             yield pipeline
     shutil.rmtree(state)
 

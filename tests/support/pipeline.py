@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,11 +179,14 @@ class Pipeline:
 
 
 @contextmanager
-def running_pipeline(stack: Stack, folder: Path) -> Iterator[Pipeline]:
-    """The stack, up, over a mirror of the folder; stopped afterwards, its data left. EXECUTOR is as `make` takes it."""
+def running_pipeline(stack: Stack, folder: Path, **choices: Any) -> Iterator[Pipeline]:
+    """The stack, up, over a mirror of the folder; stopped afterwards, its data left.
+
+    `choices`: of dev.choices, all but the source.
+    """
     with TlcMirror(folder) as tlc:
         try:
-            stack.up(Choices(Source("url", tlc.url), executor=os.environ.get("EXECUTOR") or "local"))
+            stack.up(Choices(Source("url", tlc.url), **choices))
             yield Pipeline(stack, tlc)
         finally:
             stack.down()

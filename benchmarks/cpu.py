@@ -1,0 +1,96 @@
+"""CPU of a running stack by its parts: the operating system's count, read before and after, so that nothing is sampled.
+
+The warehouse must be a server of its own. In one server its sessions, many of which last for some 0.3 s, could be told
+from the metadata's only by looking again and again, and what they used after the last look would be nobody's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psutil
+
+from dev.background_process import BackgroundProcess
+from dev.postgres import EmbeddedPostgres
+from dev.stack import Stack
+
+TASKS = "tasks and their workers"
+CELERY = "Celery's main processes"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of one action: wall clock in seconds; CPU seconds, user and system, by part of the stack.
+
+    `besides`: of this process, and of the commands that it has run to their end. `machine`: of all processes there are.
+    """
+
+    wall: float
+    parts: dict[str, float]
+    besides: float
+    machine: float
+
+    @property
+    def total(self) -> float:
+        """CPU seconds of all parts of the stack."""
+        return sum(self.parts.values())
+
+
+class CpuMeter:
+    """Made when the stack is up, for as long as it is not restarted: a part that has ended raises psutil.NoSuchProcess.
+
+    LocalExecutor's workers are children of the scheduler, there from its start; each forks its tasks one by one. Each
+    Celery worker is a main process and its pool, whose children do the same. Workers and their tasks are one part.
+    """
+
+    def __init__(self, stack: Stack, warehouse: EmbeddedPostgres) -> None:
+        names = [record.stem for record in (stack.state / "run").glob("*.json")]
+        found = {name: psutil.Process(BackgroundProcess(stack.state, name).pid()) for name in names}
+        self._celery = [found.pop(name) for name in names if name.startswith("worker-")]
+        self._local = [child for child in found["scheduler"].children() if "LocalExecutor" in " ".join(child.cmdline())]
+        assert bool(self._celery) != bool(self._local)
+        self._parts = found | {
+            "Postgres, metadata": postmaster(stack.postgres),
+            "Postgres, warehouse": postmaster(warehouse),
+        }
+
+    def usage(self, action: Callable[[], object]) -> Usage:
+        """What the action took, from its call to its return."""
+        before, began = self._read(), time.perf_counter()
+        action()
+        wall = time.perf_counter() - began
+        (parts, *after), (parts_before, *others_before) = self._read(), before
+        besides, machine = (now - then for now, then in zip(after, others_before, strict=True))
+        return Usage(wall, {name: parts[name] - parts_before[name] for name in parts}, besides, machine)
+
+    def _read(self) -> tuple[dict[str, float], float, float]:
+        parts = Counter({name: _tree(process) for name, process in self._parts.items()})
+        for worker in self._local:
+            used = _tree(worker)
+            parts[TASKS] += used
+            parts["scheduler"] -= used
+        for worker in self._celery:
+            times = worker.cpu_times()
+            parts[CELERY] += times.user + times.system
+            parts[TASKS] += _tree(worker) - times.user - times.system
+        all_processes = psutil.cpu_times()
+        busy = ("user", "nice", "system", "irq", "softirq")
+        return dict(parts), sum(psutil.Process().cpu_times()[:4]), sum(getattr(all_processes, name) for name in busy)
+
+
+def postmaster(server: EmbeddedPostgres) -> psutil.Process:
+    return psutil.Process(int((server.home / "data" / "postmaster.pid").read_text().split()[0]))
+
+
+def _tree(process: psutil.Process) -> float:
+    """CPU seconds of the process and of all its descendants, living and ended: the kernel adds what a child has used,
+    and its own children with it, to its parent when it has ended."""
+    found = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            found += sum(each.cpu_times()[:4])  # user, system, and both of children that have ended
+    return found
