@@ -40,7 +40,7 @@ SCHEMA = "airflow_default"
 MODEL = "build.int_trips_judged.run"
 LOCK_OF_MODEL = f"select 1 from {SCHEMA}_20201201.int_trips_judged limit 1"
 AGAIN = "Task already running elsewhere, ignoring redelivered message"
-FIRST_MODELS = [f"build.stg_tlc__{name}.run" for name in ("files", "trips", "zones")]
+AFTER_THE_LOAD = ["build.stg_tlc__files.run", "build.stg_tlc__zones_run", "build.tlc_raw_trips.test"]
 # Seconds: [scheduler] task_instance_heartbeat_timeout, task_queued_timeout with the interval between two looks, and the
 # default of PIPELINE_RETRY_SECONDS.
 HEARTBEAT_TIMEOUT, QUEUED_TIMEOUT, RETRY = 60, 75, 30
@@ -163,11 +163,11 @@ def run_up_to_the_middle(pipeline: Pipeline, run_id: str) -> None:
 
 
 def queue_the_models(pipeline: Pipeline, run_id: str) -> list[str]:
-    pipeline.clear(run_id, *FIRST_MODELS, downstream=True)
-    for task in FIRST_MODELS:
+    pipeline.clear(run_id, *AFTER_THE_LOAD, downstream=True)
+    for task in AFTER_THE_LOAD:
         pipeline.wait_for_task(run_id, task, "queued")
     time.sleep(2)  # they are "queued" a moment before they are sent
-    return FIRST_MODELS
+    return AFTER_THE_LOAD
 
 
 def stop_redis_for(pipeline: Pipeline, seconds: float) -> float:
