@@ -215,7 +215,7 @@ class Fault:
 
 FAULTS = [
     Fault(a_worker_is_killed, HEARTBEAT_TIMEOUT + 60, 1),
-    Fault(redis_is_killed_while_tasks_run, 120, 1),
+    Fault(redis_is_killed_while_tasks_run, 120, 0),
     Fault(redis_is_killed_while_tasks_are_queued, OUTAGE + 60, 0),
     Fault(a_broker_without_a_disk_loses_its_queue, QUEUED_TIMEOUT + 60, 0),
     Fault(a_message_is_delivered_again_while_its_task_runs, 90 + 30, 0),
