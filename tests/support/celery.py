@@ -7,13 +7,17 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import kombu.pools
 import psutil
 import psycopg
+import redis
 from celery import Celery
+from celery.app.control import Control
+from kombu.exceptions import OperationalError
 
 from dev.airflow_services import tasks_at_once
 from dev.celery_workers import hostname
@@ -59,21 +63,32 @@ def kill_worker(pipeline: Pipeline, worker: str) -> None:
 @contextmanager
 def taking_no_tasks(pipeline: Pipeline) -> Iterator[None]:
     """The workers run on and take no message from the queue; afterwards they do again."""
-    with Celery(broker=pipeline.stack.redis.url()) as app:
-        app.control.cancel_consumer("default", reply=True)
-        try:
-            yield
-        finally:
-            wait_until_connected(pipeline)
-            app.control.add_consumer("default", reply=True)
+    with _control(pipeline) as control:
+        control.cancel_consumer("default", reply=True)
+    try:
+        yield
+    finally:
+        wait_until_connected(pipeline)
+        with _control(pipeline) as control:
+            control.add_consumer("default", reply=True)
 
 
 def wait_until_connected(pipeline: Pipeline, seconds: float = 120) -> None:
     """Until all workers answer through the broker."""
     deadline = time.monotonic() + seconds
+    while True:
+        with suppress(OperationalError, redis.ConnectionError), _control(pipeline) as control:
+            if len(control.ping(timeout=1)) == len(WORKERS):
+                return
+        assert time.monotonic() < deadline, "a worker does not come back to the broker"
+        time.sleep(0.5)
+
+
+@contextmanager
+def _control(pipeline: Pipeline) -> Iterator[Control]:
+    kombu.pools.reset()  # a connection that is kept there may be one of a server that was killed since
     with Celery(broker=pipeline.stack.redis.url()) as app:
-        while len(app.control.ping(timeout=1)) < len(WORKERS):
-            assert time.monotonic() < deadline, "a worker does not come back to the broker"
+        yield app.control
 
 
 def tasks_on(pipeline: Pipeline, run_id: str, worker: str, state: str | None = None) -> dict[str, dict[str, Any]]:
