@@ -16,7 +16,6 @@ import psutil
 import psycopg
 import redis
 from celery import Celery
-from celery.app.control import Control
 from kombu.exceptions import OperationalError
 
 from dev.airflow_services import tasks_at_once
@@ -61,34 +60,25 @@ def kill_worker(pipeline: Pipeline, worker: str) -> None:
 
 
 @contextmanager
-def taking_no_tasks(pipeline: Pipeline) -> Iterator[None]:
-    """The workers run on and take no message from the queue; afterwards they do again."""
-    with _control(pipeline) as control:
-        control.cancel_consumer("default", reply=True)
+def no_worker(pipeline: Pipeline) -> Iterator[None]:
+    """None runs, and the queue grows; afterwards all are started."""
+    pipeline.stack.workers.stop()
     try:
         yield
     finally:
-        wait_until_connected(pipeline)
-        with _control(pipeline) as control:
-            control.add_consumer("default", reply=True)
+        start_workers(pipeline)
 
 
 def wait_until_connected(pipeline: Pipeline, seconds: float = 120) -> None:
     """Until all workers answer through the broker."""
     deadline = time.monotonic() + seconds
     while True:
-        with suppress(OperationalError, redis.ConnectionError), _control(pipeline) as control:
-            if len(control.ping(timeout=1)) == len(WORKERS):
+        kombu.pools.reset()  # a connection that is kept there may be one of a server that was killed since
+        with suppress(OperationalError, redis.ConnectionError), Celery(broker=pipeline.stack.redis.url()) as app:
+            if len(app.control.ping(timeout=1)) == len(WORKERS):
                 return
         assert time.monotonic() < deadline, "a worker does not come back to the broker"
         time.sleep(0.5)
-
-
-@contextmanager
-def _control(pipeline: Pipeline) -> Iterator[Control]:
-    kombu.pools.reset()  # a connection that is kept there may be one of a server that was killed since
-    with Celery(broker=pipeline.stack.redis.url()) as app:
-        yield app.control
 
 
 def tasks_on(pipeline: Pipeline, run_id: str, worker: str, state: str | None = None) -> dict[str, dict[str, Any]]:
