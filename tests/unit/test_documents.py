@@ -14,7 +14,7 @@ DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), 
 OF_OTHER_FILES = ("CHANGELOG.md", "docs/decisions", "docs/add-a-dataset.md")
 MADE_BY_COMMANDS = ("dbt/manifest", "dbt/site", "dbt/target")
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
-FILE = re.compile(r"(benchmarks|config|dags|dbt|dev|docs|include|profiles|tests)/[\w./-]*")
+FILE = re.compile(r"(benchmarks|config|dags|dbt|deploy|dev|docs|include|profiles|tests)/[\w./-]*")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 TESTS = {file.name: file.read_text() for file in ROOT.glob("tests/*/*.py")}
 
