@@ -48,7 +48,7 @@ def warm_up() -> None:
 
 
 def warm_up_results() -> None:
-    """For a Celery worker: what its first result in a database makes SQLAlchemy do, which loads all of Airflow's models.
+    """For a Celery worker: what its first result in a database has SQLAlchemy do. That loads all of Airflow's models.
 
     It takes 0.5 s of CPU, and each process of the worker's pool would do it. Nothing is connected to.
     """
