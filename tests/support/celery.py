@@ -7,16 +7,12 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import kombu.pools
 import psutil
 import psycopg
-import redis
-from celery import Celery
-from kombu.exceptions import OperationalError
 
 from dev.airflow_services import tasks_at_once
 from dev.celery_workers import hostname
@@ -67,18 +63,6 @@ def no_worker(pipeline: Pipeline) -> Iterator[None]:
         yield
     finally:
         start_workers(pipeline)
-
-
-def wait_until_connected(pipeline: Pipeline, seconds: float = 120) -> None:
-    """Until all workers answer through the broker."""
-    deadline = time.monotonic() + seconds
-    while True:
-        kombu.pools.reset()  # a connection that is kept there may be one of a server that was killed since
-        with suppress(OperationalError, redis.ConnectionError), Celery(broker=pipeline.stack.redis.url()) as app:
-            if len(app.control.ping(timeout=1)) == len(WORKERS):
-                return
-        assert time.monotonic() < deadline, "a worker does not come back to the broker"
-        time.sleep(0.5)
 
 
 def tasks_on(pipeline: Pipeline, run_id: str, worker: str, state: str | None = None) -> dict[str, dict[str, Any]]:
