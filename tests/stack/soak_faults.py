@@ -32,6 +32,7 @@ from tests.support.celery import (
 from tests.support.cutting_proxy import cutting_proxy
 from tests.support.pipeline import Pipeline
 from tests.support.processes import kill
+from tests.support.warehouse_content import query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 MONTH = "2020-12"
@@ -247,3 +248,19 @@ def test_a_fault_is_made_good(celery: Pipeline, tmp_path: Path, fault: Fault):
     print(f"| {fault.name} | {statistics.median(took):.0f} s ({seconds}) | {fault.seconds:.0f} s | {max(spent)} |")
     assert statistics.median(took) <= fault.seconds
     assert max(spent) <= fault.tries
+
+
+def test_tasks_of_workers_with_another_student_fail_by_name_and_make_no_schema(celery: Pipeline):
+    run_id, schemas = celery.run_of(MONTH), "select nspname from pg_namespace where nspname ~ '^airflow' order by 1"
+    before = query(celery.dsn, schemas), celery.content(MONTH)
+    try:
+        start_workers(celery, AIRFLOW_STUDENT="other")
+        celery.clear(run_id, "load_month")
+        celery.wait_for_failure(run_id, "load_month")
+    finally:
+        start_workers(celery)
+    said = celery.log(run_id, "load_month", celery.tasks(run_id)["load_month"]["try_number"])
+    assert "AIRFLOW_STUDENT is other where this task runs, and default where its DAG was drawn" in said
+    assert (query(celery.dsn, schemas), celery.content(MONTH)) == before
+    celery.clear(run_id, "load_month")
+    assert celery.wait(run_id) == "success"
