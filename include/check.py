@@ -10,8 +10,10 @@ import configparser
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import requests
 from airflow.configuration import conf
@@ -19,7 +21,7 @@ from airflow.executors.base_executor import get_execution_api_server_url
 
 from include.drawn_settings import settings_tags
 from include.manifest import is_whole
-from include.settings import DBT_MANIFEST, ROOT, SettingError
+from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
 
 # How long a worker waits at its start for an api-server that is starting too: locally 15 to 25 s on 2 cores.
 API_SECONDS = 90
@@ -55,6 +57,11 @@ def hints() -> Iterator[str]:
         )
     if "CeleryExecutor" in _executor():
         yield from celery_warmth()
+    if not _runs_tasks_itself() and REPORTS.text() is None:
+        yield (
+            f"{REPORTS.name} is not set: reports go to {REPORTS.value()} of whichever machine writes them, where the "
+            "api-server does not find them. Name a shared folder or an object store."
+        )
     project = configparser.ConfigParser(interpolation=None)
     project.read(ROOT / "config" / "airflow.cfg")
     for section in project.sections():
@@ -97,17 +104,15 @@ def api(seconds: float = 0) -> Iterator[str]:
 
 def celery_servers() -> Iterator[str]:
     """Celery's broker and result backend, where they do not answer. Passwords are not shown."""
-    from airflow.providers.celery.executors.celery_executor import app
-
     if not conf.get("celery", "result_backend", fallback=""):
         yield "[celery] result_backend is not set: a worker would need the metadata database."
     else:
         try:
-            app.backend.ResultSession().close()
+            _celery().backend.ResultSession().close()
         except Exception as error:
             yield f"[celery] result_backend does not answer: {type(error).__name__}: {str(error).splitlines()[0]}"
     try:
-        with app.connection_for_read() as connection:
+        with _celery().connection_for_read() as connection:
             connection.ensure_connection(max_retries=1, interval_start=1)
     except Exception as error:
         yield f"[celery] broker_url: the broker does not answer: {str(error).splitlines()[0]}"
@@ -115,9 +120,7 @@ def celery_servers() -> Iterator[str]:
 
 def celery_warmth() -> Iterator[str]:
     """Settings under which a pool child of a worker runs few tasks, each of them cold."""
-    from airflow.providers.celery.executors.celery_executor import app
-
-    tasks = app.conf.worker_max_tasks_per_child
+    tasks = _celery().conf.worker_max_tasks_per_child
     if tasks and tasks < FEW_TASKS:
         yield (
             f"[celery] extra_celery_config has worker_max_tasks_per_child = {tasks}: a task then takes 2.3 s of CPU "
@@ -130,6 +133,11 @@ def celery_warmth() -> Iterator[str]:
         )
     if (pool := conf.get("celery", "pool", fallback="prefork")) != "prefork":
         yield f"[celery] pool is {pool}: tasks inherit the warm-up only from prefork."
+
+
+def _celery() -> Any:
+    """Celery's app, as Airflow has configured it. The provider is there where its executor is."""
+    return import_module("airflow.providers.celery.executors.celery_executor").app
 
 
 def _executor() -> str:

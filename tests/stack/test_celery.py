@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from dev.airflow_api import instant
 from dev.background_process import inherited_environment
 from dev.celery_workers import hostname
 from dev.programs import command
+from include.settings import ROOT
 from tests.support.celery import WORKERS, celery_pipeline, kill_worker, tasks_on, wait_until_running_on
 from tests.support.pipeline import Pipeline
 
@@ -99,3 +102,20 @@ def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipel
         assert task["hostname"] == hostname(WORKERS[1]), name
         assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name
         assert "Worker startup parse complete" in loaded.log(run_id, name, attempt=2), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EXTRA_CELERY_CONFIG", '{"worker_max_tasks_per_child": 1}', "worker_max_tasks_per_child = 1"),
+        ("WORKER_AUTOSCALE", "3,1", "[celery] worker_autoscale is 3,1"),
+        ("POOL", "solo", "[celery] pool is solo"),
+    ],
+)
+def test_what_makes_celery_s_tasks_cold_is_a_hint(name: str, value: str, said: str):
+    """Celery's app is configured once in a process."""
+    own = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor", "AIRFLOW__CELERY__RESULT_BACKEND": "db+sqlite://"}
+    own |= {f"AIRFLOW__CELERY__{name}": value, "PIPELINE_REPORTS": "/shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'config'}"}
+    program = "from include import check; print(*check.celery_warmth(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | own, capture_output=True, text=True)
+    assert said in done.stdout, done.stderr

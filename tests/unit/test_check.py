@@ -90,6 +90,15 @@ def test_an_api_server_that_comes_up_while_a_worker_waits_is_enough(monkeypatch)
         server.shutdown()
 
 
+def test_reports_on_a_worker_s_own_disk_are_a_hint(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    monkeypatch.delenv("PIPELINE_REPORTS", raising=False)
+    [hint] = check.hints()
+    assert hint.startswith("PIPELINE_REPORTS is not set")
+    monkeypatch.setenv("PIPELINE_REPORTS", "/shared/reports")
+    assert list(check.hints()) == []
+
+
 def test_a_setting_that_is_not_the_project_s_is_a_hint_and_no_fault(monkeypatch):
     monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "300")
     assert list(check.faults()) == []
