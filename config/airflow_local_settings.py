@@ -13,11 +13,11 @@ COMMAND = sys.argv[1:3]
 # local one a scheduler forks no task.
 if COMMAND == ["celery", "worker"]:
     from include.check import require_a_worker_s_needs
-    from include.warm_up import warm_up, warm_up_results
+    from include.warm_up import warm_up, warm_up_celery_results
 
     require_a_worker_s_needs()
     warm_up()
-    warm_up_results()
+    warm_up_celery_results()
 elif "scheduler" in COMMAND and "LocalExecutor" in conf.get("core", "executor"):
     from include.warm_up import warm_up
 

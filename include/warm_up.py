@@ -47,14 +47,19 @@ def warm_up() -> None:
     os.register_at_fork(before=inspect.stack)
 
 
-def warm_up_results() -> None:
-    """For a Celery worker: what its first result in a database has SQLAlchemy do. That loads all of Airflow's models.
+def warm_up_celery_results() -> None:
+    """For a Celery worker: has it do, before it forks its pool, what its first result in a database does.
 
-    It takes 0.5 s of CPU, and each process of the worker's pool would do it. Nothing is connected to.
+    SQLAlchemy maps Celery's tables and, with them, all of Airflow's models. That takes 0.5 s of CPU, and each process of
+    the pool would do it. It is left to Celery's signal, since Airflow is not loaded whole when this is called.
     """
-    with suppress(ImportError):  # another result backend than a database needs none of it
-        import_module("celery.backends.database.models")
-        import_module("sqlalchemy.orm").configure_mappers()
+
+    def map_tables(**_: object) -> None:
+        with suppress(ImportError):  # another result backend than a database has no tables
+            import_module("celery.backends.database.models")
+            import_module("sqlalchemy.orm").configure_mappers()
+
+    import_module("celery.signals").worker_init.connect(map_tables, weak=False)
 
 
 def read_dag_files() -> None:
