@@ -50,7 +50,7 @@ def warm_up() -> None:
 def warm_up_celery_results() -> None:
     """For a Celery worker: has it do, before it forks its pool, what its first result in a database does.
 
-    SQLAlchemy maps Celery's tables and, with them, all of Airflow's models. That takes 0.5 s of CPU, and each process of
+    SQLAlchemy maps Celery's tables and, with them, Airflow's own models. That takes 0.5 s of CPU, and each process of
     the pool would do it. It is left to Celery's signal, since Airflow is not loaded whole when this is called.
     """
 
