@@ -41,7 +41,7 @@ HEALS = re.compile(
             r"connection (already|is|was|not|has been) (closed|lost)|connection not open|no connection to the server",
             r"server closed the connection|terminating connection|EOF detected",
             r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
-            r"too many (clients|connections)|remaining connection slots",
+            r"too many (clients|connections)|remaining connection slots|no more connections allowed",  # last: pgbouncer
             r"deadlock detected|could not serialize access|canceling statement due to lock timeout",
             r"session is (not )?read-only|server is (not )?in hot standby mode",  # target_session_attrs, in a failover
         )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from include.datasets import Dataset
 from include.month import Month, MonthError
-from include.report.figures import MonthFigures, figures_of
+from include.raw_tables import partition_of
+from include.report.figures import figures_of
 from include.report.page import page_of
 from include.report.store import replace_report
 
 # Its own report, and those of the next month and of the same month a year later, which compare themselves with it.
 APPEARS_IN = (0, 1, 12)
+
+# Of the one row that the report's month has in fct_months. It conflicts with itself, and with nothing that reads or
+# writes rows. A lock of a table, as it alone takes no snapshot: `select pg_advisory_xact_lock(…)` would fix what the
+# transaction sees before it has the lock. And none of a session: behind a pooler in transaction mode, the next
+# statement may be in another session, and the lock would be held for ever.
+LOCK = SQL("lock table {} in share update exclusive mode")
 
 
 def write_reports(dataset: Dataset, month: Month, conninfo: str) -> list[str]:
@@ -20,28 +28,29 @@ def write_reports(dataset: Dataset, month: Month, conninfo: str) -> list[str]:
     Of two runs that write the same report at once, the one that writes last has also read last. Raises MonthError where
     the month itself is not published; psycopg.Error; and OSError, or what the object store's client raises.
     """
-    schema = dataset.published_schema()
     written = []
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         for each in (month.plus(later) for later in APPEARS_IN):
-            lock = f"{schema}/report/{each}"
-            connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [lock])
-            figures = _figures(connection, schema, each)
-            if figures:
-                written.append(replace_report(schema, each, page_of(dataset.title, figures)))
+            if address := _write_report(connection, dataset, each):
+                written.append(address)
             elif each == month:
                 raise MonthError(
-                    f"{month} is not published in {schema}: load it with {dataset.dag_id}, then clear this task."
+                    f"{month} is not published in {dataset.published_schema()}: load it with {dataset.dag_id}, then "
+                    "clear this task."
                 )
-            connection.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", [lock])
     return written
 
 
-def _figures(connection: psycopg.Connection, schema: str, month: Month) -> MonthFigures | None:
+def _write_report(connection: psycopg.Connection, dataset: Dataset, month: Month) -> str | None:
+    """Reads the figures and writes the page, in one transaction; None where the month is not published."""
+    schema = dataset.published_schema()
     try:
         with connection.transaction():
-            return figures_of(connection, schema, month)
-    except psycopg.errors.UndefinedTable:  # no month has been published in the schema yet
-        return None
+            connection.execute(LOCK.format(Identifier(f"{schema}_partitions", partition_of("fct_months", month))))
+            if figures := figures_of(connection, schema, month):
+                return replace_report(schema, month, page_of(dataset.title, figures))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        pass  # the month, or any, was never published
+    return None

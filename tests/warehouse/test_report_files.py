@@ -121,12 +121,13 @@ def test_of_two_that_write_one_report_the_last_to_write_is_the_last_to_read(
     threads = [threading.Thread(target=write_reports, args=(GREEN, JANUARY, built.dsn)) for _ in range(2)]
     threads[0].start()
     assert read.wait(60)
-    query(built.dsn, f"update {SCHEMA}.fct_months set rows_in_file = 123456, rows_accepted = 123456 - rows_rejected")
     threads[1].start()
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%pg_advisory_lock%'"
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like 'lock table%'"
     with psycopg.connect(built.dsn, autocommit=True) as connection:
         while connection.execute(waiting).fetchone() != (1,) and threads[1].is_alive():
             pass
+    # what the second sees must be as of when it has the lock, not of when it began to wait
+    query(built.dsn, f"update {SCHEMA}.fct_months set rows_in_file = 123456, rows_accepted = 123456 - rows_rejected")
     go_on.set()
     for thread in threads:
         thread.join()

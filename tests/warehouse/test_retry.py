@@ -34,6 +34,7 @@ from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
 from include.settings import RETRY, SettingError
 from include.source_files import FileContentError
 from tests.support.helpers import JANUARY, trips_path
+from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres_proxy import postgres_proxy
 
 PATH = trips_path(JANUARY)
@@ -141,6 +142,34 @@ def test_too_many_connections_heal(driver, dsn, admin, limited):
         admin.execute(alter.format(sql.SQL(limited), name, -1))
     assert f"too many connections for {limited}" in str(failure)
     assert heals(failure)
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_client_conn": 1}, {"default_pool_size": 1, "query_wait_timeout": 1}], ids=["clients", "sessions"]
+)
+def test_a_pooler_that_is_full_heals(driver, dsn, tmp_path, limit):
+    def use(pooled: str) -> None:
+        with closing(driver.connect(pooled)) as connection:
+            run(connection, "select 1")
+
+    with pgbouncer(dsn, tmp_path, **limit) as pooler, closing(driver.connect(pooler.dsn(dsn))) as holder:
+        run(holder, "begin")
+        run(holder, "select 1")
+        assert heals(driver.failure(lambda: use(pooler.dsn(dsn))))
+
+
+def test_a_pooler_that_the_server_refuses_heals(driver, dsn, tmp_path, admin):
+    admin.execute(sql.SQL("alter database {} connection limit 0").format(database_of(dsn)))
+    with pgbouncer(dsn, tmp_path) as pooler:
+        assert heals(driver.failure(lambda: driver.connect(pooler.dsn(dsn))))
+
+
+def test_a_pooler_whose_server_is_gone_heals(driver, dsn, tmp_path):
+    with socket.create_server((LOOPBACK, 0)) as closed:
+        port = closed.getsockname()[1]
+    gone = dsn.replace(f":{urlsplit(dsn).port}/", f":{port}/")
+    with pgbouncer(gone, tmp_path) as pooler:
+        assert heals(driver.failure(lambda: driver.connect(f"{pooler.dsn(gone)}?connect_timeout=2")))
 
 
 def test_a_session_ended_by_the_server_heals(driver, dsn, admin):
