@@ -1,7 +1,7 @@
 """What every task of every DAG has: which failures are tried again, and the other arguments.
 
-Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database, a new
-version of the project that has not reached every worker yet.
+Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database, an api-server
+that does not answer, a new version of the project that has not reached every worker yet.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import adbc_driver_manager
 import psycopg
 import requests
 from airflow.sdk import Context, RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from cosmos.exceptions import CosmosDbtRunError
 
 from include.download import FileChanged
@@ -92,6 +93,12 @@ def heals(exception: BaseException) -> bool:
     if isinstance(exception, requests.HTTPError):
         answer = exception.response
         return answer is not None and (answer.status_code == 429 or answer.status_code >= 500)
+    if isinstance(
+        exception, AirflowRuntimeError
+    ):  # what a task asks Airflow's server for: connections, variables, XComs
+        status = (exception.error.detail or {}).get("status_code")  # None where the server did not answer
+        failed = exception.error.error is ErrorType.API_SERVER_ERROR
+        return failed and (status is None or status == 429 or status >= 500)
     if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
         return False
     if isinstance(

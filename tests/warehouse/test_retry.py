@@ -17,6 +17,8 @@ import psycopg2
 import pytest
 import requests
 from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 from cosmos.dbt.runner import handle_exception_if_needed
 from cosmos.exceptions import CosmosDbtRunError
 from dbt.cli.main import dbtRunnerResult
@@ -28,6 +30,7 @@ from psycopg import sql
 from dev.ports import LOOPBACK
 from include.availability import MonthUnavailable
 from include.download import DownloadError, FileChanged, FileUnavailable, download
+from include.drawn_settings import OtherRevision
 from include.libpq import is_english
 from include.month import MonthError
 from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
@@ -440,6 +443,26 @@ def test_anything_else_fails_on_the_first_try_and_says_why(exception):
     made = decision(exception)
     assert made.action is RetryAction.FAIL
     assert type(exception).__name__ in made.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "detail", "healing"),
+    [
+        (ErrorType.API_SERVER_ERROR, {"status_code": None, "message": "timed out"}, True),
+        (ErrorType.API_SERVER_ERROR, {"status_code": 503}, True),
+        (ErrorType.API_SERVER_ERROR, {"status_code": 429}, True),
+        (ErrorType.API_SERVER_ERROR, {"status_code": 403}, False),
+        (ErrorType.CONNECTION_NOT_FOUND, {"conn_id": "azure_pg"}, False),
+        (ErrorType.GENERIC_ERROR, None, False),
+    ],
+)
+def test_an_api_server_that_does_not_answer_a_task_heals_and_one_that_refuses_does_not(error, detail, healing):
+    """`soak_faults.py` has the real one: workers that are cut off from it for a minute."""
+    assert heals(AirflowRuntimeError(ErrorResponse(error=error, detail=detail))) == healing
+
+
+def test_another_revision_of_the_project_heals():
+    assert heals(OtherRevision())
 
 
 def test_what_heals_is_tried_again_and_says_why(tlc):
