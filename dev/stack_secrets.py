@@ -40,15 +40,16 @@ class StackSecrets:
         if file.exists():
             try:
                 kept = json.loads(file.read_text())
-                if missing := [name for name in ADDED_LATER if name not in kept]:
-                    kept |= {name: secrets.token_urlsafe(24) for name in missing}
-                    write_private(file, json.dumps(kept, indent=2) + "\n")
-                return cls(**kept)
+                missing = {name: secrets.token_urlsafe(24) for name in ADDED_LATER if name not in kept}
+                known = cls(**kept, **missing)
             except (ValueError, TypeError):  # without its text: it holds passwords
                 raise StackError(
                     f"{file} is damaged, and holds the passwords of this stack's Postgres. Bring it back; "
                     f"or begin anew: {anew}."
                 ) from None
+            if missing:
+                write_private(file, json.dumps(asdict(known), indent=2) + "\n")
+            return known
         if (state / "postgres" / "data" / "PG_VERSION").exists():
             raise StackError(
                 f"{file} is gone, and holds the passwords of this stack's Postgres. Bring it back; "
