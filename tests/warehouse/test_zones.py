@@ -54,7 +54,8 @@ with contextlib.redirect_stdout(io.StringIO()) as printed:
 from include.dag_run import month_of, run_schema_of
 from include.drawn_settings import settings_tags
 from include.zone import default_zone
-print("TAG", settings_tags()[-1])
+for tag in settings_tags():
+    print("TAG", tag)
 table = printed.getvalue().partition("Runs to be attempted:")[2]
 for cell in (cell.strip() for line in table.splitlines() for cell in line.split("|")[1:2]):
     if cell[:1].isdigit():
