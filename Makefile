@@ -19,6 +19,8 @@ DOCS := dbt/site/index.html
 DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
 WAREHOUSE_LOG := .local/tests/warehouse.log
 UV_VERSION := 0.13.9
+# The target `celery`, where that executor is asked for; else nothing.
+CELERY := $(filter celery,$(EXECUTOR))
 
 # Variables given to make reach the commands through the environment: make does that itself.
 export PYTHONPATH := $(CURDIR)
@@ -28,7 +30,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo up down backfill ledger doctor dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
-demo up backfill: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
+demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
 down ledger doctor dsn dbt airflow drop-run-schemas: env
@@ -67,8 +69,8 @@ test-unit: manifest
 	@$(RUN) -m pytest tests/unit $(ARGS)
 
 # With EXECUTOR=celery the same on its workers, and the faults of workers, broker and scheduler.
-soak: manifest docs $(if $(filter celery,$(EXECUTOR)),celery)
-	@$(RUN) -m pytest -s $(if $(filter celery,$(EXECUTOR)),tests/stack/soak_faults.py) tests/stack/soak.py $(ARGS)
+soak: manifest docs $(CELERY)
+	@$(RUN) -m pytest -s $(if $(CELERY),tests/stack/soak_faults.py) tests/stack/soak.py $(ARGS)
 
 lint: env
 	@$(RUN) -m ruff check .
@@ -76,7 +78,7 @@ lint: env
 	@$(RUN) -m mypy
 	@$(VENV)/bin/sqlfluff lint dbt/models
 
-bench: manifest $(if $(filter celery,$(EXECUTOR))$(filter executors,$(ARGS)),celery)
+bench: manifest $(if $(CELERY)$(filter executors,$(ARGS)),celery)
 	@$(RUN) -m benchmarks $(ARGS)
 
 # Celery's packages, which EXECUTOR=celery needs, beside the others.

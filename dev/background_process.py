@@ -77,6 +77,15 @@ class BackgroundProcess:
                 )
         return False
 
+    def comes_to_listen_on(self, port: int, seconds: float) -> bool:
+        """Waits for the loopback port to be its own; False where it ends before, or so many seconds are over."""
+        deadline = time.monotonic() + seconds
+        while not self.listens_on(port):
+            if not self.is_running() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def pid(self) -> int:
         """As it was last started."""
         return self._record()["pid"]

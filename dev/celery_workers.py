@@ -11,7 +11,7 @@ from dev.programs import command
 from include.settings import ROOT
 
 FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "logs", "site")
+LEFT_OUT = {"__pycache__", "target", "logs", "site"}
 READY_SECONDS = 120
 # What a worker gets of the stack's environment. Connections and variables come through the api-server. The metadata
 # database, and the keys that tokens and connections are made with, are not for it.
@@ -39,8 +39,7 @@ class CeleryWorkers:
         Raises StackError, with the end of the worker's log, where one does not come up.
         """
         revision = revision_of_project()
-        for number in range(count + 1, count + 65):
-            self._process(number).stop()
+        stop_all([each for each in self._started() if each.name not in self.names(count)])
         since = {number: self._start(number, slots, environment, revision) for number in range(1, count + 1)}
         deadline = time.monotonic() + READY_SECONDS
         for number, offset in since.items():
@@ -52,8 +51,7 @@ class CeleryWorkers:
 
     def stop(self) -> None:
         """Ends all; their tasks with them."""
-        records = (self._state / "run").glob("worker-*.json")
-        stop_all([BackgroundProcess(self._state, record.stem) for record in records])
+        stop_all(self._started())
 
     def pid(self, name: str) -> int:
         """Of a worker that was started."""
@@ -67,6 +65,11 @@ class CeleryWorkers:
         """Of so many workers."""
         return [self._process(number).name for number in range(1, count + 1)]
 
+    def _started(self) -> list[BackgroundProcess]:
+        """Those that were started and not stopped since, running or not."""
+        records = (self._state / "run").glob("worker-*.json")
+        return [BackgroundProcess(self._state, record.stem) for record in records]
+
     def _process(self, number: int) -> BackgroundProcess:
         return BackgroundProcess(self._state, f"worker-{number}")
 
@@ -76,16 +79,9 @@ class CeleryWorkers:
         place = self._state / "workers" / process.name
         self._copy_project(process, place, revision)
         before = len(process.log.read_text(errors="replace")) if process.log.exists() else 0
-        words = [
-            "celery",
-            "worker",
-            "--skip-serve-logs",
-            "--concurrency",
-            str(slots),
-            "--celery-hostname",
-            process.name,
-        ]
-        started = process.ensure(command("airflow", *words), worker_environment(environment, place), revision)
+        options = ("--skip-serve-logs", "--concurrency", str(slots), "--celery-hostname", process.name)
+        worker = command("airflow", "celery", "worker", *options)
+        started = process.ensure(worker, worker_environment(environment, place), revision)
         return before if started else None
 
     def _copy_project(self, process: BackgroundProcess, place: Path, revision: str) -> None:
@@ -95,7 +91,7 @@ class CeleryWorkers:
         process.stop()
         shutil.rmtree(place / "project", ignore_errors=True)
         for folder in FOLDERS:
-            shutil.copytree(ROOT / folder, place / "project" / folder, ignore=LEFT_OUT)
+            shutil.copytree(ROOT / folder, place / "project" / folder, ignore=shutil.ignore_patterns(*LEFT_OUT))
         for folder in ("home", "tmp", "airflow"):
             (place / folder).mkdir(exist_ok=True, mode=0o700)
         (place / f"{HOSTNAME}.py").write_text(f'def {HOSTNAME}() -> str:\n    return "{hostname(place.name)}"\n')
@@ -129,6 +125,6 @@ def revision_of_project() -> str:
     digest = hashlib.sha256()
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*")):
-            if file.is_file() and not {"__pycache__", "target", "logs", "site"} & set(file.parts):
+            if file.is_file() and not LEFT_OUT & set(file.parts):
                 digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     return digest.hexdigest()

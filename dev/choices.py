@@ -34,11 +34,10 @@ class Choices:
         checked_student(self.student)
         if (self.student == SAMPLE_STUDENT) != (self.source.kind == "sample"):
             raise StackError(f"AIRFLOW_STUDENT={SAMPLE_STUDENT} is for the generated months, and for nothing else.")
-
         if self.executor not in EXECUTORS:
             raise StackError(f"EXECUTOR={self.executor}: one of {', '.join(EXECUTORS)} is needed.")
         if not 1 <= self.workers <= MOST_WORKERS:
-            raise StackError(f"WORKERS={self.workers}: a number of workers is needed, 1 to {MOST_WORKERS}.")
+            raise _no_such_number(self.workers)
 
     def check(self) -> None:
         """Raises StackError where the source's folder or the user's own server cannot be used now."""
@@ -75,7 +74,7 @@ class Choices:
         executor = environment.get("EXECUTOR") or (last.executor if last else "local")
         workers = environment.get("WORKERS") or str(last.workers if last else 2)
         if not workers.isdecimal():
-            raise StackError(f"WORKERS={workers}: a number of workers is needed, 1 to {MOST_WORKERS}.")
+            raise _no_such_number(workers)
         broker = environment.get("BROKER_URL") or (last.broker if last else None)
         return cls(source, student, warehouse, executor, int(workers), None if broker == EMBEDDED else broker)
 
@@ -99,3 +98,7 @@ class Choices:
     def remember(self, state: Path) -> None:
         """Private, as it may hold the password of the user's own server."""
         write_private(state / "choices.json", json.dumps(asdict(self), indent=2) + "\n")
+
+
+def _no_such_number(workers: int | str) -> StackError:
+    return StackError(f"WORKERS={workers}: a number of workers is needed, 1 to {MOST_WORKERS}.")

@@ -2,7 +2,6 @@
 
 import importlib.util
 import shutil
-import time
 from pathlib import Path
 
 from dev.background_process import BackgroundProcess
@@ -39,11 +38,8 @@ class Redis:
         settings = self._home / "redis.conf"
         write_private(settings, "\n".join(lines) + "\n")
         self._process.ensure([program, str(settings)], {})
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._process.listens_on(port):
-            if not self._process.is_running() or time.monotonic() > deadline:
-                raise StackError(f"Redis does not listen; the end of {self._process.log}:\n{self._process.log_end()}")
-            time.sleep(0.05)
+        if not self._process.comes_to_listen_on(port, READY_SECONDS):
+            raise StackError(f"Redis does not listen; the end of {self._process.log}:\n{self._process.log_end()}")
 
     def stop(self) -> None:
         """No-op where it does not run."""

@@ -3,7 +3,6 @@
 import importlib.util
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from include.datasets import TLC, Dataset
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
+MIRROR_SECONDS = 30
 RESULTS = "celery"  # the database of Celery's results, and its role: a worker has no other login of Postgres'
 
 
@@ -53,11 +53,15 @@ class Stack:
             self.postgres.ensure_database(choices.metadata_database, "airflow")
             self._ensure_mirror(choices)
             self.airflow.choose_port()
-            if choices.executor == "local":
-                self._stop_celery()
-                self.airflow.ensure(self.environment(), self.postgres.started())
+            if choices.executor == "celery":
+                self._ensure_broker(choices)
             else:
-                self._ensure_celery(choices)
+                self._stop_celery()
+            environment = self.environment()
+            self.airflow.ensure(environment, self.postgres.started())
+            if choices.executor == "celery":
+                console.print(f"Celery: {choices.workers} workers")
+                self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
 
     def down(self) -> None:
         """Stop everything; the data stay."""
@@ -100,17 +104,6 @@ class Stack:
             celery=self._celery_settings(self.choices),
         )
 
-    def _celery_settings(self, choices: Choices) -> dict[str, str]:
-        """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
-        if choices.executor == "local":
-            return {}
-        results = self.postgres.dsn(RESULTS, "celery").replace("postgresql://", "db+postgresql+psycopg2://")
-        return {
-            "CORE__EXECUTOR": "CeleryExecutor",
-            "CELERY__BROKER_URL": choices.broker or self.redis.url(),
-            "CELERY__RESULT_BACKEND": results,
-        }
-
     def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
         """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
         project = {
@@ -142,16 +135,24 @@ class Stack:
             if not file_of(folder, dataset, month).exists():
                 write_month(folder, str(month), dataset=dataset)
 
-    def _ensure_celery(self, choices: Choices) -> None:
+    def _ensure_broker(self, choices: Choices) -> None:
+        """And the database of Celery's results."""
         if importlib.util.find_spec("airflow.providers.celery") is None:
             raise StackError("EXECUTOR=celery needs Celery's packages: make celery")
         self.postgres.ensure_database(RESULTS, "celery")
         if choices.broker is None:
             self.redis.start()
-        environment = self.environment()
-        self.airflow.ensure(environment, self.postgres.started())
-        console.print(f"Celery: {choices.workers} workers")
-        self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
+
+    def _celery_settings(self, choices: Choices) -> dict[str, str]:
+        """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
+        if choices.executor == "local":
+            return {}
+        results = self.postgres.dsn(RESULTS, "celery").replace("postgresql://", "db+postgresql+psycopg2://")
+        return {
+            "CORE__EXECUTOR": "CeleryExecutor",
+            "CELERY__BROKER_URL": choices.broker or self.redis.url(),
+            "CELERY__RESULT_BACKEND": results,
+        }
 
     def _stop_celery(self) -> None:
         self.workers.stop()
@@ -179,16 +180,8 @@ class Stack:
         port = str(remembered_port(self._mirror_port_file))
         command = [sys.executable, "-m", "dev.tlc_mirror", str(folder), "--port", port]
         self._mirror.ensure(command, {"PYTHONPATH": str(ROOT)})
-        self._wait_for_mirror(int(port))
-
-    def _wait_for_mirror(self, port: int) -> None:
-        deadline = time.monotonic() + 30
-        while True:
-            if self._mirror.listens_on(port):  # the mirror itself, not another program that has taken the port
-                return
-            if not self._mirror.is_running() or time.monotonic() > deadline:
-                raise StackError(
-                    f"The TLC mirror does not answer on port {port} (make up again chooses another, if it is taken):\n"
-                    f"{self._mirror.log_end()}"
-                )
-            time.sleep(0.05)
+        if not self._mirror.comes_to_listen_on(int(port), MIRROR_SECONDS):
+            raise StackError(
+                f"The TLC mirror does not answer on port {port} (make up again chooses another, if it is taken):\n"
+                f"{self._mirror.log_end()}"
+            )

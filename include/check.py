@@ -19,8 +19,8 @@ import requests
 from airflow.configuration import conf
 from airflow.executors.base_executor import get_execution_api_server_url
 
+from include import manifest
 from include.drawn_settings import settings_tags
-from include.manifest import is_whole
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
 
 # How long a worker waits at its start for an api-server that is starting too: locally 15 to 25 s on 2 cores.
@@ -74,9 +74,8 @@ def files() -> Iterator[str]:
     """Files of the project that are not where Airflow looks for them."""
     if PathFinder.find_spec("include", sys.path[1:]) is None:
         yield f"PYTHONPATH must name {ROOT}: tasks import `include` from there."
-    if not is_whole():
-        what = "is damaged" if DBT_MANIFEST.exists() else "is missing"
-        yield f"{DBT_MANIFEST} {what}: python -m include.manifest, in {ROOT}."
+    if why := manifest.fault():
+        yield f"{DBT_MANIFEST} {why}: python -m include.manifest, in {ROOT}."
     for name, file in (("dags_folder", "pipelines.py"), ("plugins_folder", "timetable.py")):
         folder = conf.get("core", name, fallback="")
         if not Path(folder, file).exists() and (name != "dags_folder" or _reads_the_dags_folder()):

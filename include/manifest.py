@@ -54,5 +54,12 @@ def is_whole(file: Path = DBT_MANIFEST) -> bool:
         return False
 
 
+def fault() -> str | None:
+    """`is missing` or `is damaged`; None where the manifest is whole."""
+    if is_whole():
+        return None
+    return "is damaged" if DBT_MANIFEST.exists() else "is missing"
+
+
 if __name__ == "__main__":
     sys.exit(not make_manifest())

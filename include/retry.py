@@ -91,14 +91,11 @@ def task_arguments(execution_timeout: timedelta) -> dict[str, Any]:
 
 def heals(exception: BaseException) -> bool:
     if isinstance(exception, requests.HTTPError):
-        answer = exception.response
-        return answer is not None and (answer.status_code == 429 or answer.status_code >= 500)
-    if isinstance(
-        exception, AirflowRuntimeError
-    ):  # what a task asks Airflow's server for: connections, variables, XComs
-        status = (exception.error.detail or {}).get("status_code")  # None where the server did not answer
-        failed = exception.error.error is ErrorType.API_SERVER_ERROR
-        return failed and (status is None or status == 429 or status >= 500)
+        return exception.response is not None and passes(exception.response.status_code)
+    if isinstance(exception, AirflowRuntimeError):
+        # what a task asks Airflow's server for: connections, variables, XComs. No status where it did not answer.
+        status = (exception.error.detail or {}).get("status_code")
+        return exception.error.error is ErrorType.API_SERVER_ERROR and (status is None or passes(status))
     if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
         return False
     if isinstance(
@@ -115,6 +112,11 @@ def heals(exception: BaseException) -> bool:
     if isinstance(exception, adbc_driver_manager.Error | psycopg.Error | CosmosDbtRunError):
         return HEALS.search(str(exception)) is not None and NEEDS_A_HAND.search(str(exception)) is None
     return False
+
+
+def passes(status: int) -> bool:
+    """Whether an HTTP status is of a server that is busy or out of order, and not of one that refuses."""
+    return status == 429 or status >= 500
 
 
 def delay(exception: BaseException, tries: int) -> timedelta:

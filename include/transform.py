@@ -17,12 +17,12 @@ from cosmos.constants import (
     TestBehavior,
 )
 
+from include import manifest
 from include.connection import warehouse_fields
 from include.dag_run import DS, RUN_SCHEMA
 from include.datasets import Dataset
 from include.dbt_operators import UNIT_TESTS, converters
 from include.libpq import dbt_environment
-from include.manifest import is_whole
 from include.manifest_nodes import ManifestNodes
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 
@@ -60,9 +60,9 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
     try:
         group = _rendered(group_id, dataset, layers)
     except Exception as error:
-        if is_whole():
-            raise
-        raise _unusable("is damaged" if DBT_MANIFEST.exists() else "is missing") from error
+        if why := manifest.fault():
+            raise _unusable(why) from error
+        raise
     if not group.children:
         raise _unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
     return group

@@ -16,19 +16,29 @@ from dev.background_process import inherited_environment
 from dev.celery_workers import hostname
 from dev.programs import command
 from include.settings import ROOT
-from tests.support.celery import WORKERS, celery_pipeline, kill_worker, tasks_on, wait_until_running_on
+from tests.support.celery import (
+    HEARTBEAT_TIMEOUT,
+    MODEL,
+    WORKERS,
+    celery_pipeline,
+    held,
+    kill_worker,
+    lock_of_model,
+    tasks_on,
+    worker_of,
+)
 from tests.support.pipeline import Pipeline
 
 MONTHS = ("2020-09", "2020-10", "2020-11")
-HEARTBEAT_TIMEOUT = 60  # [scheduler] task_instance_heartbeat_timeout
 LACKS = "This worker would fail its tasks, and ends. What it lacks"
 
 
 @pytest.fixture(scope="module")
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pytest.MonkeyPatch.context() as environment, celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
-        environment.setenv("PIPELINE_RETRY_SECONDS", "1")
-        yield pipeline
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_RETRY_SECONDS", "1")  # before the stack, whose processes inherit it
+        with celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
+            yield pipeline
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +97,23 @@ def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipelin
 
 
 def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipeline, tmp_path: Path):
-    month, worker = MONTHS[0], WORKERS[0]
+    month = MONTHS[0]
     run_id = loaded.run_of(month)
-    loaded.clear_run(run_id)
-    hit = wait_until_running_on(loaded, run_id, worker)
-    kill_worker(loaded, worker)
-    killed = time.time()
+    with held(loaded, lock_of_model(month)):  # so that one task at least is running when its worker is killed
+        loaded.clear_run(run_id)
+        loaded.wait_for_task(run_id, MODEL, "running")
+        worker = worker_of(loaded, run_id, MODEL)
+        [other] = set(WORKERS) - {worker}
+        hit = tasks_on(loaded, run_id, worker, "running")
+        kill_worker(loaded, worker)
+        killed = time.time()
     assert loaded.wait(run_id) == "success"
     assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path)
-    # all but one that had just ended
+    # all but those that had just ended
     again = {name: task for name, task in loaded.tasks(run_id).items() if name in hit and task["try_number"] > 2}
-    assert again
+    assert MODEL in again
     for name, task in again.items():
-        assert task["hostname"] == hostname(WORKERS[1]), name
+        assert task["hostname"] == hostname(other), name
         assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name
         # the file that the dead worker wrote, to whichever line it came
         assert "attempt=2.log" in loaded.log(run_id, name, attempt=2), name

@@ -16,15 +16,14 @@ import psycopg
 
 from dev.airflow_services import tasks_at_once
 from dev.celery_workers import hostname
-from dev.choices import Choices
 from dev.sample_months import write_zones
-from dev.source import Source
 from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, running_pipeline
 
 WORKERS = ("worker-1", "worker-2")
+MODEL = "build.int_trips_judged.run"
+HEARTBEAT_TIMEOUT = 60  # [scheduler] task_instance_heartbeat_timeout
 
 
 @contextmanager
@@ -32,13 +31,8 @@ def celery_pipeline(folder: Path) -> Iterator[Pipeline]:
     """A stack of its own with two workers, over a mirror of the folder."""
     state = ROOT / ".local" / "tests" / f"celery-{os.getpid()}"
     write_zones(folder)
-    with TlcMirror(folder) as tlc:
-        stack = Stack(state)
-        try:
-            stack.up(Choices(Source("url", tlc.url), executor="celery"))
-            yield Pipeline(stack, tlc)
-        finally:
-            stack.down()
+    with running_pipeline(Stack(state), folder, executor="celery") as pipeline:
+        yield pipeline
     shutil.rmtree(state)
 
 
@@ -82,6 +76,17 @@ def wait_until_running_on(pipeline: Pipeline, run_id: str, worker: str, seconds:
         assert time.monotonic() < deadline, pipeline.states(run_id)
         time.sleep(0.1)
     return list(running)
+
+
+def worker_of(pipeline: Pipeline, run_id: str, task: str) -> str:
+    """That on which the task's latest try runs, or ran."""
+    [worker] = [each for each in WORKERS if task in tasks_on(pipeline, run_id, each)]
+    return worker
+
+
+def lock_of_model(month: str) -> str:
+    """For `held`: MODEL of the month's run has made its new table, and waits to drop the old one."""
+    return f"select 1 from airflow_default_{month.replace('-', '')}01.int_trips_judged limit 1"
 
 
 @contextmanager

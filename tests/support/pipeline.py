@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +45,7 @@ class Pipeline:
 
     @property
     def scheduler_pid(self) -> int:
-        return json.loads((self.stack.state / "run" / "scheduler.json").read_text())["pid"]
+        return BackgroundProcess(self.stack.state, "scheduler").pid()
 
     def task_processes(self) -> list[psutil.Process]:
         """Those that run a task now."""
