@@ -18,11 +18,9 @@ READY_SECONDS = 120
 OF_STACK = (
     "AIRFLOW__CORE__EXECUTOR",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
-    "AIRFLOW__CELERY__BROKER_URL",
-    "AIRFLOW__CELERY__RESULT_BACKEND",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
 )
-SETTINGS_OF_STACK = ("AIRFLOW_STUDENT", "AIRFLOW_VAR_", "PIPELINE_", "RUN_SCHEMA_")
+SETTINGS_OF_STACK = ("AIRFLOW__CELERY", "AIRFLOW_STUDENT", "AIRFLOW_VAR_", "PIPELINE_", "RUN_SCHEMA_")
 # What Airflow calls for the hostname that it shows with each task. The machine's own would be that of all workers.
 HOSTNAME = "worker_hostname"
 
