@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-import adbc_driver_manager
 import psycopg
 import requests
 
@@ -232,7 +231,7 @@ def main() -> int:
         return command(Stack(STATE))
     except (StackError, SettingError) as error:
         console.print(str(error), style="red", markup=False)
-    except (psycopg.Error, adbc_driver_manager.Error) as error:
+    except psycopg.Error as error:
         console.print(f"The database does not answer ({error}). Bring it back: make up", style="red", markup=False)
     except requests.RequestException as error:
         console.print(f"Airflow's API does not answer ({error}). Bring it back: make up", style="red", markup=False)

@@ -10,7 +10,6 @@ import re
 from datetime import timedelta
 from typing import Any
 
-import adbc_driver_manager
 import psycopg
 import requests
 from airflow.sdk import Context, RetryDecision, RetryPolicy
@@ -107,9 +106,9 @@ def heals(exception: BaseException) -> bool:
         | requests.exceptions.ChunkedEncodingError,
     ):
         return True
-    if isinstance(exception, adbc_driver_manager.Error | psycopg.Error) and exception.sqlstate:
+    if isinstance(exception, psycopg.Error) and exception.sqlstate:
         return HEALING_STATES.fullmatch(exception.sqlstate) is not None
-    if isinstance(exception, adbc_driver_manager.Error | psycopg.Error | CosmosDbtRunError):
+    if isinstance(exception, psycopg.Error | CosmosDbtRunError):
         return HEALS.search(str(exception)) is not None and NEEDS_A_HAND.search(str(exception)) is None
     return False
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-import adbc_driver_manager
+import psycopg
 from psycopg.sql import SQL, Composable, Identifier
 
 from include.datasets import Dataset
@@ -41,7 +41,7 @@ PUBLISHED = """
 def drop_run_schemas(dataset: Dataset, conninfo: str, schema: str, older_than: timedelta) -> dict[str, int]:
     """Drops the run schemas of published months that were loaded longer ago than that; returns their sizes in bytes.
 
-    One that a task is using is left for the next time. Raises adbc_driver_manager.Error for other trouble.
+    One that a task is using is left for the next time. Raises psycopg.Error for other trouble.
     """
     with Warehouse(conninfo, schema) as warehouse:
         needed = filter(None, ("load_log", dataset.months_table))
@@ -73,7 +73,7 @@ def _drop(warehouse: Warehouse, name: str) -> bool:
         warehouse.execute("set local lock_timeout = '2s'")
         warehouse.execute("drop schema {name} cascade", name=Identifier(name))
         warehouse.commit()
-    except adbc_driver_manager.Error as error:
+    except psycopg.Error as error:
         if error.sqlstate != "55P03":  # lock_not_available
             raise
         log.info("%s is in use; left for the next time", name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import adbc_driver_postgresql.dbapi
+import psycopg
 import pyarrow as pa
+from pgpq import ArrowToPostgresBinaryEncoder
+from pgpq.encoders import StringEncoderBuilder
+from pgpq.schema import Jsonb
 from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Composable, Identifier
 
@@ -19,13 +22,14 @@ def connection_string(fields: Mapping[str, Any]) -> str:
 class Warehouse:
     """One connection, one transaction at a time. Closing without commit() rolls back.
 
-    Raises adbc_driver_manager.Error with `sqlstate` for whatever Postgres refuses.
+    Raises psycopg.Error with `sqlstate` for whatever Postgres refuses.
     """
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self.schema = schema
         self.partitions = f"{schema}_partitions"
-        self._connection = adbc_driver_postgresql.dbapi.connect(conninfo)
+        # no prepared statements: behind a pooler the next transaction may be in another session, which has none
+        self._connection = psycopg.connect(conninfo, cursor_factory=psycopg.RawCursor, prepare_threshold=None)
 
     def __enter__(self) -> Warehouse:
         return self
@@ -42,15 +46,25 @@ class Warehouse:
     def execute(self, query: str, *, values: tuple[Any, ...] = (), **names: Composable) -> list[tuple[Any, ...]]:
         """Runs one statement: `{name}` for identifiers and literals, `$1` for values."""
         statement = SQL(query).format(schema=Identifier(self.schema), partitions=Identifier(self.partitions), **names)
-        with self._connection.cursor() as cursor:
-            cursor.execute(statement.as_string(), values or None)
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._connection.execute(statement, values or None)
+        return cursor.fetchall() if cursor.description else []
 
-    def ingest(self, schema: str, table: str, rows: pa.RecordBatchReader) -> int:
-        """Appends the rows by binary COPY, batch by batch, in the current transaction; returns their number."""
-        with self._connection.cursor() as cursor:
-            appended: int = cursor.adbc_ingest(table, rows, mode="append", db_schema_name=schema)
-            return appended
+    def ingest(self, schema: str, table: str, columns: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+        """Appends the batches, which are of these columns, by binary COPY in the current transaction.
+
+        Returns how many rows they had. What the iterator raises is raised as it is.
+        """
+        encoder, rows = _encoder(columns), 0
+        copy = SQL("copy {} ({}) from stdin (format binary)").format(
+            Identifier(schema, table), SQL(", ").join(map(Identifier, columns.names))
+        )
+        with self._connection.cursor() as cursor, cursor.copy(copy) as sending:
+            sending.write(encoder.write_header())
+            for batch in batches:
+                sending.write(encoder.write_batch(_plain(batch)))
+                rows += batch.num_rows
+            sending.write(encoder.finish())
+        return rows
 
     def lock(self, *what: str) -> None:
         """Waits for, and holds until the transaction ends, the lock named by the published schema and `what`."""
@@ -63,3 +77,25 @@ class Warehouse:
             values=(schema, name),
         )
         return found
+
+
+def _encoder(columns: pa.Schema) -> ArrowToPostgresBinaryEncoder:
+    """Of batches that went through `_plain`."""
+    plain = pa.schema([field.with_type(_storage(field.type)) for field in columns])
+    encoders = {
+        field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
+        if columns.field(field.name).type == pa.json_()
+        else ArrowToPostgresBinaryEncoder.infer_encoder(field)
+        for field in plain
+    }
+    return ArrowToPostgresBinaryEncoder.new_with_encoders(plain, encoders)
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The encoder knows text, but not Arrow's JSON, which is text."""
+    columns = [column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns]
+    return pa.record_batch(columns, names=batch.schema.names)
+
+
+def _storage(type: pa.DataType) -> pa.DataType:
+    return type.storage_type if isinstance(type, pa.BaseExtensionType) else type

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import adbc_driver_manager
+import psycopg
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -111,7 +111,7 @@ class Histories(RuleBasedStateMachine):
         with self.proxy.cutting_after(messages):
             try:
                 self.project.load_file(month)
-            except adbc_driver_manager.Error:
+            except psycopg.Error:
                 return
             self.project.build(month)
 

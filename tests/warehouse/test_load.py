@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-import adbc_driver_manager
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -506,7 +505,7 @@ def test_a_load_whose_session_is_ended_changes_nothing_and_heals(source, dsn, la
     before = raw_content(dsn)
     shutil.copy(large_month, source.folder)
     at_row(dsn, row, "pg_terminate_backend(pg_backend_pid())")
-    with pytest.raises(adbc_driver_manager.Error) as caught:
+    with pytest.raises(psycopg.Error) as caught:
         load(JANUARY, source, dsn)
     assert heals(caught.value)
     assert raw_content(dsn) == before
@@ -530,7 +529,7 @@ def test_a_load_whose_session_is_ended_as_it_waits_changes_nothing_and_heals(sou
         [pid] = wait_until_blocked(dsn, 1, [loading])
         query(dsn, f"select pg_terminate_backend({pid})")
         error = loading.exception(timeout=60)
-    assert isinstance(error, adbc_driver_manager.Error)
+    assert isinstance(error, psycopg.Error)
     assert heals(error)
     assert raw_content(dsn) == before
 
@@ -719,14 +718,14 @@ def test_a_load_does_not_wait_for_readers(source, dsn, month):
 def test_a_warehouse_that_does_not_listen_is_an_error_that_heals(source):
     with socket.create_server((LOOPBACK, 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(adbc_driver_manager.Error) as caught:
+    with pytest.raises(psycopg.Error) as caught:
         load(JANUARY, source, f"postgresql://pipeline:secret-word@{LOOPBACK}:{port}/warehouse")
     assert heals(caught.value)
     assert "secret-word" not in str(caught.value)
 
 
 def test_a_wrong_password_is_an_error_that_does_not_heal_and_is_not_shown(source, dsn):
-    with pytest.raises(adbc_driver_manager.Error, match="password authentication failed") as caught:
+    with pytest.raises(psycopg.Error, match="password authentication failed") as caught:
         load(JANUARY, source, dsn.replace(urlsplit(dsn).password, "secret-word"))
     assert not heals(caught.value)
     assert "secret-word" not in str(caught.value)
@@ -736,6 +735,6 @@ def test_a_role_that_may_not_create_is_an_error_that_does_not_heal(source, dsn, 
     database = urlsplit(dsn).path[1:]
     with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
         admin.execute(sql.SQL("revoke create on database {} from pipeline").format(sql.Identifier(database)))
-    with pytest.raises(adbc_driver_manager.Error, match="permission denied") as caught:
+    with pytest.raises(psycopg.Error, match="permission denied") as caught:
         load(JANUARY, source, dsn)
     assert not heals(caught.value)

@@ -10,8 +10,6 @@ from contextlib import closing
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi
 import psycopg
 import psycopg2
 import pytest
@@ -60,10 +58,10 @@ def decision(exception: BaseException, try_number: int = 1, max_tries: int = RET
     return RetryWhatHeals().evaluate(exception, try_number=try_number, max_tries=max_tries)
 
 
-# ---------- Postgres: each way to fail, by the loader's driver, by dbt's, and by that of what is asked beside them
+# ---------- Postgres: each way to fail, by the loader's driver and by dbt's
 
 
-@pytest.fixture(params=["adbc", "dbt", "psycopg"])
+@pytest.fixture(params=["dbt", "psycopg"])
 def driver(request) -> Driver:
     return Driver(request.param)
 
@@ -75,14 +73,14 @@ class Driver:
         self.name = name
 
     def connect(self, dsn: str):
-        connect = {"adbc": adbc_driver_postgresql.dbapi.connect, "dbt": psycopg2.connect, "psycopg": psycopg.connect}
+        connect = {"dbt": psycopg2.connect, "psycopg": psycopg.connect}
         return connect[self.name](dsn)
 
     def failure(self, action: Callable[[], object]) -> Exception:
         """What the task fails with: the driver's own error, or Cosmos' about dbt's about the driver's."""
         error = error_of(action)
         if self.name != "dbt":
-            assert isinstance(error, adbc_driver_manager.Error | psycopg.Error)
+            assert isinstance(error, psycopg.Error)
             return error
         assert isinstance(error, psycopg2.Error)
         of_dbt = DbtDatabaseError(str(error).strip())  # as dbt's Postgres adapter wraps it
@@ -287,7 +285,7 @@ def test_the_loaders_failures_are_judged_alike_in_every_language(postgres, dsn, 
     port = urlsplit(dsn).port
     with postgres_proxy(port, foreign=True) as foreign:
         for address in (dsn, dsn.replace(f":{port}/", f":{foreign.port}/") + "?sslmode=disable"):
-            with closing(adbc_driver_postgresql.dbapi.connect(address)) as connection:
+            with closing(psycopg.connect(address)) as connection:
                 failure = error_of(lambda connection=connection: run(connection, raised))
             assert failure.sqlstate == state
             assert heals(failure) == passes

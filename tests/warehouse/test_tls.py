@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi
+import psycopg
 import psycopg2
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -19,11 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 from dev.warehouse_address import WarehouseAddress
 from include.connection import warehouse_fields
 from include.datasets import GREEN
-from include.libpq import PROFILE, SETTINGS
+from include.libpq import PROFILE, SETTINGS, dbt_environment
 from include.load import load_month
 from include.retry import heals
 from include.settings import DBT_PROFILES, SettingError
-from include.transform import WarehouseProfile
 from include.warehouse import connection_string
 from tests.support.certificates import Authority
 from tests.support.helpers import JANUARY
@@ -66,12 +64,12 @@ class Managed:
 
     def dbt(self, *arguments: str) -> tuple[int, str]:
         own = {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
-        with WarehouseProfile().ensure_profile() as (_, environment):
+        with dbt_environment(warehouse_fields()) as environment:
             done = self.project.dbt(*arguments, month="2024-01", **own, **environment)
         return done.returncode, done.output
 
     def both_refuse(self) -> str:
-        with pytest.raises(adbc_driver_manager.Error) as caught:
+        with pytest.raises(psycopg.Error) as caught:
             self.load()
         assert not heals(caught.value)
         code, output = self.dbt("debug")
@@ -159,7 +157,7 @@ def test_a_server_that_asks_for_a_clients_certificate_gets_it(
 
 def test_a_server_that_may_not_be_written_to_is_refused_and_may_become_the_one_that_may(managed: Managed, authority):
     managed.connect(sslmode="require", target_session_attrs="read-only")
-    with pytest.raises(adbc_driver_manager.Error) as caught:
+    with pytest.raises(psycopg.Error) as caught:
         managed.load()
     assert "session is not read-only" in str(caught.value)
     assert heals(caught.value)
@@ -179,7 +177,7 @@ def test_extras_of_airflows_own_hook_and_empty_ones_are_left_out(managed: Manage
 
 def test_the_service_file_is_its_owners_alone_holds_no_password_and_goes(managed: Managed):
     managed.connect(options="-c work_mem=64MB")
-    with WarehouseProfile().ensure_profile() as (_, environment):
+    with dbt_environment(warehouse_fields()) as environment:
         file = Path(environment["PGSERVICEFILE"])
         assert file.stat().st_mode & 0o077 == 0
         assert file.read_text() == "[warehouse]\nhostaddr=127.0.0.1\noptions=-c work_mem=64MB\n"
@@ -216,6 +214,6 @@ def test_every_setting_that_is_passed_on_is_one_that_both_drivers_know(setting: 
     }
     numbers = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "connect_timeout")
     value = values.get(setting) or ("10" if setting in numbers else "")
-    for connect in (adbc_driver_postgresql.dbapi.connect, psycopg2.connect):
+    for connect in (psycopg.connect, psycopg2.connect):
         with pytest.raises(Exception, match="onnection refused"):
             connect(f"host=127.0.0.1 port=1 user=a dbname=b {setting}='{value}'")
