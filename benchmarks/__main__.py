@@ -1,6 +1,7 @@
 """`make bench`: times this project beside the tools it rests on (psql, plain dbt) and beside the lesson's recipe.
 
-`make bench ARGS="load dags"` runs some of them, `ARGS="scale executors"` those that are left out otherwise. The files
+`make bench ARGS="load dags"` runs some of them, `ARGS="scale executors"` those that are left out otherwise, and
+`ARGS="transform --against <revision>"` compares the dbt tasks with those of another revision of the project. The files
 loaded are those of TLC_DIR, else made-up ones.
 """
 
@@ -43,6 +44,12 @@ def transform() -> list[Measure]:
     from benchmarks.stack import measure_transform
 
     return measure_transform(STATE / "transform")
+
+
+def transform_against(revision: str) -> list[Measure]:
+    from benchmarks.against import measure_transform_against
+
+    return measure_transform_against(revision, STATE / "against")
 
 
 def growth() -> list[Measure]:
@@ -110,9 +117,16 @@ def main() -> int:
     parser.add_argument(
         "which", nargs="*", default=[benchmark.__name__ for benchmark in DEFAULT], help=", ".join(BENCHMARKS)
     )
-    which = parser.parse_args().which
+    parser.add_argument("--against", metavar="REVISION", help="with transform alone: by git's name, such as HEAD~1")
+    options = parser.parse_args()
+    which = options.which
     if unknown := set(which) - set(BENCHMARKS):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    if options.against:
+        if which != ["transform"]:
+            parser.error("--against compares the dbt tasks: transform --against <revision>")
+        report(transform_against(options.against))
+        return 0
     for name in which:
         console.rule(name)
         report(BENCHMARKS[name]())

@@ -1,15 +1,16 @@
 """CPU of a running stack by its parts: the operating system's count, read before and after, so that nothing is sampled.
 
-The warehouse must be a server of its own. In one server its sessions, many of which last for some 0.3 s, could be told
-from the metadata's only by looking again and again, and what they used after the last look would be nobody's.
+Postgres is told apart by what it is for only where the warehouse is a server of its own. In one server its sessions,
+many of which last for some 0.3 s, could be told from the metadata's only by looking again and again, and what they used
+after the last look would be nobody's.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -17,9 +18,12 @@ import psutil
 from dev.background_process import BackgroundProcess
 from dev.postgres import EmbeddedPostgres
 from dev.stack import Stack
+from tests.support.meanwhile import meanwhile
 
 TASKS = "tasks and their workers"
 CELERY = "Celery's main processes"
+POSTGRES = "Postgres"
+LOOK_SECONDS = 0.05  # a task takes several times as long, so that no two of a worker end between two looks
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,17 @@ class CpuMeter:
     Celery worker is a main process and its pool, whose children do the same. Workers and their tasks are one part.
     """
 
-    def __init__(self, stack: Stack, warehouse: EmbeddedPostgres) -> None:
+    def __init__(self, stack: Stack, warehouse: EmbeddedPostgres | None = None) -> None:
+        """`warehouse`: the server that it is alone on; None where it is on the stack's own."""
         names = [record.stem for record in (stack.state / "run").glob("*.json")]
         found = {name: psutil.Process(BackgroundProcess(stack.state, name).pid()) for name in names}
         self._celery = [found.pop(name) for name in names if name.startswith("worker-")]
         self._local = [child for child in found["scheduler"].children() if "LocalExecutor" in " ".join(child.cmdline())]
         assert bool(self._celery) != bool(self._local)
-        self._parts = found | {
-            "Postgres, metadata": postmaster(stack.postgres),
-            "Postgres, warehouse": postmaster(warehouse),
-        }
+        servers = {POSTGRES: stack.postgres}
+        if warehouse:
+            servers = {f"{POSTGRES}, metadata": stack.postgres, f"{POSTGRES}, warehouse": warehouse}
+        self._parts = found | {name: postmaster(server) for name, server in servers.items()}
 
     def usage(self, action: Callable[[], object]) -> Usage:
         """What the action took, from its call to its return."""
@@ -66,6 +71,25 @@ class CpuMeter:
         (parts, *after), (parts_before, *others_before) = self._read(), before
         besides, machine = (now - then for now, then in zip(after, others_before, strict=True))
         return Usage(wall, {name: parts[name] - parts_before[name] for name in parts}, besides, machine)
+
+    @contextmanager
+    def of_tasks(self) -> Iterator[list[float]]:
+        """Yields the CPU seconds of each task that ends meanwhile under LocalExecutor, in its own process alone.
+
+        A worker forks one task at a time, and the kernel adds what it has used to the worker's count when it has ended.
+        """
+        ended: list[float] = []
+        last = {worker: _of_children(worker) for worker in self._local}
+
+        def look() -> None:
+            for worker in self._local:
+                if (now := _of_children(worker)) > last[worker]:
+                    ended.append(now - last[worker])
+                    last[worker] = now
+
+        with meanwhile(look, every=LOOK_SECONDS):
+            yield ended
+        look()
 
     def _read(self) -> tuple[dict[str, float], float, float]:
         parts = Counter({name: _tree(process) for name, process in self._parts.items()})
@@ -84,6 +108,13 @@ class CpuMeter:
 
 def postmaster(server: EmbeddedPostgres) -> psutil.Process:
     return psutil.Process(int((server.home / "data" / "postmaster.pid").read_text().split()[0]))
+
+
+def _of_children(process: psutil.Process) -> float:
+    """CPU seconds of its children that have ended."""
+    times = process.cpu_times()
+    used: float = times.children_user + times.children_system
+    return used
 
 
 def _tree(process: psutil.Process) -> float:

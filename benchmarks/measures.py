@@ -18,7 +18,7 @@ from rich.table import Table
 from dev.console import console
 
 RESULTS = Path(__file__).parent
-PACKAGES = ("apache-airflow", "astronomer-cosmos", "dbt-core", "dbt-postgres", "adbc-driver-postgresql", "pyarrow")
+PACKAGES = ("apache-airflow", "astronomer-cosmos", "dbt-core", "dbt-postgres", "psycopg", "pyarrow")
 
 
 @dataclass

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.cpu import TASKS, CpuMeter, Usage
 from benchmarks.measures import Measure, spread
-from benchmarks.stack import THREE_MONTHS, build_and_publish, stack
+from benchmarks.stack import THREE_MONTHS, build_and_publish, load_and_pause_all_else, stack
 from dev.airflow_api import instant
 from dev.backfill import ENDED, Backfill
 from dev.choices import Choices
@@ -48,7 +48,7 @@ def measure_scale(state: Path, warehouse: EmbeddedPostgres) -> list[Measure]:
     months = FIRST.through(FIRST.plus(sum(numbers)))
     measures, raw = [], {}
     with stack(state, months, ROWS, **_choices(executor, warehouse)) as pipeline:
-        _warm(pipeline, months[:1])
+        load_and_pause_all_else(pipeline, months[:1])
         del months[:1]
         meter = CpuMeter(pipeline.stack, warehouse)
         for number in numbers:
@@ -70,7 +70,7 @@ def measure_executors(state: Path, warehouse: EmbeddedPostgres) -> list[Measure]
     """
     raw: dict[str, list[dict]] = {"local": [], "celery": []}
     with stack(state, THREE_MONTHS, ROWS, **_choices("local", warehouse)) as pipeline:
-        _warm(pipeline, THREE_MONTHS)
+        load_and_pause_all_else(pipeline, THREE_MONTHS)
         runs = [pipeline.run_of(str(month)) for month in THREE_MONTHS]
         source = pipeline.stack.choices.source
         for _ in range(ROUNDS):
@@ -99,16 +99,6 @@ def measure_executors(state: Path, warehouse: EmbeddedPostgres) -> list[Measure]
 def _choices(executor: str, warehouse: EmbeddedPostgres) -> dict[str, Any]:
     address, workers = WarehouseAddress.from_dsn(warehouse.dsn()), int(os.environ.get("WORKERS", "2"))
     return {"executor": executor, "workers": workers, "warehouse": address}
-
-
-def _warm(pipeline: Pipeline, months: list[Month]) -> None:
-    """Loads the months, waits for the reports, which say that all DAGs are there, and pauses all DAGs but one."""
-    pipeline.backfill(*map(str, months))
-    for month in months:
-        pipeline.wait_for_report(str(month))
-    for dag in pipeline.stack.api.pages("/dags", "dags"):
-        if dag["dag_id"] != GREEN.dag_id:
-            pipeline.stack.api.call("PATCH", f"/dags/{dag['dag_id']}", json={"is_paused": True})
 
 
 def _backfill(pipeline: Pipeline, months: list[Month]) -> None:

@@ -15,8 +15,7 @@ from tests.support.pipeline import Pipeline
 LINES = {
     "start of the process": "::group::Pre Execute",
     "DAG file": "Worker startup parse complete",
-    "parameters rendered": "Cloning project",
-    "project linked, the run's names put into the parse": "dbt uses the parse it was given",
+    "parameters rendered, the run's names put into the parse": "dbt uses the parse it was given",
     "dbt start": "Registered adapter",
     "graph and selection": "Concurrency:",
     "connection, relations, hooks": r"1 of \d+ START (?!hook)",
