@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, PokeReturnValue, Variable, get_parsing_context, task
+from airflow.sdk import DAG, PokeReturnValue, Variable, task
 
 try:
     import include  # noqa: F401
@@ -20,6 +20,7 @@ from include.connection import warehouse_fields
 from include.dag_run import macros, month_of, refuse_date_of_today
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
+from include.kept_dags import kept_dags
 from include.load import load_month as load
 from include.month_param import month_param
 from include.retry import task_arguments
@@ -48,7 +49,7 @@ sets to the present time, is in a month that is not available yet.
 """
 
 
-def pipeline(dataset: Dataset) -> None:
+def pipeline(dataset: Dataset) -> DAG:
     schema = dataset.published_schema()
     files, raw_tables = [file_asset(dataset, file) for file in dataset.files], raw_assets(dataset)
     with DAG(
@@ -64,7 +65,7 @@ def pipeline(dataset: Dataset) -> None:
         params={"month": month_param(dataset, "Month to load", FORM_TEXT)},
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, ZONE),
-    ):
+    ) as dag:
 
         @task.sensor(
             mode="reschedule",  # holds no worker slot between two checks
@@ -96,6 +97,7 @@ def pipeline(dataset: Dataset) -> None:
         publish = dbt_task_group("publish", dataset, layers=["marts"])
 
         wait_for_month() >> load_month() >> build >> publish
+    return dag
 
 
 def base_url(dataset: Dataset) -> str:
@@ -103,7 +105,5 @@ def base_url(dataset: Dataset) -> str:
     return address
 
 
-for dataset in DATASETS.values():
-    # a task's process reads this file for one of the DAGs
-    if get_parsing_context().dag_id in (None, dataset.dag_id):
-        pipeline(dataset)
+# Airflow finds DAGs among a file's names
+globals().update(kept_dags(__file__) or {dataset.dag_id: pipeline(dataset) for dataset in DATASETS.values()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, PartitionedAssetTimetable, get_parsing_context, task
+from airflow.sdk import DAG, PartitionedAssetTimetable, task
 
 from include.assets import mark_events, report_asset, report_path, table_asset
 from include.connection import warehouse_fields
@@ -52,6 +52,5 @@ def reports(dataset: Dataset, dag_id: str) -> None:
 
 
 for dataset in DATASETS.values():
-    # a task's process reads this file for one of the DAGs
-    if dataset.report_dag_id and get_parsing_context().dag_id in (None, dataset.report_dag_id):
+    if dataset.report_dag_id:
         reports(dataset, dataset.report_dag_id)

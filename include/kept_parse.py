@@ -28,12 +28,13 @@ STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
 NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name, DBT_DOCS.parent.name}
 
-Files = dict[Path, tuple[int, int] | None]
+State = tuple[int, int] | None
+Files = dict[Path, State]
 
 
 @dataclass(frozen=True)
 class KeptParse:
-    """`files`: those it was made from, with the time they were last written and their size."""
+    """`files`: those it was made from, and their states."""
 
     manifest: Manifest
     files: Files
@@ -79,12 +80,12 @@ def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
 
 
 def project_files() -> Files:
-    """Every file that dbt parses the project from, with the nanosecond it was last written in and its size in bytes."""
-    found = {DBT_PROFILES: _state(DBT_PROFILES)}
+    """Every file that dbt parses the project from, and its state."""
+    found = {DBT_PROFILES: state_of(DBT_PROFILES)}
     for folder, folders, names in os.walk(DBT_PROJECT):
         if Path(folder) == DBT_PROJECT:
             folders[:] = [each for each in folders if each not in NO_PART_OF_THE_PROJECT]
-        found |= {file: _state(file) for file in (Path(folder, name) for name in names)}
+        found |= {file: state_of(file) for file in (Path(folder, name) for name in names)}
     return found
 
 
@@ -111,8 +112,11 @@ def _own_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
     return own
 
 
-def _state(file: Path) -> tuple[int, int] | None:
-    """None for one that is not there: just taken away, or the dangling link by which an editor locks a file."""
+def state_of(file: Path) -> State:
+    """The nanosecond in which it was last written, and its size in bytes.
+
+    None for one that is not there: just taken away, or the dangling link by which an editor locks a file.
+    """
     try:
         state = file.stat()
     except FileNotFoundError:

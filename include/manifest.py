@@ -41,8 +41,13 @@ def replace_by_dbt(file: Path, made: str, *commands: list[str]) -> bool:
 
 def arguments(target: Path | str, *command: str) -> list[str]:
     """dbt's arguments for a command that writes into the folder and nowhere else."""
-    places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", target]
-    return ["--quiet", "--log-level-file", "none", "--log-path", str(target), *command, *map(str, places)]
+    return [*command, "--quiet", *places(target)]
+
+
+def places(target: Path | str) -> list[str]:
+    """dbt's options for any command: where the project is, and the one folder to write into."""
+    read = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent]
+    return [str(word) for word in (*read, "--target-path", target, "--log-path", target, "--log-level-file", "none")]
 
 
 def is_whole(file: Path = DBT_MANIFEST) -> bool:

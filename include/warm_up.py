@@ -5,21 +5,21 @@ from __future__ import annotations
 import inspect
 import os
 import runpy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 # a dbt task imports these when it runs; a parse does not
-import cosmos.profiles  # noqa: F401
 import dbt.task.run
 import dbt.task.test  # noqa: F401
 import dbt_common.clients.agate_helper  # noqa: F401
-import openlineage.common.provider.dbt.local  # noqa: F401
 import sqlparse
 from dbt.artifacts.resources.v1.config import Hook
 
+from include.kept_dags import keep_dags
 from include.kept_parse import keep_parse
 from include.settings import ROOT
 
@@ -29,9 +29,9 @@ def warm_up() -> None:
 
     A dbt task takes 1.7 s of CPU without the warm-up and 0.4 s with it (medians, in forked processes). The warm-up
     itself takes some 5 s. The tasks inherit the parse; dbt's JSON schemas and (de)serializers, which mashumaro
-    generates when they are first needed; the compiled macros; the modules that the DAG files import; Airflow's plugins;
-    and `inspect`'s table of modules. The DAGs are thrown away. A project or DAG file that cannot be read is no error
-    here: the DAG processor and the tasks report it.
+    generates when they are first needed; the compiled macros; the DAGs, and the modules that they import; Airflow's
+    plugins; and `inspect`'s table of modules. A project or DAG file that cannot be read is no error here: the DAG
+    processor and the tasks report it.
     """
     if manifest := keep_parse():
         _compile(manifest.macros.values())
@@ -40,7 +40,7 @@ def warm_up() -> None:
     # a dbt run validates its hooks and uses the lexer of sqlparse; a parse does neither
     Hook.validate({"sql": ""})
     sqlparse.parse("")
-    read_dag_files()
+    _for_each_dag_file(keep_dags)
     # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. Calling it
     # here would not be enough, as Airflow loads some 500 modules after this. So it is called before every fork, and a
     # task finds the paths resolved.
@@ -63,10 +63,18 @@ def warm_up_celery_results() -> None:
 
 
 def read_dag_files() -> None:
-    """Runs each DAG file once, for what it imports. The DAG processor needs no more, as its forks run no tasks."""
+    """Runs each DAG file once, for what it imports.
+
+    The DAG processor needs no more, as its forks run no tasks. It is to draw the DAGs anew each time: their forms offer
+    the months there are by then.
+    """
+    _for_each_dag_file(lambda file: runpy.run_path(str(file)))
+
+
+def _for_each_dag_file(action: Callable[[Path], object]) -> None:
     for file in sorted((ROOT / "dags").glob("*.py")):
         with suppress(Exception):
-            runpy.run_path(str(file))
+            action(file)
 
 
 def _compile(macros: Iterable[Any]) -> None:
