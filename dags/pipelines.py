@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, PokeReturnValue, Variable, task
+from airflow.sdk import DAG, PokeReturnValue, task
 
 try:
     import include  # noqa: F401
@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:  # else a task's log names a module, and no
 
 from include.assets import file_asset, mark_events, raw_assets
 from include.availability import month_is_available
-from include.connection import warehouse_fields
+from include.connection import base_url, warehouse_fields
 from include.dag_run import macros, month_of, refuse_date_of_today
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
@@ -98,11 +98,6 @@ def pipeline(dataset: Dataset) -> DAG:
 
         wait_for_month() >> load_month() >> build >> publish
     return dag
-
-
-def base_url(dataset: Dataset) -> str:
-    address: str = Variable.get(dataset.host.variable, default=dataset.host.address)
-    return address
 
 
 # Airflow finds DAGs among a file's names
