@@ -56,13 +56,20 @@ def measure_transform_against(revision: str, state: Path) -> list[Measure]:
         for part in (TASKS, *sorted(usages[0].parts.keys() - {TASKS}))
     }
     return [
-        _ratio("task_cpu_vs_before", "CPU of a dbt task's own process, median over a month's tasks", own, at_most=0.68),
+        _ratio(
+            "task_cpu_vs_before",
+            f"CPU of a dbt task's own process, median over a month's tasks, {THEIRS}: {revision}",
+            own,
+            at_most=0.68,
+        ),
         _ratio("transform3_cpu_vs_before", "CPU of all processes, dbt part of three months", total, details=parts),
         _ratio("transform3_vs_before", "wall clock, dbt part of three months side by side", wall),
     ]
 
 
-def _ratio(key: str, what: str, found: dict[str, list[float]], details: dict[str, str] | None = None, **limit: float):
+def _ratio(
+    key: str, what: str, found: dict[str, list[float]], details: dict[str, str] | None = None, **limit: float
+) -> Measure:
     sides = {side: f"{spread(seconds)} s" for side, seconds in found.items()}
     ratios = [ours / theirs for ours, theirs in zip(found[OURS], found[THEIRS], strict=True)]
     return Measure(key, f"{what}: {OURS} / {THEIRS}", ratios, details=sides | (details or {}), **limit)
@@ -96,8 +103,8 @@ def _share_the_environment(checkout: Path) -> None:
 
 
 def _make(checkout: Path, target: str, **variables: str) -> None:
-    of_this_make = ("MAKE", "MFLAGS", "ARGS")
-    environment = {name: value for name, value in inherited_environment().items() if not name.startswith(of_this_make)}
+    of_this_run = ("MAKE", "MFLAGS", "ARGS", "TLC_", "EXECUTOR")
+    environment = {name: value for name, value in inherited_environment().items() if not name.startswith(of_this_run)}
     words = [shutil.which("make") or "make", "-C", str(checkout), "--no-print-directory", target]
     subprocess.run(words, env=environment | variables, check=True)
 
