@@ -40,7 +40,6 @@ from tests.support.warehouse_content import query
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 MONTH = "2020-12"
 SCHEMA = "airflow_default"
-AGAIN = "Task already running elsewhere, ignoring redelivered message"
 AFTER_THE_LOAD = ["build.stg_tlc__files.run", "build.stg_tlc__zones_run", "build.tlc_raw_trips.test"]
 # Seconds: [scheduler] task_queued_timeout and the interval between two looks; the default of PIPELINE_RETRY_SECONDS.
 QUEUED_TIMEOUT, RETRY = 75, 30
@@ -88,20 +87,6 @@ def a_broker_without_a_disk_loses_its_queue(pipeline: Pipeline, run_id: str) -> 
         redis.Redis.from_url(pipeline.stack.redis.url()).flushall()
         struck = time.time()
     return struck, hit
-
-
-def a_message_is_delivered_again_while_its_task_runs(pipeline: Pipeline, run_id: str) -> Struck:
-    start_workers(pipeline, AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT="10")
-    logs = [BackgroundProcess(pipeline.stack.state, worker).log for worker in WORKERS]
-    before = [log.stat().st_size for log in logs]
-    with held(pipeline, lock_of_model(MONTH)):
-        pipeline.clear_run(run_id)
-        pipeline.wait_for_task(run_id, MODEL, "running")
-        struck, deadline = time.time(), time.monotonic() + 150
-        while not any(AGAIN in log.read_text()[size:] for log, size in zip(logs, before, strict=True)):
-            assert time.monotonic() < deadline, "no message was delivered again"
-            time.sleep(0.5)
-    return struck, [MODEL]
 
 
 def the_scheduler_is_killed(pipeline: Pipeline, run_id: str) -> Struck:
@@ -221,7 +206,6 @@ FAULTS = [
     Fault(redis_is_killed_while_tasks_run, 120, 0),
     Fault(redis_is_killed_while_tasks_are_queued, OUTAGE + START + 60, 0, after_the_load=True),
     Fault(a_broker_without_a_disk_loses_its_queue, QUEUED_TIMEOUT + START + 60, 0, after_the_load=True),
-    Fault(a_message_is_delivered_again_while_its_task_runs, 150 + 30, 0),
     Fault(the_scheduler_is_killed, 120, 1),
     Fault(a_worker_cannot_reach_the_api_server, PARTITION + HEARTBEAT_TIMEOUT + RETRY + 30, 2),
     Fault(a_worker_is_sent_sigterm_in_a_load, 60, 0),

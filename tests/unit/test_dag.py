@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from configparser import ConfigParser
 from typing import Any
 
 import pytest
@@ -65,6 +66,14 @@ def test_every_task_has_an_owner_a_bound_and_retries_only_what_heals(dagbag: Dag
         assert task.execution_timeout, task.task_id
         assert task.retries == RETRIES, task.task_id
         assert isinstance(task.retry_policy, RetryWhatHeals), task.task_id
+
+
+def test_no_message_is_delivered_again_while_its_task_may_still_run(dagbag: DagBag):
+    """Airflow would end the task and try it again, each time."""
+    settings = ConfigParser(interpolation=None)
+    settings.read(ROOT / "config" / "airflow.cfg")
+    longest = max(task.execution_timeout.total_seconds() for dag in dagbag.dags.values() for task in dag.tasks)
+    assert settings.getint("celery_broker_transport_options", "visibility_timeout") >= longest + 600
 
 
 def test_a_killed_task_waits_as_long_before_each_retry_however_often_it_was_cleared(dagbag: DagBag):
