@@ -1,6 +1,5 @@
 """Airflow's four processes on this machine, and the environment they and the CLI run in."""
 
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -20,6 +19,7 @@ from dev.private_file import write_private
 from dev.programs import command, run
 from dev.stack_secrets import StackSecrets
 from include.datasets import GREEN, TLC
+from include.file_state import digest_of
 from include.month import Month
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 
@@ -245,14 +245,10 @@ def tasks_at_once() -> int:
 
 def code_version() -> str:
     """A hash of the files that the services read only at their start: when it changes, they must be restarted."""
-    digest = hashlib.sha256()
     read = [
         *ROOT.glob("config/*.*"),
         *ROOT.glob("include/**/*.*"),
         *ROOT.glob("plugins/*.py"),
         ROOT / "dev/requirements.lock",
     ]
-    for file in sorted(read):
-        if "__pycache__" not in file.parts:  # which a running service writes
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    return digest_of(read).hex()

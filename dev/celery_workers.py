@@ -1,6 +1,5 @@
 """Celery's workers, each as if on a machine of its own: with a copy of the project, a home and a hostname."""
 
-import hashlib
 import shutil
 import time
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from dev.background_process import BackgroundProcess, stop_all
 from dev.errors import StackError
 from dev.programs import command
+from include.file_state import digest_of
 from include.settings import ROOT
 
 FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
@@ -120,9 +120,5 @@ def hostname(worker: str) -> str:
 
 def revision_of_project() -> str:
     """A hash of all that a worker has a copy of."""
-    digest = hashlib.sha256()
-    for folder in FOLDERS:
-        for file in sorted((ROOT / folder).rglob("*")):
-            if file.is_file() and not LEFT_OUT & set(file.parts):
-                digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
-    return digest.hexdigest()
+    files = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))
+    return digest_of(file for file in files if not LEFT_OUT & set(file.parts)).hex()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from include.kept_parse import State, state_of
+from include.file_state import State, state_of
 from include.settings import DBT_MANIFEST
 
 _kept: dict[Path, tuple[list[State], dict[str, DAG]]] = {}

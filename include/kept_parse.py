@@ -19,6 +19,7 @@ from cosmos.dbt.runner import run_command
 from dbt.cli.main import dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from include.file_state import State, state_of
 from include.manifest import arguments
 from include.settings import DBT_DOCS, DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
@@ -28,7 +29,6 @@ STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
 NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name, DBT_DOCS.parent.name}
 
-State = tuple[int, int] | None
 Files = dict[Path, State]
 
 
@@ -110,15 +110,3 @@ def _own_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str,
             relation = relation.replace(f'"{stand_in}"', f'"{name}"')
         own["relation_name"] = relation
     return own
-
-
-def state_of(file: Path) -> State:
-    """The nanosecond in which it was last written, and its size in bytes.
-
-    None for one that is not there: just taken away, or the dangling link by which an editor locks a file.
-    """
-    try:
-        state = file.stat()
-    except FileNotFoundError:
-        return None
-    return state.st_mtime_ns, state.st_size

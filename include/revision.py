@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from include.file_state import State, digest_of, state_of
 from include.settings import DBT_MANIFEST, ROOT
 
 CODE = ("dags", "include")
@@ -18,24 +19,19 @@ NOT_OF_THE_PROJECT = {"created_at", "database", "schema", "relation_name", "meta
 def revision() -> str:
     """12 hexadecimal digits, the same wherever the project's files are the same. `unknown` without a whole manifest."""
     try:
-        state = DBT_MANIFEST.stat()
-        return hashlib.sha256(_CODE + _of_manifest((state.st_mtime_ns, state.st_size))).hexdigest()[:12]
+        return hashlib.sha256(_CODE + _of_manifest(state_of(DBT_MANIFEST))).hexdigest()[:12]
     except (OSError, ValueError):
         return "unknown"
 
 
 def _of_code() -> bytes:
-    digest = hashlib.sha256()
-    for file in sorted(
-        file for folder in CODE for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".html")
-    ):
-        digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
-    return digest.digest()
+    files = (file for folder in CODE for file in (ROOT / folder).rglob("*"))
+    return digest_of(file for file in files if file.suffix in (".py", ".html"))
 
 
 @lru_cache(maxsize=1)
-def _of_manifest(written: tuple[int, int]) -> bytes:
-    """`written`: the time and size of the file, for the cache, which a task's process inherits: reading takes 16 ms."""
+def _of_manifest(written: State) -> bytes:
+    """`written`: the state of the file, for the cache, which a task's process inherits: reading takes 16 ms."""
     content = orjson.loads(DBT_MANIFEST.read_bytes())
     return hashlib.sha256(orjson.dumps(_lasting(content), option=orjson.OPT_SORT_KEYS)).digest()
 

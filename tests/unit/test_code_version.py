@@ -8,6 +8,7 @@ import pytest
 from dev import airflow_services, celery_workers
 from dev.airflow_services import code_version
 from dev.celery_workers import revision_of_project
+from include import file_state
 
 FILES = ("config/airflow.cfg", "include/loader.py", "include/reports/page.html", "plugins/ledger.py")
 VERSIONS = pytest.mark.parametrize("version", [code_version, revision_of_project])
@@ -15,7 +16,7 @@ VERSIONS = pytest.mark.parametrize("version", [code_version, revision_of_project
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module in (airflow_services, celery_workers):
+    for module in (airflow_services, celery_workers, file_state):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     for name in (*FILES, "dev/requirements.lock"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

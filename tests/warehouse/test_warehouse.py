@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.sql import Identifier
 
 from include.raw_tables import POSTGRES_TYPES
 from include.source_files import FIRST_TIME
@@ -40,6 +41,7 @@ TYPES: dict[pa.DataType, tuple[st.SearchStrategy, str]] = {
     pa.json_(): (JSON.map(json.dumps), "{}::text"),
 }
 NAMES = [f'{number} "of" %s {{type}}' for number in range(len(TYPES))]
+QUOTED = [Identifier(name).as_string() for name in NAMES]
 ROWS = st.lists(st.tuples(*(st.none() | values for values, _ in TYPES.values())), max_size=20)
 
 
@@ -50,10 +52,7 @@ def array(type: pa.DataType, values: list[Any]) -> pa.Array:
 
 @pytest.fixture(scope="module")
 def table(postgres) -> Iterator[psycopg.Connection]:
-    columns = ", ".join(
-        f'"{name.replace(chr(34), chr(34) * 2)}" {POSTGRES_TYPES[type]}'
-        for name, type in zip(NAMES, TYPES, strict=True)
-    )
+    columns = ", ".join(f"{name} {POSTGRES_TYPES[type]}" for name, type in zip(QUOTED, TYPES, strict=True))
     with psycopg.connect(postgres.dsn(), autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
         connection.execute("create schema of_copy")
         connection.execute(f"create table of_copy.rows ({columns}, number bigint generated always as identity)")
@@ -75,10 +74,7 @@ def test_rows_come_out_as_they_went_in(table: psycopg.Connection, postgres, rows
         # batches that are slices of one, as a file's are
         assert warehouse.ingest("of_copy", "rows", sent.schema, sent.to_batches(batch)) == len(rows)
         warehouse.commit()
-    asked = ", ".join(
-        form.replace("{}", f'"{name.replace(chr(34), chr(34) * 2)}"')
-        for name, (_, form) in zip(NAMES, TYPES.values(), strict=True)
-    )
+    asked = ", ".join(form.replace("{}", name) for name, (_, form) in zip(QUOTED, TYPES.values(), strict=True))
     found = table.execute(f"select {asked} from of_copy.rows order by number").fetchall()
     assert [comparable(row) for row in found] == [comparable(row) for row in rows]
 
