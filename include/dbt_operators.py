@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any, ClassVar
 
 from airflow.sdk import DAG, BaseOperator, Context, TaskGroup
@@ -14,7 +17,8 @@ from cosmos.constants import DbtResourceType
 from cosmos.dbt.graph import DbtNode
 from cosmos.dbt.project import environ
 from cosmos.dbt.runner import handle_exception_if_needed
-from dbt.cli.main import dbtRunner
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from include.assets import figures_of_run, mark_events, raw_assets, table_asset
 from include.connection import warehouse_fields
@@ -61,7 +65,7 @@ class RunDbt(BaseOperator):
             words = [self.command, "--select", self.select, "--vars", json.dumps(self.vars)]
             words += ["--exclude", self.exclude] if self.exclude else []
             self.log.info("dbt %s: %s", "uses the parse it was given" if parse else "parses the project", words)
-            result = dbtRunner(parse).invoke([*words, *OPTIONS, *places(target)])
+            result = _run(parse, [*words, *OPTIONS, *places(target)])
             self.compiled_sql = _sql_in(Path(target))
         handle_exception_if_needed(result)
 
@@ -76,6 +80,25 @@ class TestNode(RunDbt):
     """`dbt test` of the tests of one model or source, or of one test of several models."""
 
     command = "test"
+
+
+def _run(parse: Manifest | None, words: Sequence[str]) -> dbtRunnerResult:
+    """Runs dbt in a thread of its own. Airflow's timeout, which is raised in the main thread, ends the wait at once.
+
+    dbt calls inspect.stack() once for each of its behaviour flags, and that looks up the source of every frame of the
+    thread. A task is forked from some 80 frames of Celery or Airflow; a thread has none of them.
+    """
+    result: Future[dbtRunnerResult] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(dbtRunner(parse).invoke(list(words)))
+        except BaseException as error:
+            result.set_exception(error)
+
+    # a daemon: a process whose task has ended does not wait for dbt
+    Thread(target=contextvars.copy_context().run, args=[run], name="dbt", daemon=True).start()
+    return result.result()
 
 
 def _sql_in(target: Path) -> str:

@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
 from cosmos.exceptions import CosmosDbtRunError
 
 from dev.warehouse_address import WarehouseAddress
@@ -80,3 +83,18 @@ def test_the_password_is_in_the_environment_while_dbt_runs_and_no_longer():
         assert dict(os.environ) == before
 
     in_a_process_of_its_own(run)
+
+
+def test_airflow_s_timeout_ends_a_task_whose_statement_waits(project: Project):
+    def run() -> None:
+        model = task(RunModel, "fqn:taxi.staging.tlc.stg_tlc__zones")
+        with pytest.raises(AirflowTaskTimeout), timeout(seconds=5):
+            model.execute({})
+        waiting = "select query ~ 'stg_tlc__zones' from pg_stat_activity where wait_event_type = 'Lock'"
+        assert query(project.dsn, waiting) == [(True,)]
+
+    query(project.dsn, f"create schema {RUN_SCHEMA}")
+    query(project.dsn, f"create view {RUN_SCHEMA}.stg_tlc__zones as select 1")
+    with psycopg.connect(project.dsn) as holder:
+        holder.execute(f"lock table {RUN_SCHEMA}.stg_tlc__zones")
+        in_a_process_of_its_own(run)
