@@ -4,6 +4,9 @@
 #                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=]: remembered, as the source is
 # make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
+# make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
+# make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; 1 where they differ
+# make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
@@ -27,13 +30,13 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill ledger doctor dsn dbt airflow drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
+.PHONY: demo up down backfill ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-unit test-stack test-warehouse soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
-down ledger doctor dsn dbt airflow drop-run-schemas: env
+down ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: tests of the stack wait half of their time, and the others use one core. With ARGS, which may name files,

@@ -1,20 +1,24 @@
 """The commands behind the Makefile, `python -m dev <command>`: those of COMMANDS.
 
-They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
+They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, MONTH, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
 AZURE_PG, EXECUTOR, ...) from the environment.
 """
 
 import argparse
 import errno
+import getpass
 import os
 import shlex
 import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import requests
+from rich.markdown import Markdown
 
 from dev.backfill import REPROCESS, Backfill, months_between
 from dev.choices import Choices
@@ -25,13 +29,18 @@ from dev.programs import run
 from dev.published import published_table
 from dev.stack import Stack
 from include.datasets import DATASETS, GREEN, TLC, Dataset
-from include.month import Month
+from include.month import Month, MonthError
 from include.run_schemas import drop_run_schemas as drop_old
-from include.settings import ROOT, SettingError
+from include.settings import DBT_MANIFEST, ROOT, SettingError
+
+if TYPE_CHECKING:
+    from dev.developer_build import Workshop
 
 STATE = ROOT / ".local"
 MOST_PARALLEL, MOST_DAYS = 200, 36_500
 DEMO_MONTHS, MOST_DEMO_MONTHS = ("2024-01", "2024-03"), 3
+CI_MONTH = "2024-01"
+DIFFERS, TROUBLE = 1, 2  # as diff(1) ends
 
 
 def up(stack: Stack) -> int:
@@ -81,6 +90,55 @@ def dbt(stack: Stack) -> int:
     return stack.run_dbt(_dataset(), *_arguments()).returncode
 
 
+def dev(stack: Stack) -> int:
+    """Build what a developer changed, or what ARGS select, in the developer's own schemas."""
+    from dev.base_manifest import base_manifest, commit_of, read_manifest
+    from dev.developer_build import build
+
+    workshop = _workshop(stack)
+    if state := os.environ.get("STATE"):
+        file = Path(state)
+        base, name = read_manifest(file / "manifest.json" if file.is_dir() else file), state
+    elif (ROOT / ".git").exists() or os.environ.get("BASE"):
+        revision = os.environ.get("BASE") or "HEAD"
+        commit = commit_of(revision)
+        base, name = base_manifest(commit, STATE / "dev" / "base"), f"{revision} ({commit[:12]})"
+    else:
+        base, name = read_manifest(DBT_MANIFEST), str(DBT_MANIFEST)
+    ended = build(workshop, _arguments(), base, name)
+    if not ended:
+        console.print(f"What it changes: make diff DATASET={workshop.dataset.name} MONTH={workshop.month}")
+    return ended
+
+
+def diff(stack: Stack) -> int:
+    """The developer's tables of the month, or MODEL, beside the published ones. 1 where they differ."""
+    from dev.dbt_ci import compare
+    from dev.diff_text import as_markdown
+    from dev.table_diff import NoRows
+
+    workshop = _workshop(stack)
+    again = f"make dev DATASET={workshop.dataset.name} MONTH={workshop.month}"
+    try:
+        found = compare(workshop, os.environ.get("MODEL"))
+    except NoRows as nothing:
+        raise StackError(f"{nothing}: build it first, with {again} ARGS='-s <model>'") from None
+    if not found:
+        raise StackError(f"{workshop.schema} has no table with rows of {workshop.month}: {again}")
+    text = as_markdown(found, workshop.schema, workshop.published)
+    print(text) if os.environ.get("MARKDOWN") else console.print(Markdown(text))
+    return DIFFERS if any(each.differs for each in found) else 0
+
+
+def dbt_ci(stack: Stack) -> int:
+    """Build what was changed since BASE for one month, in a Postgres that is thrown away, and tell what it changes."""
+    from dev.dbt_ci import try_change
+
+    if not (base := os.environ.get("BASE")):
+        raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
+    return try_change(base, _dataset(), _month(CI_MONTH), STATE, os.environ.get("TLC_DIR"))
+
+
 def drop_run_schemas(stack: Stack) -> int:
     days = os.environ.get("OLDER_THAN_DAYS") or "30"
     if not days.isdecimal() or int(days) > MOST_DAYS:
@@ -108,7 +166,7 @@ def airflow(stack: Stack) -> int:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (up, down, demo, backfill, ledger, doctor, dsn, dbt, drop_run_schemas, airflow)
+    for command in (up, down, demo, backfill, ledger, doctor, dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow)
 }
 
 
@@ -165,6 +223,25 @@ def _show_address(stack: Stack) -> None:
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
     console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
+
+
+def _workshop(stack: Stack) -> "Workshop":
+    from dev.developer_build import Workshop, developer_name
+
+    dataset = _dataset()
+    month = _month()
+    user = developer_name(os.environ.get("DEV_USER") or getpass.getuser())
+    folder = STATE / "dev" / f"{dataset.name}-{month}"
+    return Workshop(dataset, month, stack.developer, stack.published_schema(dataset), user, folder)
+
+
+def _month(otherwise: str | None = None) -> Month:
+    if not (text := os.environ.get("MONTH") or otherwise):
+        raise StackError("MONTH is needed, for example: make dev MONTH=2024-01")
+    try:
+        return Month.parse(text)
+    except MonthError as error:
+        raise StackError(f"MONTH={text}: {error}") from None
 
 
 def _dataset() -> Dataset:
@@ -239,7 +316,7 @@ def main() -> int:
         console.print(_told(error), style="red", markup=False)
     except KeyboardInterrupt:
         console.print("Interrupted; the stack goes on. make down stops it.")
-    return 1
+    return TROUBLE if command is diff else 1
 
 
 if __name__ == "__main__":

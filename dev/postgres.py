@@ -87,7 +87,7 @@ class EmbeddedPostgres:
 
     def dsn(self, database: str = "warehouse", role: str = "pipeline") -> str:
         """The URI, password included, of `warehouse`, a metadata database or Celery's results, for the role `pipeline`,
-        `analyst`, `airflow`, `celery` or `postgres` (superuser). The server must have been started once."""
+        `analyst`, `developer`, `airflow`, `celery` or `postgres` (superuser). The server must have been started once."""
         password = getattr(StackSecrets.of(self.state), role)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{remembered_port(self._port_file)}/{database}"
 
@@ -312,11 +312,11 @@ class EmbeddedPostgres:
         return psycopg.connect(self.dsn(database, SUPERUSER), autocommit=True, connect_timeout=5)
 
     def _provision(self) -> None:
-        """Create what is missing of the roles `airflow`, `pipeline`, `analyst`, `celery` and of the databases."""
+        """Create what is missing of the roles `airflow`, `pipeline`, `analyst`, `developer`, `celery` and of the databases."""
         passwords = StackSecrets.of(self.state)
         with self._connect("postgres") as connection:
             roles = {name for (name,) in connection.execute("select rolname from pg_roles")}
-            for role in {"airflow", "pipeline", "analyst", "celery"} - roles:
+            for role in {"airflow", "pipeline", "analyst", "developer", "celery"} - roles:
                 # The verifier, not the password: a failing statement is written to the server's log.
                 verifier = connection.pgconn.encrypt_password(
                     getattr(passwords, role).encode(), role.encode(), b"scram-sha-256"
@@ -330,7 +330,19 @@ class EmbeddedPostgres:
             if "warehouse" not in databases:
                 connection.execute("create database warehouse")
             connection.execute("revoke all on database airflow, warehouse, postgres from public")
-            connection.execute("grant connect, temporary, create on database warehouse to pipeline")
+            connection.execute("grant connect, temporary, create on database warehouse to pipeline, developer")
             connection.execute("grant connect on database warehouse to analyst")
         with self._connect("warehouse") as connection:
             connection.execute("revoke create on schema public from public")
+            if "developer" not in roles:
+                let_developers_read(connection)
+
+
+def let_developers_read(connection: psycopg.Connection) -> None:
+    """The role `developer` may read what `pipeline` has made, and will make, in the connection's database."""
+    owned = "select nspname from pg_namespace where nspowner = 'pipeline'::regrole"
+    for (schema,) in connection.execute(owned).fetchall():
+        for grant in ("usage on schema {}", "select on all tables in schema {}"):
+            connection.execute(sql.SQL(f"grant {grant} to developer").format(sql.Identifier(schema)))
+    connection.execute("alter default privileges for role pipeline grant usage on schemas to developer")
+    connection.execute("alter default privileges for role pipeline grant select on tables to developer")

@@ -1,6 +1,7 @@
 """The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -90,6 +91,18 @@ class Stack:
     @property
     def warehouse(self) -> WarehouseAddress:
         return self.choices.warehouse or WarehouseAddress.from_dsn(self.postgres.dsn())
+
+    @property
+    def developer(self) -> WarehouseAddress:
+        """The warehouse, for the role of developers. Raises StackError where a server of the user's own lacks one."""
+        if self.choices.warehouse is None:
+            return WarehouseAddress.from_dsn(self.postgres.dsn(role="developer"))
+        if dsn := os.environ.get("DEVELOPER_PG"):
+            return WarehouseAddress.from_dsn(dsn)
+        raise StackError(
+            "The warehouse is a server of your own: set DEVELOPER_PG=<dsn>, for a role that may read what the pipeline "
+            "makes and change none of it (README, Rights in Postgres)."
+        )
 
     def published_schema(self, dataset: Dataset) -> str:
         return dataset.published_schema(self.choices.student)

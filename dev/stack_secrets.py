@@ -10,8 +10,8 @@ from pathlib import Path
 from dev.errors import StackError
 from dev.private_file import write_private
 
-# A stack that was made before Celery's executor was there has none of these.
-ADDED_LATER = ("celery", "broker")
+# A stack that was made by an earlier version has none of these.
+ADDED_LATER = ("celery", "broker", "developer")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class StackSecrets:
     api_secret_key: str
     celery: str
     broker: str
+    developer: str
 
     @classmethod
     def of(cls, state: Path) -> "StackSecrets":

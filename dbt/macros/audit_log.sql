@@ -30,7 +30,7 @@
     {%- endif -%}
     {%- set verdict = default__get_test_sql(main_sql, fail_calc, warn_if, error_if, limit) -%}
     {#- with --store-failures, dbt has read the rows in an earlier statement than this one -#}
-    {%- if not is_audit(model) or reads_deferred_tables() or should_store_failures() -%} {{ return(verdict) }} {%- endif -%}
+    {%- if not is_audit(model) or (reads_deferred_tables() and not is_dev()) or should_store_failures() -%} {{ return(verdict) }} {%- endif -%}
     {%- set inputs = content_of_all(input_ids(model), {}) -%}
     with verdict as materialized (
         {{ verdict }}
@@ -67,15 +67,27 @@
 {%- endmaterialization -%}
 
 {#-
-    The loader's tables load_log and audit_log. They are no dependency of the node that calls this, as a verdict is about all
-    that its test depends on. While dbt parses there is no source yet, and no SQL is run.
+    The loader's tables load_log and audit_log; a developer has an audit_log of their own. They are no dependency of the node
+    that calls this, as a verdict is about all that its test depends on. While dbt parses there is no source yet, and no SQL
+    is run.
 -#}
 {%- macro load_log() -%}
     {{ return(source('loader', 'load_log') if execute else 'load_log') }}
 {%- endmacro -%}
 
 {%- macro audit_log() -%}
-    {{ return(source('loader', 'audit_log') if execute else 'audit_log') }}
+    {{ return(source('loader', 'audit_log').incorporate(path={'schema': target.schema}) if execute else 'audit_log') }}
+{%- endmacro -%}
+
+{#- SQL: the verdicts that count. A developer's own come before those of production, whose tables theirs are made from. -#}
+{%- macro verdicts() -%}
+    {%- if not is_dev() -%} {{ return(audit_log()) }} {%- endif -%}
+    (
+        select distinct on (source_month, audit, inputs) * from (
+            select 1 as place, * from {{ audit_log() }} union all select 2, * from {{ source('loader', 'audit_log') }}
+        ) as noted
+        order by source_month, audit, inputs, place
+    )
 {%- endmacro -%}
 
 {#- Whether a node is an audit: a data test that reads no published table. -#}
@@ -140,7 +152,7 @@
         )
     {%- else -%}
         {%- set slice = graph.nodes[id] -%}
-        '{{ slice.name }} ' || obj_description(to_regclass('{{ slice.schema }}.{{ slice.alias }}'), 'pg_class')
+        '{{ slice.name }} ' || obj_description(to_regclass('{{ schema_read(slice) }}.{{ slice.alias }}'), 'pg_class')
     {%- endif -%}
 {%- endmacro -%}
 
@@ -185,7 +197,7 @@
             ('{{ audit.name }}', '{{ audit.unique_id }}', {{ content_of_all(ids, contents) }}, {{ reads_slices }})
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)
-        left join {{ audit_log() }} as noted
+        left join {{ verdicts() }} as noted
             on noted.source_month = {{ source_month() }} and noted.audit = needed.audit and noted.inputs = needed.inputs
         where coalesce(not noted.passed, needed.reads_slices)
     )

@@ -1,5 +1,5 @@
-{#- The node of a published table, in dbt's graph. -#}
-{%- macro mart_named(name) -%}
+{#- The node of a model, in dbt's graph. -#}
+{%- macro model_named(name) -%}
     {{ return(graph.nodes['model.' ~ project_name ~ '.' ~ name]) }}
 {%- endmacro -%}
 

@@ -11,6 +11,9 @@
             database=node.database, schema=node.schema, identifier=node.alias, type='table'
         ) -%}
         {%- set monthly = 'source_month' in node.columns -%}
+        {%- if is_dev() and flags.FULL_REFRESH -%}
+            {%- do run_query('drop table if exists ' ~ table ~ ' cascade; commit') -%} {%- do adapter.cache_dropped(table) -%}
+        {%- endif -%}
         {%- if adapter.get_relation(table.database, table.schema, table.identifier) is none -%}
             {%- set definition = adapter.render_raw_columns_constraints(raw_columns=node.columns)
                 + adapter.render_raw_model_constraints(raw_constraints=node.constraints) -%}

@@ -12,7 +12,7 @@
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set monthly = 'source_month' in arg_dict['dest_columns'] | map(attribute='name') -%}
 
-    {%- if flags.EMPTY or reads_deferred_tables() -%}
+    {%- if flags.EMPTY or (reads_deferred_tables() and not is_dev()) -%}
         {{ exceptions.raise_compiler_error(
             table.identifier ~ ' is published from the audited tables of ' ~ run_schema() ~ ' and from nothing else: leave '
             ~ 'out --empty, --defer and --favor-state.'
@@ -137,9 +137,10 @@
 {%- endmacro -%}
 
 {#-
-    The slice with a row for each row of the month's file, in the same schema as this slice: by the mart's configuration,
-    else this slice itself.
+    The slice with a row for each row of the month's file: by the mart's configuration, else this slice itself.
 -#}
 {%- macro whole_file_beside(slice, mart) -%}
-    {{ return(slice.incorporate(path={'identifier': mart.config.meta.whole_file | default(slice.identifier)})) }}
+    {%- if not mart.config.meta.whole_file -%} {{ return(slice) }} {%- endif -%}
+    {%- set whole = model_named(mart.config.meta.whole_file) -%}
+    {{ return(slice.incorporate(path={'schema': schema_read(whole), 'identifier': whole.alias})) }}
 {%- endmacro -%}

@@ -8,7 +8,7 @@
         {%- for upstream in graph.nodes[id].depends_on.nodes
             if upstream.startswith('model.') and upstream not in selected_resources -%}
             {%- set node = graph.nodes[upstream] -%}
-            {%- do require_table(node.schema, node.alias) -%}
+            {%- do require_table(schema_read(node), node.alias) -%}
         {%- endfor -%}
     {%- endfor -%}
 {%- endmacro -%}

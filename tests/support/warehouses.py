@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from dev.postgres import EmbeddedPostgres
+from dev.postgres import EmbeddedPostgres, let_developers_read
 
 
 @contextmanager
@@ -16,6 +16,8 @@ def warehouse(postgres: EmbeddedPostgres, name: str, copy_of: str = "template1")
     with psycopg.connect(postgres.dsn("postgres", "postgres"), autocommit=True) as admin:
         admin.execute(f"create database {name} template {copy_of}")
         admin.execute(f"revoke all on database {name} from public")
-        admin.execute(f"grant connect, temporary, create on database {name} to pipeline")
+        admin.execute(f"grant connect, temporary, create on database {name} to pipeline, developer")
+        with psycopg.connect(postgres.dsn(name, "postgres")) as connection:
+            let_developers_read(connection)
         yield postgres.dsn(name, "pipeline")
         admin.execute(f"drop database {name} with (force)")

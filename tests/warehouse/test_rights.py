@@ -14,9 +14,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from dev.postgres import EmbeddedPostgres
 from include.settings import ROOT
 from tests.support.project import Project
-from tests.support.warehouse_content import PUBLISHED
+from tests.support.warehouse_content import PUBLISHED, content, fingerprint
 
-PIPELINE, ANALYST = "pipeline_of_the_readme", "analyst_of_the_readme"
+ROLES = PIPELINE, ANALYST, DEVELOPER = "pipeline_of_the_readme", "analyst_of_the_readme", "developer_of_the_readme"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def granted(postgres: EmbeddedPostgres, project: Project) -> Iterator[Project]:
     """The dbt project as the role the README makes, in a database with the README's grants and no others."""
     fields = conninfo_to_dict(project.dsn)
     [block] = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    grants = re.sub(r"\bpipeline\b", PIPELINE, re.sub(r"\banalyst\b", ANALYST, block)).replace(
+    grants = re.sub(r"\b(pipeline|analyst|developer)\b", r"\1_of_the_readme", block).replace(
         "database warehouse", f"database {fields['dbname']}"
     )
     admin_dsn = make_conninfo(postgres.dsn("postgres", "postgres"), dbname=fields["dbname"])
@@ -35,7 +35,7 @@ def granted(postgres: EmbeddedPostgres, project: Project) -> Iterator[Project]:
         admin.execute(f"alter role {PIPELINE} password '{password}'")
         dsn = make_conninfo(project.dsn, user=PIPELINE, password=password)
         yield replace(project, dsn=dsn)
-        for role in (PIPELINE, ANALYST):
+        for role in reversed(ROLES):
             admin.execute(f"drop owned by {role}")
             admin.execute(f"drop role {role}")
 
@@ -64,3 +64,27 @@ def test_the_readmes_roles_can_do_what_they_are_for_and_nothing_else(postgres: E
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 analyst.execute(refused)
+
+
+def test_a_developer_of_the_readme_builds_a_month_and_may_change_nothing_of_the_pipeline_s(
+    postgres: EmbeddedPostgres, granted: Project
+):
+    granted.load("2024-01")
+    granted.publish("2024-01")
+    before = fingerprint(granted.dsn)
+    database = conninfo_to_dict(granted.dsn)["dbname"]
+    with psycopg.connect(make_conninfo(postgres.dsn("postgres", "postgres"), dbname=database)) as admin:
+        password = secrets.token_hex()
+        admin.execute(f"create role ben login password '{password}' in role {DEVELOPER}")
+    ben = replace(granted, dsn=make_conninfo(granted.dsn, user="ben", password=password))
+    try:
+        done = ben.build("2024-01", "--target", "dev", DEV_USER="ben")
+        assert done.returncode == 0, done.output
+        assert content(ben.dsn, schema="dev_ben_default") == content(ben.dsn)
+        with psycopg.connect(ben.dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("delete from airflow_default.fct_trips")
+        assert fingerprint(granted.dsn) == before
+    finally:
+        with psycopg.connect(make_conninfo(postgres.dsn("postgres", "postgres"), dbname=database)) as admin:
+            admin.execute("drop owned by ben cascade")
+            admin.execute("drop role ben")

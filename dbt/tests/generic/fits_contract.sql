@@ -5,7 +5,7 @@
 -#}
 {% test fits_contract(model, mart) %}
     {%- if execute %}
-    {%- set contract = mart_named(mart) %}
+    {%- set contract = model_named(mart) %}
     {%- set rows = contract.config.meta.rows | default('true') %}
     {{ values_where(model, rows, refused_by(contract)) }}
     {%- for constraint in contract.constraints if constraint.type == 'primary_key' %}

@@ -5,13 +5,13 @@
 -#}
 {% test published_as_audited(model) %}
     {%- if execute %}
-    {%- set mart = mart_named(model.identifier) %}
+    {%- set mart = model_named(model.identifier) %}
     {%- set meta = mart.config.meta %}
     {%- set columns = adapter.get_columns_in_relation(model) | map(attribute='name')
         | reject('in', meta.beside_slice | default([])) | list %}
     {%- set monthly = 'source_month' in columns %}
     {%- set keys = primary_key_of(mart) %}
-    {%- set audited_table = require_table(run_schema(), meta.slice) %}
+    {%- set audited_table = require_table(schema_read(model_named(meta.slice)), meta.slice) %}
     {%- set whole = whole_file_beside(audited_table, mart) if monthly %}
     {#- a join, not `except`, which in Postgres may keep all rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}
     select {{ keys | join(', ') }}, to_jsonb(published) as published, to_jsonb(audited) as audited

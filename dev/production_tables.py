@@ -1,0 +1,87 @@
+"""Which of production's tables of a month are made from the file that is loaded now."""
+
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from dev.errors import StackError
+from include.datasets import Dataset
+from include.month import Month
+
+RUN_SCHEMAS = "select nspname from pg_namespace where nspname ~ %s and has_schema_privilege(oid, 'usage')"
+RELATIONS = """
+    select relname, relkind in ('v', 'm') as is_view, obj_description(oid, 'pg_class') is not null as is_described
+    from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v', 'm')
+"""
+
+
+@dataclass(frozen=True)
+class ProductionTables:
+    """`of_run`: the current tables and views of `run_schema`, which may be none. `published`: the published ones."""
+
+    run_schema: str
+    of_run: frozenset[str]
+    published: frozenset[str]
+
+    def holds(self, table: str) -> bool:
+        return table in self.of_run or table in self.published
+
+
+def production_tables(dsn: str, dataset: Dataset, published: str, month: Month) -> ProductionTables:
+    """Of the month's run schemas, the one with the most current tables.
+
+    Raises StackError where the month is not loaded, psycopg.Error where the tables cannot be read.
+    """
+    with psycopg.connect(dsn) as connection:
+        if (sha256 := _loaded_sha256(connection, dataset, published, month)) is None:
+            raise StackError(
+                f"{published}.load_log has no file of {month}: load it first, with make backfill DATASET={dataset.name} "
+                f"FROM={month} TO={month}."
+            )
+        pattern = f"^{published}_{month.ds_nodash}(_[0-9a-f]{{8}})?$"
+        schemas = [name for (name,) in connection.execute(RUN_SCHEMAS, [pattern]).fetchall()]
+        found = {name: _current_in(connection, name, published) for name in sorted(schemas)}
+        best = max(found, key=lambda name: len(found[name]), default="")
+        return ProductionTables(
+            run_schema=best or f"{published}_{month.ds_nodash}",
+            of_run=found.get(best, frozenset()),
+            published=_published(connection, dataset, published, month, sha256),
+        )
+
+
+def _loaded_sha256(connection: psycopg.Connection, dataset: Dataset, published: str, month: Month) -> str | None:
+    query = sql.SQL("select sha256 from {} where table_name = %s and source_month = %s")
+    [[there]] = connection.execute("select to_regclass(%s)", [f"{published}.load_log"]).fetchall()
+    if there is None:
+        return None
+    log = sql.Identifier(published, "load_log")
+    row = connection.execute(query.format(log), [dataset.monthly.table, month.first_day]).fetchone()
+    return row[0] if row else None
+
+
+def _current_in(connection: psycopg.Connection, schema: str, published: str) -> frozenset[str]:
+    """Views, which show what is loaded now, and the tables that carry the file_id of a file that is loaded now."""
+    current = set()
+    query = sql.SQL("select (select file_id from {} limit 1) in (select file_id from {})")
+    for name, is_view, is_described in connection.execute(RELATIONS, [schema]).fetchall():
+        if is_view:
+            current.add(name)
+        elif is_described:
+            table, log = sql.Identifier(schema, name), sql.Identifier(published, "load_log")
+            [[made_from_it]] = connection.execute(query.format(table, log)).fetchall()
+            current |= {name} if made_from_it else set()
+    return frozenset(current)
+
+
+def _published(
+    connection: psycopg.Connection, dataset: Dataset, published: str, month: Month, sha256: str
+) -> frozenset[str]:
+    """The published tables, where the month is published with this file; else none."""
+    tables = {name for name, _, _ in connection.execute(RELATIONS, [published]).fetchall()}
+    if dataset.months_table not in tables:
+        return frozenset()
+    query = sql.SQL("select 1 from {} where source_month = %s and file_sha256 = %s")
+    months = sql.Identifier(published, dataset.months_table)
+    is_published = connection.execute(query.format(months), [month.first_day, sha256]).fetchone()
+    return frozenset(tables) if is_published else frozenset()
