@@ -6,16 +6,19 @@
     {{ return(target.name == 'dev') }}
 {%- endmacro -%}
 
-{#- Refuses schemas that are not a developer's, and makes the developer's own audit_log, which the loader makes in production. -#}
-{%- macro prepare_dev() -%}
-    {%- if not execute or not is_dev() -%} {{ return('') }} {%- endif -%}
-    {#- Postgres cuts a name at 63 bytes; the longest ending is _partitions -#}
-    {%- if not modules.re.match('^dev_[a-z0-9_]{1,48}$', target.schema) or target.schema.startswith('dev__') -%}
+{#- Fails where the developer's name cannot be part of a schema's. Postgres cuts one at 63 bytes; _partitions is to follow. -#}
+{%- macro require_developer() -%}
+    {%- if is_dev() and not modules.re.match('^dev_[a-z0-9][a-z0-9_]{0,47}$', target.schema) -%}
         {{ exceptions.raise_compiler_error(
             'The schema of the target dev is ' ~ target.schema ~ '. Set DEV_USER to a name of lower-case letters, digits and '
             ~ 'underscores; with PG_SCHEMA it makes the schema, dev_<user>_<student>, of 52 characters at most.'
         ) }}
     {%- endif -%}
+{%- endmacro -%}
+
+{#- Makes the developer's own audit_log; production's is made by the loader. -#}
+{%- macro prepare_dev() -%}
+    {%- if not execute or not is_dev() -%} {{ return('') }} {%- endif -%}
     {%- do run_query([
         advisory_lock('create'),
         'create schema if not exists ' ~ target.schema,

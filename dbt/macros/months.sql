@@ -27,6 +27,7 @@
 
 {#- This run's own schema: PG_RUN_SCHEMA, else made from the published schema and the month. -#}
 {%- macro run_schema() -%}
+    {{- require_developer() -}}
     {%- if modules.re.search('_[0-9]{8}(_[0-9a-f]{8})?$', target.schema) -%}
         {{ exceptions.raise_compiler_error(
             'PG_SCHEMA=' ~ target.schema ~ ' reads like the schema of a run. Set PG_SCHEMA to the published schema, such as '
