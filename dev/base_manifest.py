@@ -13,7 +13,6 @@ from typing import Any
 
 from dev.errors import StackError
 from dev.programs import run
-from include.kept_parse import ENVIRONMENT
 from include.settings import ROOT
 
 
@@ -44,7 +43,7 @@ def base_manifest(commit: str, kept: Path) -> dict[str, Any]:
         with dbt_project_of(commit) as project:
             places = ["--project-dir", project / "dbt", "--profiles-dir", project / "profiles"]
             places += ["--target-path", project / "target", "--log-path", project / "target"]
-            done = run("dbt", "parse", "--quiet", *map(str, places), environment=ENVIRONMENT, capture=True)
+            done = run("dbt", "parse", "--quiet", *map(str, places), environment={"PG_SCHEMA": "airflow_default"}, capture=True)
             if done.returncode:
                 raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")
             kept.mkdir(parents=True, exist_ok=True)
