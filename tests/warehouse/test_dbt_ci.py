@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.project_copy import ProjectCopy, project_copy
 
-MODEL = "dbt/models/intermediate/tlc/int_zone_days.sql"
+MODELS = "dbt/models/intermediate/tlc"
 
 
 @pytest.fixture(scope="module")
@@ -33,21 +33,24 @@ def git(copy: ProjectCopy, *words: str) -> None:
     subprocess.run(["git", *words], cwd=copy.folder, check=True)
 
 
-def edit(copy: ProjectCopy, before: str, after: str) -> None:
-    file = copy.folder / MODEL
+def edit(copy: ProjectCopy, model: str, before: str, after: str) -> None:
+    file = copy.folder / MODELS / f"{model}.sql"
     text = file.read_text()
     assert text.count(before) == 1
     file.write_text(text.replace(before, after))
 
 
 def test_a_change_is_built_tested_and_told(changed: ProjectCopy, tmp_path: Path):
-    edit(changed, "filter (where is_reversal)", "filter (where is_reversal or total_amount = 0)")
+    edit(changed, "int_trips_judged", "total_amount < 0 as is_reversal", "total_amount < 13 as is_reversal")
     summary = tmp_path / "summary.md"
-    output = changed.run("dev", "dbt-ci", BASE="main", GITHUB_STEP_SUMMARY=str(summary))
+    output = changed.run("dev", "dbt-ci", BASE="main", TLC_DIR="", GITHUB_STEP_SUMMARY=str(summary))
     assert "Changed since main" in output
-    assert "PASS rejected_trips_are_in_no_zone_day" in output.replace("  ", " ")
+    assert "PASS int_trips_judged::" in output
     text = summary.read_text()
     assert text.startswith("## dbt: green 2024-01, compared with ")
+    assert "### dim_zones: the same 265 rows" in text
+    assert "### fct_trips: differs" in text
+    assert "| is_reversal |" in text
     assert "### fct_zone_days: differs" in text
     assert "| reversals |" in text
     assert "Equal sums: trip_distance, fare_amount, tip_amount, tolls_amount, total_amount" in text
@@ -55,16 +58,16 @@ def test_a_change_is_built_tested_and_told(changed: ProjectCopy, tmp_path: Path)
 
 
 def test_a_change_that_a_unit_test_refuses_fails_and_says_so(changed: ProjectCopy, tmp_path: Path):
-    edit(changed, "    where rejection_reason is null\n", "")
+    edit(changed, "int_zone_days", "    where rejection_reason is null\n", "")
     summary = tmp_path / "summary.md"
-    done = changed.try_to_run("dev", "dbt-ci", BASE="main", GITHUB_STEP_SUMMARY=str(summary))
+    done = changed.try_to_run("dev", "dbt-ci", BASE="main", TLC_DIR="", GITHUB_STEP_SUMMARY=str(summary))
     assert done.returncode == 1
     assert "rejected_trips_are_in_no_zone_day" in done.output
     assert "A build or a test failed." in summary.read_text()
 
 
 def test_without_a_change_there_is_nothing_to_build(changed: ProjectCopy):
-    assert "No model differs from main" in changed.run("dev", "dbt-ci", BASE="main")
+    assert "No model differs from main" in changed.run("dev", "dbt-ci", BASE="main", TLC_DIR="")
 
 
 @pytest.mark.parametrize(
