@@ -66,9 +66,7 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
 
     `words` are options of `dbt build`. Raises StackError where the month is not loaded.
     """
-    production = production_tables(
-        workshop.address.uri(), workshop.dataset, workshop.published, workshop.month
-    )
+    production = production_tables(workshop.address.uri(), workshop.dataset, workshop.published, workshop.month)
     state = workshop.folder / "state"
     write_state(base, state, workshop.address.dbname, workshop.published, production.run_schema)
     options, others = _selection(words)

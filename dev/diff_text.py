@@ -36,7 +36,10 @@ def _of_table(diff: TableDiff) -> str:
         parts.append(f"Other types: {', '.join(diff.types)}")
     for side in ("here", "there"):
         if rows := diff.examples.get(side):
-            parts += [f"Only {side}, the first {len(rows)}:", _table(list(rows[0]), [list(row.values()) for row in rows])]
+            parts += [
+                f"Only {side}, the first {len(rows)}:",
+                _table(list(rows[0]), [list(row.values()) for row in rows]),
+            ]
     if diff.changed:
         most = sorted(diff.changed.items(), key=lambda each: -each[1])
         parts.append(_table(["changed column", "rows"], [[name, f"{count:,}"] for name, count in most]))

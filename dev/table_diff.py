@@ -143,7 +143,9 @@ class _Join:
         """SQL: a row of the counts, then the number of changed values by column, then the sums, two by column."""
         count = sql.SQL("count(*) filter (where {})")
         negated = sql.SQL("not ({})")
-        either = sql.SQL(" or ").join(self._changed(name) for name in self.columns) if self.columns else sql.SQL("false")
+        either = (
+            sql.SQL(" or ").join(self._changed(name) for name in self.columns) if self.columns else sql.SQL("false")
+        )
         parts = [
             count.format(negated.format(self.only_there)),
             count.format(negated.format(self.only_here)),

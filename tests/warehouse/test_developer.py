@@ -36,9 +36,7 @@ def ana(postgres: EmbeddedPostgres, built: Project) -> Project:
 
 @pytest.fixture
 def workshop(ana: Project, tmp_path: Path) -> Workshop:
-    return Workshop(
-        ana.dataset, JANUARY, WarehouseAddress.from_dsn(ana.dsn), ana.schema, "ana", tmp_path / "workshop"
-    )
+    return Workshop(ana.dataset, JANUARY, WarehouseAddress.from_dsn(ana.dsn), ana.schema, "ana", tmp_path / "workshop")
 
 
 def said(function: Callable[[], int]) -> Done:
@@ -96,7 +94,11 @@ def test_plain_dbt_makes_the_month_in_the_developer_s_schemas_and_changes_nothin
         assert done.returncode == 0, done.output
     assert fingerprint(built.dsn) == before
     assert content(ana.dsn, schema="dev_ana_lee_default") == content(built.dsn)
-    assert list(made(ana.dsn)) == ["dev_ana_lee_default", "dev_ana_lee_default_20240101", "dev_ana_lee_default_partitions"]
+    assert list(made(ana.dsn)) == [
+        "dev_ana_lee_default",
+        "dev_ana_lee_default_20240101",
+        "dev_ana_lee_default_partitions",
+    ]
 
 
 def test_nothing_that_dbt_can_be_told_changes_what_is_production_s(built: Project, ana: Project):

@@ -46,7 +46,9 @@ def test_equal_rows_are_the_same_whenever_they_were_published(dsn: str, fill: Fi
     fill("there", f"{row(1)}, {row(1, month='2024-02-01')}")  # another month's rows are not looked at
     diff = table_diff(dsn, "trips", "here", "there", JANUARY)
     assert not diff.differs
-    assert as_markdown([diff], "here", "there") == "`here` (here) beside `there` (there)\n\n### trips: the same 1 rows\n"
+    assert (
+        as_markdown([diff], "here", "there") == "`here` (here) beside `there` (there)\n\n### trips: the same 1 rows\n"
+    )
 
 
 def test_every_kind_of_difference_is_counted_and_shown(dsn: str, fill: Fill):
