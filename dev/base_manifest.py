@@ -43,9 +43,8 @@ def base_manifest(commit: str, kept: Path) -> dict[str, Any]:
         with dbt_project_of(commit) as project:
             places = ["--project-dir", project / "dbt", "--profiles-dir", project / "profiles"]
             places += ["--target-path", project / "target", "--log-path", project / "target"]
-            done = run(
-                "dbt", "parse", "--quiet", *map(str, places), environment={"PG_SCHEMA": "airflow_default"}, capture=True
-            )
+            words = ["parse", "--quiet", *map(str, places)]
+            done = run("dbt", *words, environment={"PG_SCHEMA": "airflow_default"}, capture=True)
             if done.returncode:
                 raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")
             kept.mkdir(parents=True, exist_ok=True)

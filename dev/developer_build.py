@@ -51,7 +51,7 @@ class Workshop:
 
 
 def developer_name(text: str) -> str:
-    """The developer's name as part of a schema's, as profiles.yml makes it. Raises StackError for one that cannot be."""
+    """The name as part of a schema's, as profiles.yml makes it. Raises StackError for one that cannot be."""
     name = re.sub(r"[.-]", "_", text.lower())
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,19}", name):
         raise StackError(
@@ -126,7 +126,7 @@ def _above(
     read: set[str] = set()
     left = list(asked)
     while left:
-        for above in manifest.nodes[left.pop()].depends_on.nodes:
+        for above in manifest.nodes[left.pop()].depends_on_nodes:
             if above not in manifest.nodes or above in asked | needed | read:
                 continue
             if above not in changed and production.holds(manifest.nodes[above].name):

@@ -86,8 +86,8 @@ class EmbeddedPostgres:
             return float(moment)
 
     def dsn(self, database: str = "warehouse", role: str = "pipeline") -> str:
-        """The URI, password included, of `warehouse`, a metadata database or Celery's results, for the role `pipeline`,
-        `analyst`, `developer`, `airflow`, `celery` or `postgres` (superuser). The server must have been started once."""
+        """The URI, password included, of `warehouse`, a metadata database or Celery's results, once the server was
+        started. `role`: `pipeline`, `analyst`, `developer`, `airflow`, `celery` or `postgres` (superuser)."""
         password = getattr(StackSecrets.of(self.state), role)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{remembered_port(self._port_file)}/{database}"
 
@@ -312,7 +312,7 @@ class EmbeddedPostgres:
         return psycopg.connect(self.dsn(database, SUPERUSER), autocommit=True, connect_timeout=5)
 
     def _provision(self) -> None:
-        """Create what is missing of the roles `airflow`, `pipeline`, `analyst`, `developer`, `celery` and of the databases."""
+        """Create what is missing of the databases and of the roles; the superuser is there."""
         passwords = StackSecrets.of(self.state)
         with self._connect("postgres") as connection:
             roles = {name for (name,) in connection.execute("select rolname from pg_roles")}

@@ -36,8 +36,8 @@ def production_tables(dsn: str, dataset: Dataset, published: str, month: Month) 
     with psycopg.connect(dsn) as connection:
         if (sha256 := _loaded_sha256(connection, dataset, published, month)) is None:
             raise StackError(
-                f"{published}.load_log has no file of {month}: load it first, with make backfill DATASET={dataset.name} "
-                f"FROM={month} TO={month}."
+                f"{published}.load_log has no file of {month}: load it first, with make backfill "
+                f"DATASET={dataset.name} FROM={month} TO={month}."
             )
         pattern = f"^{published}_{month.ds_nodash}(_[0-9a-f]{{8}})?$"
         schemas = [name for (name,) in connection.execute(RUN_SCHEMAS, [pattern]).fetchall()]
@@ -79,7 +79,7 @@ def _published(
 ) -> frozenset[str]:
     """The published tables, where the month is published with this file; else none."""
     tables = {name for name, _, _ in connection.execute(RELATIONS, [published]).fetchall()}
-    if dataset.months_table not in tables:
+    if dataset.months_table is None or dataset.months_table not in tables:
         return frozenset()
     query = sql.SQL("select 1 from {} where source_month = %s and file_sha256 = %s")
     months = sql.Identifier(published, dataset.months_table)

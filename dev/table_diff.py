@@ -93,7 +93,7 @@ def table_diff(dsn: str, table: str, here: str, there: str, month: Month) -> Tab
         both = [name for name in ours if name in theirs and name not in {*key, *TIMES}]
         joined = _Join(here, there, table, key, both, where)
         numeric = [name for name in both if ours[name][1] and theirs[name][1]]
-        counted = connection.execute(joined.counts(numeric)).fetchone() or ()
+        [counted] = connection.execute(joined.counts(numeric)).fetchall()
         rows_here, rows_there, only_here, only_there, rows_changed, *rest = counted
         if not rows_here:
             raise NoRows(f"{here}.{table} has no rows of {month}")
@@ -139,13 +139,11 @@ class _Join:
             sql.SQL("{} is null").format(sql.Identifier(side, self.key[0])) for side in ("t", "h")
         )
 
-    def counts(self, numeric: list[str]) -> sql.Composable:
+    def counts(self, numeric: list[str]) -> sql.Composed:
         """SQL: a row of the counts, then the number of changed values by column, then the sums, two by column."""
         count = sql.SQL("count(*) filter (where {})")
         negated = sql.SQL("not ({})")
-        either = (
-            sql.SQL(" or ").join(self._changed(name) for name in self.columns) if self.columns else sql.SQL("false")
-        )
+        either = sql.SQL(" or ").join([sql.SQL("false"), *map(self._changed, self.columns)])
         parts = [
             count.format(negated.format(self.only_there)),
             count.format(negated.format(self.only_here)),
@@ -186,5 +184,5 @@ def _names(names: Iterable[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
-def _count(schema: str, table: str, where: sql.Composable) -> sql.Composable:
+def _count(schema: str, table: str, where: sql.Composable) -> sql.Composed:
     return sql.SQL("select count(*) from {} {}").format(sql.Identifier(schema, table), where)

@@ -41,11 +41,12 @@ def _rows(connection: psycopg.Connection, schema: str, table: str, month: str | 
 
 
 def fingerprint(dsn: str, but: str = "dev\\_%") -> list[tuple[Any, ...]]:
-    """Of every table and view outside the schemas that match `but`: which one it is, its comment, its rights, its rows."""
+    """Every table and view outside the schemas that match `but`: which one it is, its comment, its rights, its rows."""
     relations = """
-        select nspname, relname, pg_class.oid, relfilenode, relkind, relacl::text, obj_description(pg_class.oid, 'pg_class')
+        select nspname, relname, pg_class.oid, relfilenode, relacl::text, obj_description(pg_class.oid, 'pg_class')
         from pg_class join pg_namespace on pg_namespace.oid = relnamespace
-        where nspname !~ '^(pg_|information_schema)' and nspname not like %s and relkind in ('r', 'p', 'v') order by 1, 2
+        where nspname !~ '^(pg_|information_schema)' and nspname not like %s and relkind in ('r', 'p', 'v')
+        order by 1, 2
     """
     rows = sql.SQL("select count(*), sum(hash_record_extended(each, 0)) from {} as each")
     with psycopg.connect(dsn) as connection:
