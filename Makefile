@@ -5,7 +5,7 @@
 # make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
-# make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; 1 where they differ
+# make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; fails where they differ
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
 # make airflow     ARGS="dags list"                 make test / test-unit / lint / bench

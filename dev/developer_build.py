@@ -84,13 +84,14 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
         common += ["--state", str(state)]
         asked = _models(manifest, ["--select", *select, *exclude, *common])
         changed = _models(manifest, ["--select", "state:modified", *common])
-        if asked is None or changed is None:
+        touched = _models(manifest, ["--select", CHANGED, *common])
+        if asked is None or changed is None or touched is None:
             return 1
         if not asked and not options.select:
             console.print(f"No model differs from {base_name}. To build one all the same: ARGS='-s fct_trips'")
             return 0
-        needed, read = _above(manifest, asked, changed, production)
-        _tell(workshop, base_name, manifest, asked, changed, needed, read, production)
+        needed, read = _above(manifest, asked, touched, production)
+        _tell(workshop, base_name, manifest, asked, changed, touched, needed, read, production)
         select = [*select, *(manifest.nodes[each].name for each in sorted(needed))]
         command = ["build", "--select", *select, *exclude, *others, "--defer", "--favor-state", *common]
         done = dbtRunner(manifest).invoke([*command, "--no-write-json"])
@@ -119,9 +120,12 @@ def _models(manifest: Manifest, words: list[str]) -> set[str] | None:
 
 
 def _above(
-    manifest: Manifest, asked: set[str], changed: set[str], production: ProductionTables
+    manifest: Manifest, asked: set[str], touched: set[str], production: ProductionTables
 ) -> tuple[set[str], set[str]]:
-    """The models above those asked for: those to be built as well, and those to be read from production."""
+    """The models above those asked for: those to be built as well, and those to be read from production.
+
+    `touched` are the changed ones, and those made from them.
+    """
     needed: set[str] = set()
     read: set[str] = set()
     left = list(asked)
@@ -129,7 +133,7 @@ def _above(
         for above in manifest.nodes[left.pop()].depends_on_nodes:
             if above not in manifest.nodes or above in asked | needed | read:
                 continue
-            if above not in changed and production.holds(manifest.nodes[above].name):
+            if above not in touched and production.holds(manifest.nodes[above].name):
                 read.add(above)
             else:
                 needed.add(above)
@@ -143,6 +147,7 @@ def _tell(
     manifest: Manifest,
     asked: set[str],
     changed: set[str],
+    touched: set[str],
     needed: set[str],
     read: set[str],
     production: ProductionTables,
@@ -152,11 +157,11 @@ def _tell(
 
     console.print(f"Changed since {base_name}: {names(changed)}")
     console.print(f"Built in {workshop.schema} and {workshop.schema}_{workshop.month.ds_nodash}: {names(asked)}")
-    if needed & changed:
-        console.print(f"  and above them, as they were changed: {names(needed & changed)}")
-    if needed - changed:
+    if needed & touched:
+        console.print(f"  and above them, as they or what they are made from was changed: {names(needed & touched)}")
+    if needed - touched:
         console.print(
-            f"  and above them, as production has none of the file that is loaded now: {names(needed - changed)}"
+            f"  and above them, as production has none of the file that is loaded now: {names(needed - touched)}"
         )
     of_run = {each for each in read if manifest.nodes[each].name in production.of_run}
     if of_run:

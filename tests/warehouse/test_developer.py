@@ -211,10 +211,13 @@ def test_a_changed_slice_is_built_with_all_that_is_made_from_it(ana: Project, wo
 
 def test_a_changed_model_above_the_one_asked_for_is_not_read_as_production_has_it(ana: Project, workshop: Workshop):
     words = ("-s", "fct_zone_days", "--exclude-resource-type", "unit_test")
-    done = make_dev(workshop, *words, base=with_another("int_zone_days"))
+    done = make_dev(workshop, *words, base=with_another("int_trips_judged"))
     assert done.returncode == 0, done.output
-    assert line_of(done.output, "  and above them, as they were changed: ").endswith(": int_zone_days")
-    assert made(ana.dsn)["dev_ana_default_20240101"] == ["int_zone_days"]
+    # those between them as well: production made its own from its own
+    own = ["int_months", "int_trips_judged", "int_zone_days"]
+    said_so = line_of(done.output, "  and above them, as they or what they are made from was changed: ")
+    assert said_so.partition(": ")[2].split(", ") == own
+    assert made(ana.dsn)["dev_ana_default_20240101"] == own
 
 
 def test_what_production_made_from_another_file_is_not_read(built: Project, ana: Project, workshop: Workshop):
