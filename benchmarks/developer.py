@@ -19,7 +19,7 @@ from tests.support.project_copy import project_copy
 MONTH, GREEN_ROWS, YELLOW_ROWS, RUNS = Month.parse("2024-01"), 56_000, 3_500_000, 5
 MART = "dbt/models/marts/tlc/fct_zone_days.sql"
 EDITED = "        tip_amount,\n", "        tip_amount + {number} - {number} as tip_amount,\n"
-# The published table of a big month beside a copy in which a thousandth of the rows has another amount, and some are gone.
+# A big month's published table, and a copy in which a thousandth of the rows has another amount, and some are gone.
 BIG_MONTH = """
     create schema there; create schema here;
     create table there.fct_trips (
@@ -28,7 +28,8 @@ BIG_MONTH = """
         {amounts}, is_reversal boolean, primary key (source_month, source_row)
     );
     insert into there.fct_trips
-        select '{month}', n, timestamp '{month}' + n * interval '1 second', timestamp '{month}' + n * interval '2 seconds',
+        select
+            '{month}', n, timestamp '{month}' + n * interval '1 s', timestamp '{month}' + n * interval '2 s',
             n % 265, n % 263, n % 6, 'N', n % 100, {values}, false
         from generate_series(1, {rows}) as n;
     create table here.fct_trips (like there.fct_trips including all);
