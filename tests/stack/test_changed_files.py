@@ -16,10 +16,10 @@ import pytest
 from dev.airflow_api import instant
 from include.datasets import GREEN
 from include.settings import ROOT
+from tests.support.documents import write_files
 from tests.support.project_copy import ProjectCopy, project_copy
 from tests.support.warehouse_content import query
 
-BLOCK = re.compile(r"```\w+\n(?:#|--) file: (\S+?)(, at its end)?\n(.*?)```", re.DOTALL)
 ROWS = [(f"gauge {number % 3}", f"2024-01-{number % 31 + 1:02} 06:00:00", f"{number / 4:.2f}") for number in range(200)]
 ROWS += [("gauge 1", "2024-01-07 12:00:00", "")]  # not measured
 
@@ -47,20 +47,11 @@ def source(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def follow(document: Path, project: Path) -> None:
-    """Writes the files that the document shows."""
-    blocks = BLOCK.findall(document.read_text())
-    assert len(blocks) == 7
-    for name, at_its_end, content in blocks:
-        file = project / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text((file.read_text() if at_its_end else "") + content)
-
-
 def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_says(
     copied_project: ProjectCopy, source: str
 ):
-    follow(ROOT / "docs" / "add-a-dataset.md", copied_project.folder)
+    document = (ROOT / "docs" / "add-a-dataset.md").read_text()
+    assert len(write_files(document, copied_project.folder)) == 7
     run = copied_project.run
     run("include.manifest")
     asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}
