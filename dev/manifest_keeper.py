@@ -12,15 +12,14 @@ from pathlib import Path
 import requests
 
 from dev.errors import StackError
-from dev.programs import run
 from dev.stack import Stack
 from include import manifest
 from include.project_files import parsed_files
-from include.settings import ROOT
 
 # Between two looks at the files, each of which takes 1 ms. The project counts as written when two looks see the same:
 # an editor may write a file in parts, and a change of branch writes many.
 LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 10  # after a full disk, or a file that went away while it was copied
 
 
 def keep_manifest(stack: Stack) -> None:
@@ -36,18 +35,22 @@ def keep_manifest(stack: Stack) -> None:
                 if made_anew():
                     stack.workers.renew_dbt()
                     draw_dags(stack)
-            except OSError as error:  # a file that went away while it was copied; a full disk
+            except OSError as error:
                 say(f"{error}. It is tried again.")
                 answered = None
+                time.sleep(AGAIN_SECONDS)
         seen = now
 
 
 def made_anew() -> bool:
-    """Whether the manifest is of the present files; False where dbt refuses them."""
+    """Whether the manifest is of the present files; False where dbt refuses them.
+
+    dbt runs in this process: its first parse takes 8 s of CPU, most of them for itself, and each later one 3 s.
+    """
     if not (why := manifest.fault() or manifest.stale()):  # somebody made it by hand
         return True
     say(f"The manifest {why}. It is made anew.")
-    if run("python", "-m", "include.manifest", environment={"PYTHONPATH": str(ROOT)}, folder=ROOT).returncode:
+    if not manifest.make_manifest():
         say("dbt refuses the project; see above. The manifest stays as it was. Correct the project.")
         return False
     return True
