@@ -107,16 +107,18 @@ install:
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes dev/requirements.lock
 	@cp dev/requirements.lock $(VENV)/.locked
 
-# The DAG is drawn from dbt's manifest; parsing needs no database. One that is cut or emptied is made anew.
+# The DAG is drawn from dbt's manifest; parsing needs no database. One that is damaged, or not made from the present files,
+# is made anew. If dbt refuses the project, the old one stays.
 manifest: env
-	@$(RUN) -c 'import sys; from include.manifest import is_whole; sys.exit(not is_whole())' || rm -f $(MANIFEST)
+	@$(RUN) -c 'import sys; from include.manifest import fault, stale; sys.exit(bool(fault() or stale()))' || $(RUN) -m include.manifest
 	@$(MAKE) --silent --no-print-directory $(MANIFEST)
 
 # dbt's docs, which Airflow shows. They need no database either.
 docs: env
 	@$(MAKE) --silent --no-print-directory $(DOCS)
 
-$(MANIFEST): $(VENV)/.locked $(DBT_FILES)
+# for another version of dbt
+$(MANIFEST): $(VENV)/.locked
 	@$(RUN) -m include.manifest
 
 $(DOCS): $(VENV)/.locked $(DBT_FILES)

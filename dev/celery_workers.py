@@ -8,9 +8,10 @@ from dev.background_process import BackgroundProcess, stop_all
 from dev.errors import StackError
 from dev.programs import command
 from include.file_state import digest_of
-from include.settings import ROOT
+from include.settings import DBT_MANIFEST, ROOT
 
 FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
+READ_BY_EACH_TASK = ("dbt", "profiles")
 LEFT_OUT = {"__pycache__", "target", "logs", "site"}
 READY_SECONDS = 120
 # What a worker gets of the stack's environment. Connections and variables come through the api-server. The metadata
@@ -50,6 +51,15 @@ class CeleryWorkers:
     def stop(self) -> None:
         """Ends all; their tasks with them."""
         stop_all(self._started())
+
+    def renew_dbt(self) -> None:
+        """Brings the dbt project of now to the workers' copies, its manifest last. The workers need no restart for it.
+
+        At the next `make up` they are restarted all the same, and have dbt's parse in memory again.
+        """
+        for process in self._started():
+            for folder in READ_BY_EACH_TASK:
+                _make_alike(self._state / "workers" / process.name / "project" / folder, ROOT / folder)
 
     def pid(self, name: str) -> int:
         """Of a worker that was started."""
@@ -111,6 +121,22 @@ def worker_environment(environment: dict[str, str], place: Path) -> dict[str, st
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{HOSTNAME}.{HOSTNAME}",
         "PYTHONPATH": f"{project}:{project / 'config'}:{place}",
     }
+
+
+def _make_alike(copy: Path, original: Path) -> None:
+    """Each file of the copy is the old one or the new one, at any time."""
+    files = {
+        file.relative_to(original)
+        for file in original.rglob("*")
+        if file.is_file() and not LEFT_OUT & set(file.relative_to(original).parts)
+    }
+    for file in sorted(files, key=lambda file: original / file == DBT_MANIFEST):
+        new = copy / file.with_name(f".{file.name}.new")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(original / file, new)
+        new.replace(copy / file)
+    for file in [file for file in copy.rglob("*") if file.is_file() and file.relative_to(copy) not in files]:
+        file.unlink()
 
 
 def hostname(worker: str) -> str:

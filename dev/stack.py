@@ -1,4 +1,4 @@
-"""The local stack: Postgres, the TLC mirror where one is needed, and Airflow."""
+"""The local stack: Postgres, the TLC mirror where one is needed, Airflow, and what keeps dbt's manifest up to date."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev.airflow_api import AirflowApi
-from dev.airflow_services import ADMIN, AirflowServices, tasks_at_once
+from dev.airflow_services import ADMIN, AirflowServices, code_version, tasks_at_once
 from dev.background_process import BackgroundProcess
 from dev.celery_workers import CeleryWorkers
 from dev.choices import Choices
@@ -44,6 +44,7 @@ class Stack:
         self.redis = Redis(self.state)
         self.workers = CeleryWorkers(self.state)
         self._mirror = BackgroundProcess(self.state, "tlc-mirror")
+        self._manifest_keeper = BackgroundProcess(self.state, "manifest-keeper")
 
     def up(self, choices: Choices) -> None:
         """Start what does not run, restart what runs under other choices, return when all of it is healthy."""
@@ -63,10 +64,13 @@ class Stack:
             if choices.executor == "celery":
                 console.print(f"Celery: {choices.workers} workers")
                 self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
+            keeper = [sys.executable, "-m", "dev.manifest_keeper", str(self.state)]
+            self._manifest_keeper.ensure(keeper, {"PYTHONPATH": str(ROOT)}, code_version())
 
     def down(self) -> None:
         """Stop everything; the data stay."""
         with locked(self.state / "stack.lock"):
+            self._manifest_keeper.stop()
             self.airflow.stop()
             self._stop_celery()
             self._mirror.stop()

@@ -1,7 +1,8 @@
 """What keeps an Airflow process from running the pipelines, or makes it slow.
 
 `python -m include.check`, in the environment and on the machine of the process in question, prints it line by line. The
-exit status is 1 where tasks would fail, else 0. A Celery worker looks for itself when it starts.
+exit status is 1 where tasks would fail, or where dbt's manifest is stale, else 0. A Celery worker looks for itself when
+it starts.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ def require_a_worker_s_needs() -> None:
 
 
 def faults() -> Iterator[str]:
-    """Why tasks would fail in a process like this one."""
+    """Why tasks would fail in a process like this one, or do something else than the grid shows."""
     yield from files()
+    yield from stale_manifest()
     yield from settings()
     if not _runs_tasks_itself():
         yield from api()
@@ -80,6 +82,12 @@ def files() -> Iterator[str]:
         folder = conf.get("core", name, fallback="")
         if not Path(folder, file).exists() and (name != "dags_folder" or _reads_the_dags_folder()):
             yield f"[core] {name} is {folder}, which holds no {file} of this project."
+
+
+def stale_manifest() -> Iterator[str]:
+    """That the DAG is drawn from another version of the dbt project than dbt runs. No task fails of it."""
+    if why := manifest.stale(by_content=True):
+        yield f"{DBT_MANIFEST} {why}: python -m include.manifest, in {ROOT}."
 
 
 def settings() -> Iterator[str]:

@@ -8,7 +8,6 @@ parsed under other names, which stand for those, and each task puts the names of
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,17 +18,14 @@ from cosmos.dbt.runner import run_command
 from dbt.cli.main import dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from include.file_state import State, state_of
 from include.manifest import arguments
-from include.settings import DBT_DOCS, DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
+from include.project_files import Files, files_of
+from include.settings import DBT_PROFILES, DBT_PROJECT
 
 NAMES = ("PG_DBNAME", "PG_SCHEMA", "PG_RUN_SCHEMA")
 # None of them occurs in the project otherwise. A parse connects to nothing, so the rest may be anything.
 STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
-NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name, DBT_DOCS.parent.name}
-
-Files = dict[Path, State]
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,8 @@ def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
 
 
 def project_files() -> Files:
-    """Every file that dbt parses the project from, and its state."""
-    found = {DBT_PROFILES: state_of(DBT_PROFILES)}
-    for folder, folders, names in os.walk(DBT_PROJECT):
-        if Path(folder) == DBT_PROJECT:
-            folders[:] = [each for each in folders if each not in NO_PART_OF_THE_PROJECT]
-        found |= {file: state_of(file) for file in (Path(folder, name) for name in names)}
-    return found
+    """Every file that may change what dbt parses, and its state."""
+    return files_of(DBT_PROJECT, DBT_PROFILES)
 
 
 def parse_project(target: Path, environment: dict[str, str], *options: str) -> dbtRunnerResult:

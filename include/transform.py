@@ -11,7 +11,7 @@ from include.dag_run import DS, RUN_SCHEMA
 from include.datasets import Dataset
 from include.dbt_operators import UNIT_TESTS, converters
 from include.manifest_nodes import ManifestNodes
-from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
+from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 
 
 def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> TaskGroup:
@@ -23,17 +23,11 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
         group = _rendered(group_id, dataset, layers)
     except Exception as error:
         if why := manifest.fault():
-            raise _unusable(why) from error
+            raise manifest.unusable(why) from error
         raise
     if not group.children:
-        raise _unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
+        raise manifest.unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
     return group
-
-
-def _unusable(why: str) -> SettingError:
-    return SettingError(
-        f"{DBT_MANIFEST} {why}, and the DAG is drawn from it. Make it anew, in {ROOT}: python -m include.manifest"
-    )
 
 
 def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGroup:

@@ -158,6 +158,47 @@ def test_readme_image_and_makefile_make_it_by_the_same_command():
     assert "dbt/manifest" in ignored, "the image makes its own"
 
 
+# ---------- one that is stale
+
+LOOK = """
+import json
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag("dags", load_op_links=False)
+print("FOUND", json.dumps([bag.import_errors, list(bag.dags)]))
+"""
+
+
+def look(project: Path) -> tuple[dict[str, str], set[str]]:
+    """The import errors of the DAG folder, by the name of the file, and its DAGs."""
+    done = run(project, "python", "-c", LOOK)
+    assert "FOUND" in done.stdout, done.stdout
+    errors, dags = json.loads(done.stdout.rpartition("FOUND")[2])
+    return {Path(file).name: error for file, error in errors.items()}, set(dags)
+
+
+def test_a_stale_manifest_is_an_import_error_beside_the_dags_and_a_fault_until_it_is_made_anew(project: Path):
+    model = project / "dbt/models/marts/tlc/fct_trips.sql"
+    errors, dags = look(project)
+    assert errors == {}
+    assert {"taxi_pipeline", "taxi_pipeline_yellow", "taxi_report", "taxi_maintenance"} <= dags
+    model.write_text(f"{model.read_text()}-- edited\n")
+    errors, still_there = look(project)
+    assert still_there == dags, "with an error of their file, Airflow would start no task of any of their runs"
+    assert list(errors) == ["stale_manifest.py"]
+    last = errors["stale_manifest.py"].strip().splitlines()[-1]
+    said = "manifest.json is stale: since it was made, dbt/models/marts/tlc/fct_trips.sql was changed"
+    assert said in last
+    assert last.endswith(f"Make it anew, in {project}: {COMMAND}")
+    checked = run(project, "python", "-m", "include.check")
+    assert checked.returncode == 1
+    assert said in checked.stdout
+    symptom = "`manifest.json is stale: since it was made, … was changed`"
+    assert symptom in (ROOT / "RUNBOOK.md").read_text(), "what people search for"
+    assert run(project, "python", "-m", "include.manifest").returncode == 0
+    assert look(project) == ({}, dags)
+    assert said not in run(project, "python", "-m", "include.check").stdout
+
+
 # ---------- nothing else writes it
 
 
