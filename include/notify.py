@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import socket
+import ssl
 from collections.abc import Callable
 from functools import partial
 
 import psycopg
-from airflow.exceptions import AirflowException
 from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 
 from include.connection import warehouse_fields
 from include.datasets import Dataset
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 # task_success_overtime), and a failure is told after that.
 SECONDS = 10
 CONNECT_SECONDS = 4
+OF_THE_NETWORK = ConnectionError | TimeoutError | socket.gaierror | ssl.SSLError | smtplib.SMTPException
 MOST_AT_ONCE = 10  # messages, of earlier ones that could not be sent
 
 # One row for each time that a cause came up. It counts until it has healed: its month was published again.
@@ -94,21 +97,21 @@ def _unless_silent(what: str, work: Callable[[str], None]) -> None:
         if connection_id := NOTIFY.value():
             result_of_thread("notify", partial(work, connection_id), SECONDS)
     except Exception as error:
-        log.warning("Could not %s by %s: %s", what, NOTIFY.name, _words(error))
+        log.warning("%s: could not %s: %s", NOTIFY.name, what, _words(error))
 
 
 def _note_and_send(dataset: Dataset, month: Month, cause: str, message: Message, connection_id: str) -> None:
     try:
-        warehouse = _warehouse(dataset)
-        _create(warehouse)
-        row = (month.ds, cause, message.title, message.text, message.section, message.link)
-        warehouse.execute(NOTE, values=row)
-        warehouse.commit()
-    except (psycopg.Error, SettingError, AirflowException) as error:
-        log.warning("Nobody knows whether it was told before that %s: %s", message.title, _words(error))
+        with _warehouse(dataset) as warehouse:
+            _create(warehouse)
+            row = (month.ds, cause, message.title, message.text, message.section, message.link)
+            warehouse.execute(NOTE, values=row)
+            warehouse.commit()
+    except (psycopg.Error, SettingError, AirflowRuntimeError) as error:
+        log.warning("It is not known whether this was told before (%s): %s", _words(error), message.title)
         send(connection_id, message)
         return
-    with warehouse:
+    with _warehouse(dataset) as warehouse:
         _send_pending(warehouse, connection_id)
 
 
@@ -152,9 +155,7 @@ def _send_pending(warehouse: Warehouse, connection_id: str) -> None:
             send(connection_id, message)
         except Exception as error:
             warehouse.rollback()
-            log.warning(
-                "Nobody could be told that %s. It is tried again later: %s", message.title, _words(error)
-            )
+            log.warning("Nobody could be told, which is tried again later: %s (%s)", message.title, _words(error))
         else:
             warehouse.execute(
                 "update {schema}.notification_log set told_at = clock_timestamp() where notification_id = $1",
@@ -165,9 +166,8 @@ def _send_pending(warehouse: Warehouse, connection_id: str) -> None:
 
 
 def _words(error: Exception) -> str:
-    """The error, without what may hold an address with a secret in it."""
+    """The error; only its class where its text may hold an address, and a secret in it."""
     if isinstance(error, TimeoutError) and not str(error):
         return f"no answer within {SECONDS} s"
-    if isinstance(error, OSError | smtplib.SMTPException | psycopg.Error | SettingError | AirflowException):
-        return f"{type(error).__name__}: {error}"
-    return type(error).__name__
+    told = isinstance(error, OF_THE_NETWORK | psycopg.Error | SettingError | AirflowException | AirflowRuntimeError)
+    return f"{type(error).__name__}: {error}" if told else type(error).__name__
