@@ -6,10 +6,10 @@ import logging
 import re
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from cosmos.exceptions import CosmosDbtRunError
 from dbt.cli.main import dbtRunnerResult
-from dbt_common.events.base_types import EventMsg
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class DbtLog:
         self._target = target
         self._macros_said: dict[str, list[str]] = defaultdict(list)  # by the id of the node that ran the macro
 
-    def __call__(self, event: EventMsg) -> None:
+    def __call__(self, event: Any) -> None:
         level = LEVELS.get(event.info.level)
         if level is None:  # dbt's own details: hundreds
             return
@@ -81,7 +81,7 @@ class DbtLog:
         )
         return DbtFailed(self._without_target(words), nodes)
 
-    def _words_of(self, result: object) -> str:
+    def _words_of(self, result: Any) -> str:
         node, message = result.node, result.message
         return "\n".join(self._macros_said.get(node.unique_id, [])) or KIND.sub("", self._without_target(message))
 

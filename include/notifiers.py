@@ -6,7 +6,9 @@ The type of the connection says which notifier: `smtp`, `slackwebhook` or `appri
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -31,14 +33,19 @@ class Message:
         return [*self.text.splitlines(), f"What to do: RUNBOOK.md, {self.section}", *where]
 
 
+class NotSent(Exception):
+    """A notifier that raises nothing has not sent the message."""
+
+
 @dataclass(frozen=True)
 class Notifier:
-    """`package` has the class `name` in `module`; `arguments` makes its arguments."""
+    """`package` has the class `name` in `module`; `arguments` makes its arguments. It sends within `watch`."""
 
     package: str
     module: str
     name: str
     arguments: Callable[[Connection, Message], dict[str, Any]]
+    watch: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def _mail(connection: Connection, message: Message) -> dict[str, Any]:
@@ -71,6 +78,15 @@ def _apprise(connection: Connection, message: Message) -> dict[str, Any]:
     return {"apprise_conn_id": connection.conn_id, "title": message.title, "body": body, "notify_type": "warning"}
 
 
+@contextmanager
+def _apprise_s_own_words() -> Iterator[None]:
+    """Airflow's notifier drops what Apprise returns: whether each service took the message. Apprise also logs it."""
+    with import_module("apprise").LogCapture(level=logging.WARNING) as said:
+        yield
+        if said.getvalue():
+            raise NotSent("a service did not take the message: see what apprise logs")
+
+
 PROVIDERS = "airflow.providers"
 NOTIFIERS = {  # by the type of the connection
     "smtp": Notifier("apache-airflow-providers-smtp", f"{PROVIDERS}.smtp.notifications.smtp", "SmtpNotifier", _mail),
@@ -81,7 +97,11 @@ NOTIFIERS = {  # by the type of the connection
         _slack,
     ),
     "apprise": Notifier(
-        "apache-airflow-providers-apprise", f"{PROVIDERS}.apprise.notifications.apprise", "AppriseNotifier", _apprise
+        "apache-airflow-providers-apprise",
+        f"{PROVIDERS}.apprise.notifications.apprise",
+        "AppriseNotifier",
+        _apprise,
+        _apprise_s_own_words,
     ),
 }
 
@@ -112,4 +132,5 @@ def send(connection_id: str, message: Message) -> None:
             f"{connection.conn_type!r}, which needs the package {chosen.package}: install it beside Airflow."
         ) from error
     # notify, not a call of the notifier: that would render the text, which holds values of files, as a Jinja template
-    notifier(**chosen.arguments(connection, message)).notify({})
+    with chosen.watch():
+        notifier(**chosen.arguments(connection, message)).notify({})

@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from include.connection import warehouse_fields
 from include.datasets import Dataset
 from include.month import Month
-from include.notifiers import Message, send
+from include.notifiers import Message, NotSent, send
 from include.own_thread import result_of_thread
 from include.settings import NOTIFY, SettingError
 from include.warehouse import Warehouse, connection_string
@@ -60,9 +60,7 @@ PENDING = """
 """
 
 
-def notify(
-    *, dataset: Dataset, month: Month, cause: str, text: str, section: str, link: str | None = None
-) -> None:
+def notify(*, dataset: Dataset, month: Month, cause: str, text: str, section: str, link: str | None = None) -> None:
     """Tells someone, unless this cause was told of this month before and has not healed since. Raises nothing.
 
     `cause`: in a few words, the same each time. `text`: lines for whoever is told. `section`: the heading in RUNBOOK.md
@@ -169,5 +167,5 @@ def _words(error: Exception) -> str:
     """The error; only its class where its text may hold an address, and a secret in it."""
     if isinstance(error, TimeoutError) and not str(error):
         return f"no answer within {SECONDS} s"
-    told = isinstance(error, OF_THE_NETWORK | psycopg.Error | SettingError | AirflowException | AirflowRuntimeError)
-    return f"{type(error).__name__}: {error}" if told else type(error).__name__
+    told = OF_THE_NETWORK | psycopg.Error | SettingError | NotSent | AirflowException | AirflowRuntimeError
+    return f"{type(error).__name__}: {error}" if isinstance(error, told) else type(error).__name__

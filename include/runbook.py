@@ -119,7 +119,7 @@ def _of_postgres(error: BaseException, task_id: str) -> Entry:
     words = str(error)
     if found := next((entry for pattern, entry in BY_WORDS if pattern.search(words)), None):
         return found
-    if heals(error):  # type: ignore[arg-type]
+    if heals(error):
         return POSTGRES
     if NEEDS_A_HAND.search(words):
         return SETTING

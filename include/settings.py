@@ -153,7 +153,8 @@ LATE = Seconds(
 )
 NOTIFY = ConnectionId(
     "PIPELINE_NOTIFY",
-    "the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was restated",
+    "the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was "
+    "restated",
     "nobody is told",
 )
 SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, LATE, REPORTS, NOTIFY)
