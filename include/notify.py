@@ -68,7 +68,8 @@ def notify(*, dataset: Dataset, month: Month, cause: str, text: str, section: st
     again when there is something else to tell, and daily. Where the warehouse cannot be asked what was told before,
     the message is sent all the same.
     """
-    message = Message(f"{dataset.dag_id} {month}: {cause}", text, section, _this_task() if link is None else link)
+    title = " ".join(f"{dataset.dag_id} {month}: {cause}".split())  # a mail's subject is one line
+    message = Message(title, text, section, _this_task() if link is None else link)
     _unless_silent("tell", partial(_note_and_send, dataset, month, cause, message))
 
 

@@ -20,16 +20,17 @@ from dev.ports import LOOPBACK
 
 @dataclass
 class Mailbox:
-    """What has arrived, in order. `refuses`: the server answers that it takes no mail now."""
+    """What has arrived, in order. Mails with `refuses` in their subject are refused for now."""
 
     port: int = 0
-    refuses: bool = False
+    refuses: str | None = None
     mails: list[EmailMessage] = field(default_factory=list)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        if self.refuses:
+        mail = message_from_bytes(envelope.content, policy=policy.default)
+        if self.refuses is not None and self.refuses in mail["subject"]:
             return "451 come back later"
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        self.mails.append(mail)
         return "250 OK"
 
     def connection(self, **extra: Any) -> str:

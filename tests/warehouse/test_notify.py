@@ -93,22 +93,22 @@ def test_a_cause_that_has_healed_is_told_again_when_it_comes_back(mails: Mailbox
 
 
 def test_what_cannot_be_sent_is_a_warning_and_is_sent_later(mails: Mailbox, dsn: str, caplog):
-    mails.refuses = True
+    mails.refuses = ""
     tell()
     assert "come back later" in caplog.text
     assert {record.levelno for record in caplog.records if record.name == module.__name__} == {logging.WARNING}
     assert noted(dsn) == [(False, False)]
-    mails.refuses = False
+    mails.refuses = None
     tell(month=FEBRUARY)  # at the next occasion, whatever it is
     assert len(mails.mails) == 2
     assert noted(dsn) == [(True, False), (True, False)]
 
 
 def test_what_has_healed_before_it_could_be_sent_is_not_lost_and_hides_nothing(mails: Mailbox, dsn: str):
-    mails.refuses = True
+    mails.refuses = ""
     tell()
     month_is_well(GREEN, JANUARY)
-    mails.refuses = False
+    mails.refuses = None
     send_pending(GREEN)
     assert len(mails.about(TITLE)) == 1
     tell()
@@ -117,14 +117,17 @@ def test_what_has_healed_before_it_could_be_sent_is_not_lost_and_hides_nothing(m
 
 
 def test_a_message_that_no_server_takes_holds_up_no_other_and_is_given_up_after_a_week(mails: Mailbox, dsn: str):
-    tell()
-    query(dsn, "update airflow_default.notification_log set told_at = null, title = E'two\\nlines'")
-    tell(month=FEBRUARY)
-    assert len(mails.mails) == 2
-    assert noted(dsn) == [(False, False), (True, False)]
-    query(dsn, "update airflow_default.notification_log set title = 'one', noted_at = now() - interval '8 days'")
+    mails.refuses = "2024-02"
+    for month in (JANUARY, FEBRUARY, JANUARY.plus(2)):
+        tell(month=month)
+    assert [mail["subject"][14:21] for mail in mails.mails] == ["2024-01", "2024-03"]
+    query(dsn, "update airflow_default.notification_log set told_at = null where source_month < '2024-03-01'")
     send_pending(GREEN)
-    assert len(mails.mails) == 2
+    assert noted(dsn) == [(True, False), (False, False), (True, False)]
+    mails.refuses = None
+    query(dsn, "update airflow_default.notification_log set noted_at = now() - interval '8 days'")
+    send_pending(GREEN)
+    assert noted(dsn) == [(True, False), (False, False), (True, False)]
 
 
 @pytest.mark.parametrize("server", ["silent", "absent"])
