@@ -80,7 +80,7 @@ class Failure:
         if self._error is None:
             why = "its process was killed, or never begun: it has left no reason, and its log may end in mid-sentence"
         elif self._nodes:
-            why = "; ".join(_first_line(each.words) if each.rows is not None else each.words for each in self._nodes)
+            why = " ".join(map(_said, self._nodes))
         else:
             why = reason_of(self._error)
         return f"Why: {' '.join(why.split())[:MOST_CHARACTERS]}"
@@ -149,5 +149,9 @@ class Failure:
         return f"Shown by: {command}"
 
 
-def _first_line(text: str) -> str:
-    return next(iter(text.splitlines()), "")
+def _said(node: Any) -> str:
+    """What a node failed with, without the macros on the way there; of an audit what it guards against, and a row."""
+    lines = [line for line in node.words.splitlines() if not line.strip().startswith(">")]
+    if node.rows is None:
+        return "\n".join(lines)
+    return " ".join(lines[:1] + [f"First row: {line.strip()}." for line in lines[1:2]])
