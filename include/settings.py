@@ -96,12 +96,12 @@ class ConnectionId(Setting):
     """The id of an Airflow connection."""
 
     def value(self) -> str | None:
-        """As it is set now. Raises SettingError for what is no id."""
+        """As it is set now. Raises SettingError for what is no id; it may be an address, so it is not shown."""
         text = self.text()
         if text is not None and not re.fullmatch(r"[\w.-]{1,200}", text):
             raise SettingError(
-                f"{self.name}={text!r}: the id of an Airflow connection is needed, for example notify. Leave the "
-                "setting out to send no messages"
+                f"{self.name}: the id of an Airflow connection is needed, for example oncall, and no address. Leave "
+                "the setting out where nobody is to be told"
             )
         return text
 
