@@ -42,7 +42,7 @@ def tell_of_a_killed_task(context: Mapping[str, Any]) -> None:
     from include.reason import KEY
 
     task = context.get("ti")
-    if task is not None and task.xcom_pull(task_ids=task.task_id, key=KEY) is None:
+    if task is not None and not task.xcom_pull(task_ids=task.task_id, key=KEY):
         Failure(task, None).tell()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 from collections.abc import Callable
 from urllib.parse import unquote
@@ -66,26 +67,30 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     schema = pipeline.tasks(run_id)[AUDIT]["rendered_fields"]["env"]["PG_RUN_SCHEMA"]
     assert said[-5:] == [
         ("error", "Rows that fail reject_share_is_plausible, the first 1:"),
-        ("error", "  rows=400, rejected=40"),
+        ("error", "  rows=400, rejected=43"),
         (
             "error",
-            f"What failed: audit reject_share_is_plausible (1 failing row); {AUDITED} of green; task {AUDIT} of "
-            "taxi_pipeline, try 1",
+            (
+                f"What failed: audit reject_share_is_plausible (1 failing row); {AUDITED} of green; task {AUDIT} of "
+                "taxi_pipeline, try 1"
+            ),
         ),
         ("error", said[-2][1]),
         (
             "error",
-            'What to do: RUNBOOK.md, "An audit fails (a task that ends in `test`, in `build`)". Shown by: '
-            f"PG_RUN_SCHEMA={schema} make dbt "
-            "ARGS=\"test --select reject_share_is_plausible --store-failures --vars '{ds: 2021-08-01}'\"",
+            (
+                'What to do: RUNBOOK.md, "An audit fails (a task that ends in `test`, in `build`)". Shown by: '
+                f"PG_RUN_SCHEMA={schema} make dbt "
+                "ARGS=\"test --select reject_share_is_plausible --store-failures --vars '{ds: 2021-08-01}'\""
+            ),
         ),
     ]
     assert said[-2][1].startswith("Why: reject_share_is_plausible: Guards against a file, or a rule, gone wrong")
-    assert said[-2][1].endswith("First row: rows=400, rejected=40.")
+    assert said[-2][1].endswith("First row: rows=400, rejected=43.")
     texts = "\n".join(text for _, text in said)
     assert ("Registered adapter" in texts, "Concurrency" in texts, "\x1b" in texts) == (False, False, False)
     assert "PASS int_trips_judged_source_row_unique" in texts
-    assert re.findall(r"/tmp/\S*", texts) == []
+    assert re.findall(rf"{tempfile.gettempdir()}/\S*", texts) == []
 
     # cleared alone, it fails again, and now the mail gets through; a third time, and there is no second mail
     mails.refuses = None
@@ -101,7 +106,9 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     assert "RUNBOOK.md, An audit fails (a task that ends in `test`, in `build`)" in words
     [link] = re.findall(r'href="(.*?)"', words)
     assert requests.get(link, timeout=10).ok
-    assert unquote(link).startswith(f"{pipeline.stack.url}/dags/taxi_pipeline/runs/{run_id}/tasks/{AUDIT}?try_number=")
+    assert unquote(link).startswith(
+        f"{pipeline.stack.api.url}/dags/taxi_pipeline/runs/{run_id}/tasks/{AUDIT}?try_number="
+    )
 
     # mended, and published: what was told has healed
     pipeline.publish_file(str(AUDITED))
