@@ -15,8 +15,8 @@ KEY = "reason"
 MOST_CHARACTERS = 500
 # what dbt and Cosmos put before the words of Postgres, or of an audit
 PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
-# names the model, which the task does too; the next line says what is wrong
-KIND = re.compile(r"(Database|Compilation|Runtime) Error in ")
+# names at most the model, which the task does too; the next line says what is wrong
+KIND = re.compile(r"(Database|Compilation|Runtime) Error( in |$)")
 
 
 @hookimpl
