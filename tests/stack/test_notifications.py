@@ -117,6 +117,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     healed = "select bool_and(healed_at is not null), count(*) from airflow_default.notification_log "
     assert query(pipeline.dsn, healed + "where source_month = '2021-08-01'") == [(True, 2)]
     assert len(mails.about(TITLE.format(AUDITED, "its file was restated"))) == 1
+    assert mails.about(TITLE.format(AUDITED, "a task was killed")) == []  # the tasks themselves told
 
 
 def test_a_month_whose_task_is_killed_each_time_is_told_once(pipeline: Pipeline, mails: Mailbox):

@@ -76,7 +76,7 @@ def test_the_preamble_is_for_debugging_and_the_results_are_not():
         preamble = ("Registered adapter", "Found ", "Concurrency", "START hook", "OK hook")
         results = ("START sql", "OK created", "Finished running", "Done.")
         levels = {said: {level for level, line in lines if said in line} for said in preamble + results}
-        assert levels == dict.fromkeys(preamble, {"DEBUG"}) | dict.fromkeys(results, {"INFO"})
+        assert levels == {said: {"DEBUG"} for said in preamble} | {said: {"INFO"} for said in results}
         assert all(line.strip() for _, line in lines)
 
     in_a_process_of_its_own(run)
