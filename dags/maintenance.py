@@ -1,5 +1,7 @@
 """Drops the schemas of runs whose month was published a while ago: RUN_SCHEMA_KEEP_SECONDS, else what the dataset says.
 
+Sends the messages that could not be sent before (PIPELINE_NOTIFY).
+
 Safe beside running months: a schema in use, or of a month that is not published with its newest file, stays. A model
 cleared after its schema is gone says so; clear its whole month then. **Failed?** It may simply be cleared, or wait for
 the next day.
@@ -14,6 +16,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 from include.connection import warehouse_fields
 from include.datasets import DATASETS
 from include.drawn_settings import settings_tags
+from include.notify import send_pending
 from include.retry import task_arguments
 from include.run_schemas import drop_run_schemas
 from include.warehouse import connection_string
@@ -38,4 +41,10 @@ with DAG(
             dropped |= drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
         return dropped
 
+    @task
+    def send_pending_messages() -> None:
+        for dataset in DATASETS.values():
+            send_pending(dataset)
+
     drop()
+    send_pending_messages()

@@ -20,9 +20,11 @@ from include.connection import base_url, warehouse_fields
 from include.dag_run import macros, month_of, refuse_date_of_today
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
+from include.failure import tell_of_a_killed_task
 from include.kept_dags import kept_dags
 from include.load import load_month as load
 from include.month_param import month_param
+from include.occasions import tell_if_late, tell_of_restated
 from include.retry import task_arguments
 from include.settings import POLL, SCHEDULE_FROM
 from include.timetable import MonthlyOncePublished
@@ -65,6 +67,7 @@ def pipeline(dataset: Dataset) -> DAG:
         params={"month": month_param(dataset, "Month to load", FORM_TEXT)},
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, ZONE),
+        on_failure_callback=tell_of_a_killed_task,
     ) as dag:
 
         @task.sensor(
@@ -78,13 +81,15 @@ def pipeline(dataset: Dataset) -> DAG:
             refuse_date_of_today(dag_run, params, now)
             month = month_of(dag_run, params, ZONE)
             mark_events(context, files[:1], month)
-            return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
+            if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
+                tell_if_late(dataset, month, now)
+            return PokeReturnValue(is_there)
 
         @task(inlets=files, outlets=raw_tables)
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             month = month_of(dag_run, params, ZONE)
             mark_events(context, raw_tables, month)
-            return load(
+            loaded = load(
                 dataset,
                 month,
                 base_url=base_url(dataset),
@@ -92,6 +97,8 @@ def pipeline(dataset: Dataset) -> DAG:
                 schema=schema,
                 dag_run=dag_run.run_id,
             )
+            tell_of_restated(dataset, month, loaded)
+            return loaded
 
         build = dbt_task_group("build", dataset, layers=["staging", "intermediate"])
         publish = dbt_task_group("publish", dataset, layers=["marts"])

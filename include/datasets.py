@@ -90,6 +90,8 @@ class Dataset:
     # The least time between a month's end and its file: TLC took 48 to 122 days, the median is 53 (measured by the
     # time of the files). A month's own run begins then, and waits for the rest.
     published_after: timedelta = timedelta(days=48)
+    # The median. Someone is told of a month that is not there PIPELINE_LATE_SECONDS later.
+    usually_published_after: timedelta = timedelta(days=53)
     # Of a month that is not there so long after its end, the address is wrong, or the host has withdrawn it.
     overdue_after: timedelta = timedelta(days=180)
     # So that a model can be cleared alone; the schema holds as much as the month's published rows.

@@ -91,6 +91,21 @@ class Place(Setting):
         return self.default if text is None else text
 
 
+@dataclass(frozen=True)
+class ConnectionId(Setting):
+    """The id of an Airflow connection."""
+
+    def value(self) -> str | None:
+        """As it is set now. Raises SettingError for what is no id; it may be an address, so it is not shown."""
+        text = self.text()
+        if text is not None and not re.fullmatch(r"[\w.-]{1,200}", text):
+            raise SettingError(
+                f"{self.name}: the id of an Airflow connection is needed, for example oncall, and no address. Leave "
+                "the setting out where nobody is to be told"
+            )
+        return text
+
+
 STUDENT = Setting(
     "AIRFLOW_STUDENT",
     "the published schema is `airflow_<student>`, for yellow taxis `airflow_<student>_yellow`",
@@ -130,7 +145,19 @@ REPORTS = Place(
     "`reports`, in the project",
     default=str(ROOT / "reports"),
 )
-SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, REPORTS)
+LATE = Seconds(
+    "PIPELINE_LATE_SECONDS",
+    "how long after TLC usually has a month, 53 days after its end, someone is told that it is not there",
+    "1209600",
+    default=timedelta(days=14),
+)
+NOTIFY = ConnectionId(
+    "PIPELINE_NOTIFY",
+    "the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was "
+    "restated",
+    "nobody is told",
+)
+SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, LATE, REPORTS, NOTIFY)
 
 
 def rows_of_readme() -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from include.datasets import GREEN, YELLOW
 from include.month import Month
-from include.settings import KEEP_RUN_SCHEMAS, POLL, RETRY, ROOT, SCHEDULE_FROM, SettingError, rows_of_readme
+from include.settings import KEEP_RUN_SCHEMAS, NOTIFY, POLL, RETRY, ROOT, SCHEDULE_FROM, SettingError, rows_of_readme
 
 
 def test_a_duration_is_whole_seconds(monkeypatch):
@@ -52,6 +52,18 @@ def test_a_month_that_is_none_is_refused_and_the_setting_named(monkeypatch):
         monkeypatch.setenv(SCHEDULE_FROM.name, text)
         with pytest.raises(SettingError, match=f"{SCHEDULE_FROM.name}: month '{text}'"):
             SCHEDULE_FROM.value()
+
+
+def test_what_is_no_id_of_a_connection_is_refused_and_the_setting_named(monkeypatch):
+    monkeypatch.delenv(NOTIFY.name, raising=False)
+    assert NOTIFY.value() is None
+    monkeypatch.setenv(NOTIFY.name, "smtp_oncall.2")
+    assert NOTIFY.value() == "smtp_oncall.2"
+    for text in ("", " ", "smtp://somebody:secret@host", "a b", "a\n", "x" * 201):
+        monkeypatch.setenv(NOTIFY.name, text)
+        with pytest.raises(SettingError, match="PIPELINE_NOTIFY: the id of an Airflow connection is needed") as refused:
+            NOTIFY.value()
+        assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("row", rows_of_readme())
