@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import psycopg
 import requests
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType, TaskDeferralTimeout
 from cosmos.exceptions import CosmosDbtRunError
 
+from include.ask_source import SourceNotAsked
 from include.availability import MonthUnavailable
 from include.datasets import DATASETS
 from include.dbt_log import DbtFailed
 from include.download import FileChanged
 from include.drawn_settings import OtherRevision
 from include.month import MonthError
+from include.restore import VersionNotKept
 from include.retry import NEEDS_A_HAND, heals
 from include.settings import SettingError
 from include.source_files import FileContentError
@@ -63,6 +65,13 @@ RESTATED = Entry(
     "its file was restated",
     'psql "$(make -s dsn)" -c "select source_month, rows, sha256, etag, loaded_at from {schema}.load_log order by 1"',
 )
+UNDO = Entry(
+    "A restated month turns out wrong: undo",
+    "no such version is kept",
+    'psql "$(make -s dsn)" -c "select source_month, sha256, rows, loaded_at, kept_at from {schema}.kept_versions '
+    'order by 1, kept_at"',
+)
+ASKED = Entry("`taxi_restatements` fails", "the source was not asked", "curl -sI {url}")
 DROPPED = Entry(
     "`is not there: the run schema was dropped`",
     "its run schema was dropped",
@@ -78,8 +87,8 @@ TIME = Entry("A task takes too long", "a task took too long", 'make airflow ARGS
 OTHER = Entry("A failure without an entry of its own", "a task failed", "make ledger")
 
 ENTRIES = (
-    *(LATE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, DROPPED, REPORT, POSTGRES),
-    *(KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
+    *(LATE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
+    *(DROPPED, REPORT, POSTGRES, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
 )
 
 # The first that fits, by the class of the error.
@@ -87,6 +96,9 @@ BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (MonthError, MONTH),
     (MonthUnavailable, LATE),
     (FileContentError, LOAD),
+    (VersionNotKept, UNDO),
+    (SourceNotAsked, ASKED),
+    (TaskDeferralTimeout, ASKED),
     (OtherRevision, REVISION),
     (SettingError, SETTING),
     (AirflowTaskTimeout, TIME),

@@ -63,6 +63,34 @@ class Seconds(Setting, Generic[Default]):
 
 
 @dataclass(frozen=True)
+class WholeNumber(Setting):
+    """A number of something, 0 or more."""
+
+    default: int
+
+    def value(self) -> int:
+        """As it is set now, else the default. Raises SettingError for what is no such number."""
+        text = self.text()
+        if text is None:
+            return self.default
+        if not re.fullmatch(r"0|[1-9]\d{0,8}", text):
+            raise SettingError(f"{self.name}={text!r}: a whole number is needed, 0 or more, for example {self.default}")
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Switch(Setting):
+    """`true` or `false`; where it is not set, false."""
+
+    def value(self) -> bool:
+        """As it is set now. Raises SettingError for another word."""
+        text = self.text()
+        if text not in (None, "true", "false"):
+            raise SettingError(f"{self.name}={text!r}: true or false is needed")
+        return text == "true"
+
+
+@dataclass(frozen=True)
 class OneMonth(Setting):
     """A month, `YYYY-MM`."""
 
@@ -125,6 +153,26 @@ KEEP_RUN_SCHEMAS = Seconds(
     "each dataset's own: 2592000 for green, 86400 for yellow",
     default=None,
 )
+KEEP_VERSIONS = Seconds(
+    "PIPELINE_KEEP_VERSIONS_SECONDS",
+    "how long a version of a month that another file has replaced is kept, so that it can be put back; "
+    "`taxi_maintenance` drops older ones",
+    "each dataset's own: 7776000 for green, 2592000 for yellow",
+    default=None,
+)
+KEEP_MEBIBYTES = WholeNumber(
+    "PIPELINE_KEEP_VERSIONS_MEBIBYTES",
+    "how much the kept versions of a dataset may take, in MiB: beyond it the oldest are dropped first; 0 keeps none. A "
+    "version takes what its rows do: of green some 10, of yellow some 600",
+    "10240",
+    default=10 * 1024,
+)
+RELOAD = Switch(
+    "PIPELINE_RELOAD_RESTATED",
+    "`true`: where `taxi_restatements` finds that the source has another file for a month, it has the month loaded "
+    "again, once for each new file",
+    "`false`",
+)
 RETRY = Seconds(
     "PIPELINE_RETRY_SECONDS",
     "before the first retry of what may heal, counted from the latest clear; doubled each time, four retries. A killed "
@@ -157,7 +205,10 @@ NOTIFY = ConnectionId(
     "restated",
     "nobody is told",
 )
-SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, LATE, REPORTS, NOTIFY)
+SETTINGS: tuple[Setting, ...] = (
+    *(STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, KEEP_VERSIONS, KEEP_MEBIBYTES, RELOAD, RETRY, LATE),
+    *(REPORTS, NOTIFY),
+)
 
 
 def rows_of_readme() -> list[str]:

@@ -10,10 +10,11 @@ import psycopg
 import pytest
 import requests
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType, TaskDeferralTimeout
 from airflow.sdk.execution_time.comms import ErrorResponse
 
 from include import notify, runbook
+from include.ask_source import SourceNotAsked
 from include.availability import MonthUnavailable
 from include.datasets import DATASETS
 from include.dbt_log import DbtFailed, FailedNode
@@ -21,6 +22,7 @@ from include.download import FileChanged
 from include.drawn_settings import OtherRevision
 from include.failure import on_task_instance_failed
 from include.month import MonthError
+from include.restore import VersionNotKept
 from include.runbook import ENTRIES, entry_of
 from include.settings import ROOT, SettingError
 from include.source_files import FileContentError
@@ -49,6 +51,9 @@ CASES: list[tuple[BaseException, str, str]] = [
     (psycopg.OperationalError("connection refused"), "load_month", "POSTGRES"),
     (psycopg.OperationalError("password authentication failed"), "load_month", "SETTING"),
     (psycopg.errors.DiskFull("x"), "load_month", "OTHER"),
+    (VersionNotKept("x"), "load_month", "UNDO"),
+    (SourceNotAsked("x"), "find_restated_green", "ASKED"),
+    (TaskDeferralTimeout("x"), "find_restated_green", "ASKED"),
     (OtherRevision("x"), "load_month", "REVISION"),
     (SettingError("x"), "load_month", "SETTING"),
     (server(status_code=None), "load_month", "API_SERVER"),
