@@ -19,8 +19,6 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from include.connection import address
 
-REFUSED = (403, 404)
-
 
 class SourceNotAsked(Exception):
     """The source, or the triggerer that asks it, gave no answer for some months. The message says which and why."""
@@ -51,8 +49,8 @@ ADDRESS_SECONDS = 60.0
 class Asked:
     """What became of the questions, by the names of the files.
 
-    `answers`: ETag and length, each None where the server gives none. `refused`: 403 or 404, though others were
-    answered. `silent`: any other reason why there is no answer.
+    `answers`: ETag and length, each None where the server gives none. `refused`: 403, 404 or their like, though others
+    were answered. `silent`: any other reason why there is no answer.
     """
 
     answers: dict[str, tuple[str | None, int | None]] = field(default_factory=dict)
@@ -64,8 +62,8 @@ async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
     """HEAD for each address, at most `pace.at_once` together. Ends within `pace.most` and the time of a request."""
     asked = Asked()
     # identity: else the length, and the ETag of some servers, are those of a compressed answer
-    headers, limits = {"Accept-Encoding": "identity"}, httpx.Limits(max_connections=pace.at_once)
-    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30, follow_redirects=True) as client:
+    headers = {"Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(headers=headers, timeout=30, follow_redirects=True) as client:
         asking, waiting = _Asking(client, pace, asked), iter(urls.items())
 
         async def ask_the_next() -> None:
@@ -101,13 +99,14 @@ class _Asking:
                 why, refused = f"{type(error).__name__}: {error}".strip(": "), False
                 self._back_off(began)
                 continue
-            why, refused = f"HTTP {response.status_code}", response.status_code in REFUSED
+            is_busy = response.status_code == 429 or response.is_server_error
+            why, refused = f"HTTP {response.status_code}", response.is_client_error and not is_busy
             if response.is_success:
                 self.pause, self.pauses = self.pace.first_pause, 0
                 length = response.headers.get("Content-Length", "")
                 self.asked.answers[name] = response.headers.get("ETag"), int(length) if length.isdecimal() else None
                 return
-            if response.status_code != 429 and not refused and response.status_code < 500:
+            if not (is_busy or refused):
                 break  # asking again would not help
             self._back_off(began, _asks_to_wait(response))
         if refused and not self.given_up:

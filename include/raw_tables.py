@@ -59,16 +59,15 @@ AUDIT_LOG = """
 """
 
 # What the source said of each loaded month's file when it was asked last: by the load itself, and daily since. `since`:
-# when it said so first. `settled`: the version that no load is asked for, since one was, by the run `settled_by`, or
-# since it was replaced by hand with an earlier one. include/source_checks.py reads and writes it.
+# when it said so first. `settled`: the version that no load is asked for, since an earlier one was put back in its
+# place. include/source_checks.py reads and writes it.
 SOURCE_CHECKS = """
     source_month date primary key,
     etag text,
     bytes bigint,
     since timestamptz not null,
     checked_at timestamptz not null,
-    settled text,
-    settled_by text
+    settled text
 """
 # Versions of months that another file has replaced: their line in load_log, and the table, beside the partitions, that
 # holds their rows. include/kept_versions.py reads and writes it.

@@ -17,7 +17,7 @@ from include.month import Month
 from include.notify import notify
 from include.runbook import RESTATED
 from include.settings import RELOAD
-from include.source_checks import loaded_months, note_answers, restated_months, take_to_load
+from include.source_checks import loaded_months, note_answers, restated_months
 from include.warehouse import Warehouse, connection_string
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,6 @@ class FindRestated(BaseOperator):
             base_url(self.dataset),
             {Month.parse(month): (etag, length) for month, (etag, length) in event["answers"].items()},
             datetime.fromisoformat(asked_at),
-            context["run_id"],
         )
         for month, why in event["refused"].items():
             tell_of_withdrawn(self.dataset, Month.parse(month), why)
@@ -87,10 +86,10 @@ def find_restated(
     base_url: str,
     answers: dict[Month, tuple[str | None, int | None]],
     asked_at: datetime,
-    dag_run: str,
 ) -> list[dict[str, str]]:
-    """Writes the answers down, tells of months that are restated, and returns those to load again, each once.
+    """Writes the answers down, tells of months that are restated, and returns the runs that are to load them again.
 
+    For the same file a run has the same id each time, and Airflow makes no second run of an id.
     Closes the warehouse. Raises psycopg.Error.
     """
     with warehouse:
@@ -100,8 +99,7 @@ def find_restated(
         comparable = {month for month in answers if urls.get(month) == dataset.monthly.url(base_url, month)}
         known = {month: (etag if month in comparable else None, length) for month, (etag, length) in answers.items()}
         note_answers(warehouse, known, asked_at)
-        restated = restated_months(warehouse, dataset, dag_run)
-        to_load = take_to_load(warehouse, dataset, dag_run) if RELOAD.value() else []
+        restated = restated_months(warehouse, dataset)
         warehouse.commit()
     log.info("%s: %s months answered, %s restated", dataset.name, len(answers), len(restated))
     if by_length := sorted(str(month) for month, (etag, _) in known.items() if etag is None):
@@ -114,7 +112,8 @@ def find_restated(
         if not each.settled:
             text = f"The source has another file for {dataset.name} {each.month}: {each}."
             notify(dataset=dataset, month=each.month, cause=RESTATED.cause, text=text, section=RESTATED.heading)
-    return [{"month": str(month), "run_id": f"restated__{month}__{_short(version)}"} for month, version in to_load]
+    to_load = [each for each in restated if not each.settled] if RELOAD.value() else []
+    return [{"month": str(each.month), "run_id": f"restated__{each.month}__{_short(each.version)}"} for each in to_load]
 
 
 def tell_of_withdrawn(dataset: Dataset, month: Month, why: str) -> None:

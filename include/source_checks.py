@@ -59,7 +59,7 @@ class LoadedMonth:
 class Restated:
     """A month that the source has another file for: its ETag and bytes, and those of the file that is loaded.
 
-    `settled`: another run has asked for its load, or an earlier version was put back in its place.
+    `settled`: an earlier version was put back in its place, and no load is to be asked for.
     """
 
     month: Month
@@ -104,31 +104,16 @@ def note_answers(
     _note(warehouse, {month.ds: answer for month, answer in answers.items()}, Literal(asked_at))
 
 
-def restated_months(warehouse: Warehouse, dataset: Dataset, dag_run: str) -> list[Restated]:
-    """In order, as the run is to see them."""
+def restated_months(warehouse: Warehouse, dataset: Dataset) -> list[Restated]:
+    """In order."""
     rows = warehouse.execute(
         f"select source_month, {VERSION}, source_checks.etag, source_checks.bytes, load_log.etag, load_log.bytes, "
-        f"since, settled is not distinct from {VERSION} and settled_by is distinct from $2 "
+        f"since, settled is not distinct from {VERSION} "
         f"from {{schema}}.source_checks join {{schema}}.load_log using (source_month) "
         f"where table_name = $1 and {IS_RESTATED} order by 1",
-        values=(dataset.monthly.table, dag_run),
+        values=(dataset.monthly.table,),
     )
     return [Restated(Month(month), *facts) for month, *facts in rows]
-
-
-def take_to_load(warehouse: Warehouse, dataset: Dataset, dag_run: str) -> list[tuple[Month, str]]:
-    """The restated months, with the version, that this run is to have loaded: those that no run has taken before.
-
-    The same run may ask again, and gets the same. In the warehouse's current transaction.
-    """
-    rows = warehouse.execute(
-        f"update {{schema}}.source_checks set settled = {VERSION}, settled_by = $2 from {{schema}}.load_log "
-        f"where load_log.source_month = source_checks.source_month and table_name = $1 and {IS_RESTATED} "
-        f"and (settled is distinct from {VERSION} or settled_by = $2) "
-        f"returning source_checks.source_month, settled",
-        values=(dataset.monthly.table, dag_run),
-    )
-    return sorted((Month(month), version) for month, version in rows)
 
 
 def settle_what_is_loaded(warehouse: Warehouse, place: FilePlace) -> None:
@@ -140,7 +125,7 @@ def settle_what_is_loaded(warehouse: Warehouse, place: FilePlace) -> None:
         "insert into {schema}.source_checks as known (source_month, etag, bytes, since, checked_at, settled) "
         "select source_month, etag, bytes, loaded_at, loaded_at, coalesce(etag, bytes || ' bytes') "
         "from {schema}.load_log where table_name = $1 and source_month = $2::text::date "
-        "on conflict (source_month) do update set settled = excluded.settled, settled_by = null",
+        "on conflict (source_month) do update set settled = excluded.settled",
         values=(place.table, place.ds),
     )
 

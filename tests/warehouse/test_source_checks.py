@@ -51,11 +51,11 @@ def as_loaded(dsn: str) -> Answers:
     return {Month(month): (etag, length) for month, etag, length in rows}
 
 
-def check(source: TlcMirror, dsn: str, answers: Answers, run: str = "monday", url: str | None = None) -> list[dict]:
-    """What the daily check does with these answers; the months it has loaded again."""
+def check(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None) -> list[dict]:
+    """What the daily check does with these answers; the runs it wants made."""
     with Warehouse(dsn, SCHEMA) as session:
         asked_at, _ = loaded_months(session, GREEN)
-    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.url, answers, asked_at, run)
+    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.url, answers, asked_at)
 
 
 def restated(dsn: str) -> dict[str, dict]:
@@ -81,8 +81,8 @@ def test_another_etag_is_marked_in_the_ledger_with_what_changed_and_told_once(so
     assert restated(dsn) == {}
     etag, length = answers[JANUARY]
     answers[JANUARY] = ('"new"', length + 1)
-    for run in ("monday", "tuesday"):
-        assert check(source, dsn, answers, run) == []
+    for _ in range(2):
+        assert check(source, dsn, answers) == []
     [(month, found)] = restated(dsn).items()
     assert month == "2024-01"
     assert (found["etag"], found["bytes"], found["etag_loaded"], found["bytes_loaded"]) == (
@@ -112,7 +112,7 @@ def test_an_answer_from_before_a_load_does_not_count_after_it(source, dsn):
     before = as_loaded(dsn)
     write_month(source.folder, str(JANUARY), 100, version=2)
     load(source, dsn)
-    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.url, before, asked_at - timedelta(seconds=1), "slow")
+    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.url, before, asked_at - timedelta(seconds=1))
     assert restated(dsn) == {}
 
 
@@ -142,12 +142,11 @@ def test_where_the_setting_says_so_each_new_file_is_to_be_loaded_once(source, ds
     answers = as_loaded(dsn) | {JANUARY: ('"second"', 1)}
     assert check(source, dsn, answers) == []
     monkeypatch.setenv("PIPELINE_RELOAD_RESTATED", "true")
-    [run] = check(source, dsn, answers, "tuesday")
+    [run] = check(source, dsn, answers)
     assert run["month"] == "2024-01"
-    # the same run again, whose process was killed before it could say so, gets the same; another gets none
-    assert check(source, dsn, answers, "tuesday") == [run]
-    assert check(source, dsn, answers, "wednesday") == []
-    [another] = check(source, dsn, answers | {JANUARY: ('"third"', 1)}, "thursday")
+    # by the run's id, of which Airflow makes no second: also where the process was killed before it could say so
+    assert check(source, dsn, answers) == [run]
+    [another] = check(source, dsn, answers | {JANUARY: ('"third"', 1)})
     assert another["run_id"] != run["run_id"]
 
 
@@ -162,13 +161,12 @@ def test_a_month_that_was_put_back_is_restated_at_once_and_not_loaded_again(sour
         dsn, f"select etag, bytes from {SCHEMA}.source_checks where source_month = %s", JANUARY.first_day
     )
     up = as_loaded(dsn) | {JANUARY: (etag, length)}
-    for run in ("monday", "tuesday"):
-        assert check(source, dsn, up, run) == []
+    assert check(source, dsn, up) == []
     assert list(restated(dsn)) == ["2024-01"]
     assert query(dsn, f"select to_regclass('{SCHEMA}.notification_log')") == [(None,)], (
         "nobody is told of what was done"
     )
-    [run] = check(source, dsn, up | {JANUARY: ('"third"', 1)}, "wednesday")
+    [run] = check(source, dsn, up | {JANUARY: ('"third"', 1)})
     assert run["month"] == "2024-01"
 
 
@@ -179,7 +177,7 @@ def test_months_without_an_answer_are_named_after_the_others_were_written_down(s
         asked_at, _ = loaded_months(session, GREEN)
     event = {"answers": {"2024-01": ['"new"', 1]}, "refused": {}, "silent": {"2024-02": "HTTP 429"}}
     with pytest.raises(SourceNotAsked) as failure:
-        task.write_down({"run_id": "monday"}, event, asked_at.isoformat())
+        task.write_down({}, event, asked_at.isoformat())
     says = str(failure.value)
     assert "1 of 2 loaded months of green were not answered (2024-02: HTTP 429)" in says
     assert list(restated(dsn)) == ["2024-01"]
@@ -192,7 +190,7 @@ def test_a_month_that_only_one_is_refused_of_is_told_as_withdrawn(source, dsn, m
     with Warehouse(dsn, SCHEMA) as session:
         asked_at, _ = loaded_months(session, GREEN)
     task = FindRestated(task_id="find", dataset=GREEN)
-    assert task.write_down({"run_id": "monday"}, event, asked_at.isoformat()) == []
+    assert task.write_down({}, event, asked_at.isoformat()) == []
     assert told(dsn) == [("2024-02", "its file was withdrawn")]
 
 
@@ -201,7 +199,7 @@ def test_a_fault_of_the_triggerer_is_told_with_the_setting(dsn):
     task = FindRestated(task_id="find", dataset=GREEN)
     fault = {"fault": "the triggerer has another tlc_base_url (or AIRFLOW_VAR_TLC_BASE_URL) than the worker"}
     with pytest.raises(SourceNotAsked, match="green was not asked for: the triggerer has another tlc_base_url"):
-        task.write_down({"run_id": "monday"}, fault, "2024-01-01T00:00:00+00:00")
+        task.write_down({}, fault, "2024-01-01T00:00:00+00:00")
 
 
 @pytest.mark.usefixtures("airflow")
