@@ -20,8 +20,8 @@ from include.project_files import parsed_files
 # Between two looks at the files, each of which takes 1 ms. The project counts as written when two looks see the same:
 # an editor may write a file in parts, and a change of branch writes many.
 LOOK_SECONDS = 1.0
-# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for the first,
-# it is made so long after the start, when `make up` and what was waiting for it are over.
+# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for it, the
+# first is made so long after the start, when `make up` and what was waiting for it are over.
 WARM_SECONDS = 60
 AGAIN_SECONDS = 10  # after a full disk, or a file that went away while it was copied
 
