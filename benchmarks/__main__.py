@@ -93,7 +93,14 @@ def executors() -> list[Measure]:
         return measure_executors(STATE / "executors", warehouse)
 
 
-DEFAULT = (load, dags, transform, growth, yellow, yellow_2012, backfill)
+def developer() -> list[Measure]:
+    from benchmarks.developer import measure_developer
+
+    with postgres() as server, tempfile.TemporaryDirectory() as scratch:
+        return measure_developer(server, Path(scratch))
+
+
+DEFAULT = (load, dags, transform, growth, yellow, yellow_2012, developer, backfill)
 # the others take long: they run when they are named
 BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
     benchmark.__name__: benchmark for benchmark in (*DEFAULT, scale, executors)

@@ -16,9 +16,7 @@ LINES = {
     "start of the process": "::group::Pre Execute",
     "DAG file": "Worker startup parse complete",
     "parameters rendered, the run's names put into the parse": "dbt uses the parse it was given",
-    "dbt start": "Registered adapter",
-    "graph and selection": "Concurrency:",
-    "connection, relations, hooks": r"1 of \d+ START (?!hook)",
+    "dbt start, graph and selection, connection, relations, hooks": r"1 of \d+ START (?!hook)",
     "SQL of the model or test": "Finished running",
 }
 BEFORE = ("scheduler hop", "executor, fork, supervisor")

@@ -1,8 +1,13 @@
-"""Drops the schemas of runs whose month was published a while ago: RUN_SCHEMA_KEEP_SECONDS, else what the dataset says.
+"""Drops what was kept for a while: the schemas of runs whose month was published, and replaced versions of months.
 
-Safe beside running months: a schema in use, or of a month that is not published with its newest file, stays. A model
-cleared after its schema is gone says so; clear its whole month then. **Failed?** It may simply be cleared, or wait for
-the next day.
+Sends the messages that could not be sent before (PIPELINE_NOTIFY).
+
+How long and how much is kept: RUN_SCHEMA_KEEP_SECONDS, PIPELINE_KEEP_VERSIONS_SECONDS, else what the dataset says, and
+PIPELINE_KEEP_VERSIONS_MEBIBYTES.
+
+Safe beside running months: a schema in use, or of a month that is not published with its newest file, stays, and so
+does a version that is being put back. A model cleared after its schema is gone says so; clear its whole month then.
+**Failed?** It may simply be cleared, or wait for the next day.
 """
 
 from __future__ import annotations
@@ -14,13 +19,16 @@ from airflow.sdk import DAG, CronTriggerTimetable, task
 from include.connection import warehouse_fields
 from include.datasets import DATASETS
 from include.drawn_settings import settings_tags
+from include.kept_versions import drop_kept_versions
+from include.notify import send_pending
 from include.retry import task_arguments
 from include.run_schemas import drop_run_schemas
-from include.warehouse import connection_string
+from include.settings import KEEP_MEBIBYTES
+from include.warehouse import Warehouse, connection_string
 
 with DAG(
     dag_id="taxi_maintenance",
-    description="Drops the run schemas of months published a while ago",
+    description="Drops the run schemas of months published a while ago, and versions replaced a while ago",
     doc_md=__doc__,
     tags=["tlc", "maintenance", *settings_tags()],
     schedule=CronTriggerTimetable("@daily", timezone="UTC"),
@@ -38,4 +46,20 @@ with DAG(
             dropped |= drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
         return dropped
 
+    @task(task_id="drop_kept_versions")
+    def drop_versions() -> dict[str, int]:
+        conninfo = connection_string(warehouse_fields())
+        dropped: dict[str, int] = {}
+        for dataset in DATASETS.values():
+            with Warehouse(conninfo, dataset.published_schema()) as warehouse:
+                dropped |= drop_kept_versions(warehouse, KEEP_MEBIBYTES.value(), dataset.keep_versions())
+        return dropped
+
+    @task
+    def send_pending_messages() -> None:
+        for dataset in DATASETS.values():
+            send_pending(dataset)
+
     drop()
+    drop_versions()
+    send_pending_messages()

@@ -17,12 +17,15 @@ except ModuleNotFoundError as error:  # else a task's log names a module, and no
 from include.assets import file_asset, mark_events, raw_assets
 from include.availability import month_is_available
 from include.connection import base_url, warehouse_fields
-from include.dag_run import macros, month_of, refuse_date_of_today
+from include.dag_run import macros, month_of, refuse_date_of_today, version_of
 from include.datasets import DATASETS, Dataset
 from include.drawn_settings import settings_tags
+from include.failure import tell_of_a_killed_task
 from include.kept_dags import kept_dags
 from include.load import load_month as load
-from include.month_param import month_param
+from include.month_param import month_param, version_param
+from include.occasions import tell_if_late, tell_of_restated
+from include.restore import restore_month
 from include.retry import task_arguments
 from include.settings import POLL, SCHEDULE_FROM
 from include.timetable import MonthlyOncePublished
@@ -36,7 +39,8 @@ DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
 `wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
 month in a schema of its own, `publish` replaces the month in the tables analysts read. Any task may be cleared, at
 any time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
-the DAG with the `month` parameter.
+the DAG with the `month` parameter. With `version` too, `load_month` puts a version back that was kept when another file
+replaced it, and the source is not asked.
 
 **Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
 readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
@@ -62,9 +66,10 @@ def pipeline(dataset: Dataset) -> DAG:
         start_date=dataset.first_month.start_in(ZONE),
         catchup=False,
         max_active_runs=16,
-        params={"month": month_param(dataset, "Month to load", FORM_TEXT)},
+        params={"month": month_param(dataset, "Month to load", FORM_TEXT), "version": version_param()},
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, ZONE),
+        on_failure_callback=tell_of_a_killed_task,
     ) as dag:
 
         @task.sensor(
@@ -78,20 +83,29 @@ def pipeline(dataset: Dataset) -> DAG:
             refuse_date_of_today(dag_run, params, now)
             month = month_of(dag_run, params, ZONE)
             mark_events(context, files[:1], month)
-            return PokeReturnValue(month_is_available(dataset, month, base_url(dataset), now))
+            if version_of(params):  # its rows are kept
+                return PokeReturnValue(True)
+            if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
+                tell_if_late(dataset, month, now)
+            return PokeReturnValue(is_there)
 
         @task(inlets=files, outlets=raw_tables)
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             month = month_of(dag_run, params, ZONE)
             mark_events(context, raw_tables, month)
-            return load(
+            conninfo = connection_string(warehouse_fields())
+            if version := version_of(params):
+                return restore_month(dataset, month, version, conninfo, schema, dag_run.run_id)
+            loaded = load(
                 dataset,
                 month,
                 base_url=base_url(dataset),
-                conninfo=connection_string(warehouse_fields()),
+                conninfo=conninfo,
                 schema=schema,
                 dag_run=dag_run.run_id,
             )
+            tell_of_restated(dataset, month, loaded)
+            return loaded
 
         build = dbt_task_group("build", dataset, layers=["staging", "intermediate"])
         publish = dbt_task_group("publish", dataset, layers=["marts"])

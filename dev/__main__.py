@@ -1,7 +1,7 @@
 """The commands behind the Makefile, `python -m dev <command>`: those of COMMANDS.
 
-They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, MONTH, ARGS, TLC_DIR, TLC_BASE_URL, AIRFLOW_STUDENT,
-AZURE_PG, EXECUTOR, ...) from the environment.
+They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, MONTH, VERSION, ARGS, TLC_DIR, TLC_BASE_URL,
+AIRFLOW_STUDENT, AZURE_PG, EXECUTOR, ...) from the environment.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from dev.errors import StackError
 from dev.ledger import as_calendars, as_json
 from dev.programs import run
 from dev.published import published_table
+from dev.restore import restore as put_back
 from dev.stack import Stack
 from include.datasets import DATASETS, GREEN, TLC, Dataset
 from include.month import Month, MonthError
@@ -79,6 +80,14 @@ def ledger(stack: Stack) -> int:
     else:
         console.print(as_calendars(lines))
     return 0
+
+
+def restore(stack: Stack) -> int:
+    """Puts back the version that the month's file has replaced last; with VERSION another that is kept."""
+    dataset, month = _dataset(), _month()
+    succeeded = put_back(stack, dataset, month, os.environ.get("VERSION") or "")
+    _show_published(stack, dataset, [month])
+    return 0 if succeeded else 1
 
 
 def dsn(stack: Stack) -> int:
@@ -166,7 +175,9 @@ def airflow(stack: Stack) -> int:
 
 COMMANDS = {
     command.__name__.replace("_", "-"): command
-    for command in (up, down, demo, backfill, ledger, doctor, dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow)
+    for command in (
+        *(up, down, demo, backfill, restore, ledger, doctor, dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
+    )
 }
 
 

@@ -21,7 +21,7 @@ from dev.stack_secrets import StackSecrets
 from include.datasets import GREEN, TLC
 from include.file_state import digest_of
 from include.month import Month
-from include.settings import DBT_MANIFEST, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
+from include.settings import DBT_MANIFEST, NOTIFY, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
@@ -112,6 +112,7 @@ class AirflowServices:
             SCHEDULE_FROM.name: self._kept_first_month(),
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
+            **_connection_to_notify_by(),
         }
 
     def _kept_first_month(self) -> str:
@@ -256,3 +257,9 @@ def code_version() -> str:
         ROOT / "dev/requirements.lock",
     ]
     return digest_of(read).hex()
+
+
+def _connection_to_notify_by() -> dict[str, str]:
+    """The Airflow connection that PIPELINE_NOTIFY names, where `make` was given it."""
+    name = f"AIRFLOW_CONN_{(NOTIFY.value() or '').upper()}"
+    return {name: os.environ[name]} if name in os.environ else {}

@@ -11,7 +11,17 @@ from rich.text import Text
 
 Line = dict[str, Any]  # of one month, as the ledger's page gets it
 
-IN_JSON = ("dataset", "month", "state", "rows_in_file", "rows_accepted", "rows_rejected", "failed_task")
+IN_JSON = (
+    "dataset",
+    "month",
+    "state",
+    "rows_in_file",
+    "rows_accepted",
+    "rows_rejected",
+    "failed_task",
+    "restated",
+    "kept",
+)
 SIGNS = {
     "published": ("✓", "green"),
     "failed": ("✗", "bold red"),
@@ -23,7 +33,11 @@ SIGNS = {
 
 
 def as_json(lines: Iterable[Line]) -> str:
-    """A list, an object for each month, with the keys of IN_JSON."""
+    """A list, an object for each month, with the keys of IN_JSON.
+
+    `restated`: ETag and bytes of the file that the source has since, and of the one that is loaded, or null. `kept`:
+    the versions that can be put back, the one replaced last first.
+    """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
 
@@ -36,11 +50,18 @@ def as_calendars(lines: list[Line]) -> Group:
         if line["state"] == "failed":
             task = line["failed_task"] or "its run"
             parts.append(Text(f"{line['dataset']} {line['month']} failed: {task}. {line['reason'] or ''}", style="red"))
+        if restated := line["restated"]:
+            since, now = restated["since"][:10], f"{restated['bytes']} bytes, ETag {restated['etag'] or 'none'}"
+            loaded = f"{restated['bytes_loaded']} bytes, ETag {restated['etag_loaded'] or 'none'}"
+            what = (
+                f"{line['dataset']} {line['month']}: the source has another file since {since}: {now}; loaded: {loaded}"
+            )
+            parts.append(Text(what, style="magenta"))
     return Group(*parts)
 
 
 def _calendar(title: str, lines: list[Line]) -> Table:
-    published = sum(line["state"] == "published" for line in lines)
+    published = sum(line["state"] in ("published", "restated") for line in lines)
     table = Table(
         "",
         *(f"{month:02}" for month in range(1, 13)),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Connection, Variable, get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, ErrorType
 
-from include.datasets import Dataset
 from include.libpq import settings_of
 from include.settings import WAREHOUSE_CONNECTION, SettingError
+
+if TYPE_CHECKING:  # with it comes pyarrow, which the triggerer needs for nothing
+    from include.datasets import Dataset
 
 
 def warehouse_fields() -> dict[str, str | int | None]:
@@ -42,13 +44,18 @@ def base_url(dataset: Dataset) -> str:
 
     Raises AirflowRuntimeError where Airflow's server does not answer.
     """
+    return address(dataset.host.variable, dataset.host.address)
+
+
+def address(variable: str, otherwise: str) -> str:
+    """The Airflow variable's value, else the other address. Raises AirflowRuntimeError, as `base_url` does."""
     try:
-        address: str = _certain(lambda: Variable.get(dataset.host.variable))
+        found: str = _certain(lambda: Variable.get(variable))
     except AirflowRuntimeError as error:
         if error.error.error is not ErrorType.VARIABLE_NOT_FOUND:
             raise
-        return dataset.host.address
-    return address
+        return otherwise
+    return found
 
 
 def _certain(question: Callable[[], Any]) -> Any:

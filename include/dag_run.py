@@ -35,6 +35,11 @@ def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Mon
     return dated
 
 
+def version_of(params: Mapping[str, Any]) -> str | None:
+    """The kept version that a run is to put back, by the first digits of its file's SHA-256; None: an ordinary run."""
+    return params.get("version") or None
+
+
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
     """The month of a run that a month's partition of an asset has begun: the `month` param, else the partition's key.
 
@@ -58,8 +63,10 @@ def refuse_unknown_keys(dag_run: Any) -> None:
 
     Airflow accepts any. Its own keys have a slash in them.
     """
-    if unknown := [key for key in dag_run.conf or {} if key != "month" and "/" not in key]:
-        raise MonthError(f"The run's configuration has {unknown}, and may have month alone. {HOW_TO_TRIGGER}")
+    if unknown := [key for key in dag_run.conf or {} if key not in ("month", "version") and "/" not in key]:
+        raise MonthError(
+            f"The run's configuration has {unknown}, and may have month alone, or month and version. {HOW_TO_TRIGGER}"
+        )
 
 
 def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 
 from include.month import Month
-from include.settings import KEEP_RUN_SCHEMAS, STUDENT, SettingError
+from include.settings import KEEP_RUN_SCHEMAS, KEEP_VERSIONS, STUDENT, SettingError
 
 TIMES = pa.timestamp("us")  # without a zone: in TLC's files New York wall clock
 MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
@@ -90,10 +90,14 @@ class Dataset:
     # The least time between a month's end and its file: TLC took 48 to 122 days, the median is 53 (measured by the
     # time of the files). A month's own run begins then, and waits for the rest.
     published_after: timedelta = timedelta(days=48)
+    # The median. Someone is told of a month that is not there PIPELINE_LATE_SECONDS later.
+    usually_published_after: timedelta = timedelta(days=53)
     # Of a month that is not there so long after its end, the address is wrong, or the host has withdrawn it.
     overdue_after: timedelta = timedelta(days=180)
     # So that a model can be cleared alone; the schema holds as much as the month's published rows.
     run_schemas_stay: timedelta = timedelta(days=30)
+    # So that a restated month that turns out wrong can be put back: as much as the month's raw rows.
+    versions_stay: timedelta = timedelta(days=90)
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -109,6 +113,10 @@ class Dataset:
     def keep_run_schemas(self) -> timedelta:
         """How long a run schema stays after its month was loaded: as the environment says, else the dataset."""
         return KEEP_RUN_SCHEMAS.value() or self.run_schemas_stay
+
+    def keep_versions(self) -> timedelta:
+        """How long a version that another file has replaced is kept: as the environment says, else the dataset."""
+        return KEEP_VERSIONS.value() or self.versions_stay
 
 
 TLC = Host("tlc_base_url", "https://d37ci6vzurychx.cloudfront.net")  # behind the links on TLC's trip record page
@@ -209,6 +217,7 @@ YELLOW = Dataset(
     report_dag_id="taxi_report_yellow",
     # Fifty times green's rows: a month's run schema takes some 0.5 GB.
     run_schemas_stay=timedelta(days=1),
+    versions_stay=timedelta(days=30),
 )
 
 DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}

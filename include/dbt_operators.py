@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import json
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any, ClassVar
 
 from airflow.sdk import DAG, BaseOperator, Context, TaskGroup
@@ -17,32 +14,40 @@ from cosmos.constants import DbtResourceType
 from cosmos.dbt.graph import DbtNode
 from cosmos.dbt.project import environ
 from cosmos.dbt.runner import handle_exception_if_needed
+from cosmos.exceptions import CosmosDbtRunError
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt.version import __version__ as dbt_version
 
 from include.assets import figures_of_run, mark_events, raw_assets, table_asset
 from include.connection import warehouse_fields
 from include.dag_run import month_of
 from include.datasets import Dataset
+from include.dbt_log import DbtLog
 from include.kept_parse import parse_of_run
 from include.libpq import dbt_environment
 from include.manifest import places
 from include.manifest_nodes import ManifestNodes
+from include.notify import month_is_well
+from include.own_thread import result_of_thread
 from include.zone import default_zone
 
 UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
 # Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt lists the
 # relations of a schema when the task needs them, not those of both schemas at its start. Each thread has a connection
 # of its own, and one task's tests keep them all busy. With the profile's 4, a million rows' ten tests took 4.4 to
-# 5.5 s, with 2 5.7 to 8.2 s, with 1 8.6 to 15 s (2 cores).
-OPTIONS = ("--no-write-json", "--no-partial-parse", "--no-populate-cache", "--threads", "2")
+# 5.5 s, with 2 5.7 to 8.2 s, with 1 8.6 to 15 s (2 cores). DbtLog brings what dbt says into the task's log.
+OPTIONS = (
+    *("--no-write-json", "--no-partial-parse", "--no-populate-cache", "--threads", "2"),
+    *("--log-level", "none", "--no-use-colors"),
+)
 
 
 class RunDbt(BaseOperator):
     """A dbt command on the nodes that `select` names and `exclude` does not: nodes of the project, in dbt's words.
 
     `env` and `vars` are what dbt gets besides the connection. That goes to dbt alone: never into a template field, so
-    Airflow neither renders nor stores the password. Fails with CosmosDbtRunError, in dbt's words.
+    Airflow neither renders nor stores the password. Fails with DbtFailed, in dbt's words.
     """
 
     template_fields: Sequence[str] = ("env", "vars", "select", "compiled_sql")
@@ -64,10 +69,19 @@ class RunDbt(BaseOperator):
             parse = parse_of_run(environment)
             words = [self.command, "--select", self.select, "--vars", json.dumps(self.vars)]
             words += ["--exclude", self.exclude] if self.exclude else []
-            self.log.info("dbt %s: %s", "uses the parse it was given" if parse else "parses the project", words)
-            result = _run(parse, [*words, *OPTIONS, *places(target)])
+            self.log.info(
+                "Running with dbt=%s. dbt %s: %s",
+                dbt_version,
+                "uses the parse it was given" if parse else "parses the project",
+                words,
+            )
+            said = DbtLog(target)
+            result = _run(parse, [*words, *OPTIONS, *places(target)], said)
             self.compiled_sql = _sql_in(Path(target))
-        handle_exception_if_needed(result)
+        try:
+            handle_exception_if_needed(result)
+        except CosmosDbtRunError as error:
+            raise said.failure(str(error), result) from None
 
 
 class RunModel(RunDbt):
@@ -82,23 +96,13 @@ class TestNode(RunDbt):
     command = "test"
 
 
-def _run(parse: Manifest | None, words: Sequence[str]) -> dbtRunnerResult:
+def _run(parse: Manifest | None, words: Sequence[str], said: DbtLog) -> dbtRunnerResult:
     """Runs dbt in a thread of its own. Airflow's timeout, which is raised in the main thread, ends the wait at once.
 
     dbt calls inspect.stack() once for each of its behaviour flags, and that looks up the source of every frame of the
     thread. A task is forked from some 80 frames of Celery or Airflow; a thread has none of them.
     """
-    result: Future[dbtRunnerResult] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(dbtRunner(parse).invoke(list(words)))
-        except BaseException as error:
-            result.set_exception(error)
-
-    # a daemon: a process whose task has ended does not wait for dbt
-    Thread(target=contextvars.copy_context().run, args=[run], name="dbt", daemon=True).start()
-    return result.result()
+    return result_of_thread("dbt", lambda: dbtRunner(parse, callbacks=[said]).invoke(list(words)))
 
 
 def _sql_in(target: Path) -> str:
@@ -118,7 +122,7 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
             published = {
                 "inlets": raw_assets(dataset, nodes.raw_tables_behind(node.unique_id)),
                 "outlets": [table_asset(dataset.published_schema(), node.name)],
-                "post_execute": partial(mark_published, dataset),
+                "post_execute": partial(mark_published, dataset, node.name),
             }
         return RunModel(
             task_id=task_id,
@@ -173,10 +177,12 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
     return {DbtResourceType.MODEL: run_model, DbtResourceType.TEST: run_tests}
 
 
-def mark_published(dataset: Dataset, context: Context, _: Any) -> None:
+def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> None:
     """Airflow's post_execute of a mart's task."""
     month = month_of(context["dag_run"], context["params"], default_zone())
     mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
+    if mart == (dataset.months_table or mart):  # the last to be written
+        month_is_well(dataset, month)
 
 
 def _name(test: DbtNode) -> str:

@@ -30,16 +30,22 @@ class FileChanged(Exception):
     """The source put up another version while this one was being loaded. Loading again takes that one."""
 
 
-@dataclass(frozen=True)
-class Download:
-    """A complete file on disk, open for reading at its beginning, and what its server said of it."""
+@dataclass(frozen=True, kw_only=True)
+class FileVersion:
+    """One version of a file: where it is, and what its server said of it."""
 
-    file: BinaryIO
     url: str
     etag: str | None
-    content_type: str | None
     sha256: str
     bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download(FileVersion):
+    """A complete file on disk, open for reading at its beginning."""
+
+    file: BinaryIO
+    content_type: str | None
 
 
 def is_available(url: str) -> bool:

@@ -14,7 +14,17 @@ from airflow.sdk import Context
 
 from include.datasets import DATASETS, checked_student
 from include.revision import revision
-from include.settings import REPORTS, SCHEDULE_FROM, SETTINGS, STUDENT, Seconds, SettingError
+from include.settings import (
+    NOTIFY,
+    REPORTS,
+    SCHEDULE_FROM,
+    SETTINGS,
+    STUDENT,
+    Seconds,
+    SettingError,
+    Switch,
+    WholeNumber,
+)
 from include.zone import default_zone
 
 ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
@@ -63,8 +73,9 @@ def _settings() -> dict[str, str]:
     return (
         {STUDENT.name: checked_student(), SCHEDULE_FROM.name: str(SCHEDULE_FROM.value() or NOT_SET)}
         | {each.name: _whole(each.value()) for each in durations}
+        | {each.name: str(each.value()) for each in SETTINGS if isinstance(each, WholeNumber | Switch)}
         | {name: _hashed(os.environ.get(name)) for name in addresses}
-        | {REPORTS.name: _hashed(REPORTS.text())}
+        | {REPORTS.name: _hashed(REPORTS.text()), NOTIFY.name: NOTIFY.value() or NOT_SET}
         | {ZONE_SETTING: str(default_zone())}
     )
 

@@ -9,8 +9,9 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from include.datasets import Dataset
-from include.download import Download, download, is_unchanged, require_unchanged
+from include.download import Download, FileVersion, download, is_unchanged, require_unchanged
 from include.json_values import key
+from include.kept_versions import drop_kept_versions, keep_version
 from include.libpq import is_english
 from include.month import Month
 from include.raw_tables import (
@@ -22,6 +23,8 @@ from include.raw_tables import (
     place_of,
     rows_held,
 )
+from include.settings import KEEP_MEBIBYTES
+from include.source_checks import note_the_load
 from include.source_files import FileContentError, Table, read_file
 from include.warehouse import Warehouse
 
@@ -33,7 +36,8 @@ def load_month(
 ) -> list[dict[str, Any]]:
     """Replaces the month's rows, and those of the dataset's other files, by what the source holds now.
 
-    Loading again, at any time, leaves one copy. Returns what load_log now says of each file. Raises what
+    Loading again, at any time, leaves one copy. Where the month's file is another than before, the version that it
+    replaces is kept (include/kept_versions.py). Returns what load_log now says of each file. Raises what
     `download`, `require_unchanged` and `read_file` raise, and psycopg.Error; after any of them the
     tables are as they were.
     """
@@ -43,7 +47,8 @@ def load_month(
         with Warehouse(conninfo, schema) as warehouse:
             _tell_of_another_language(warehouse)
             create_raw_tables(warehouse, dataset, month)
-            _refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
+            drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
+            refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
             loaded = [
                 _replace(warehouse, place_of(warehouse, declared, month), file, table, dag_run)
                 for declared, file, table in zip(dataset.files, files, tables, strict=True)
@@ -67,7 +72,7 @@ def _tell_of_another_language(warehouse: Warehouse) -> None:
         )
 
 
-def _refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: Download) -> None:
+def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: FileVersion) -> None:
     """Raises FileContentError if another month was loaded from the same bytes, and the source still has them there.
 
     If the source has another file for that month by now, this one is loaded: the files of the two months may have been
@@ -101,6 +106,8 @@ def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Ta
     if rows is not None:
         log.info("%s: the rows of this file are there already, every one as it was loaded", place.table)
     else:
+        if place.ds and previous not in (None, file.sha256) and KEEP_MEBIBYTES.value():
+            keep_version(warehouse, place)
         # delete, not truncate: truncated rows vanish also for a query that began before the commit
         warehouse.execute("delete from {place}", place=Identifier(*place.relation))
         rows = warehouse.ingest(*place.relation, content.schema, content.batches)
@@ -108,6 +115,8 @@ def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Ta
             describe_rows(warehouse, place, file, content.schema)
     unknown = [key(name) for name in content.unknown_columns]
     log_the_load(warehouse, place, file, rows, unknown, dag_run)
+    if place.ds:
+        note_the_load(warehouse, place, file)
 
     log.info("%s: %s rows from %s (sha256 %s)", place.table, f"{rows:,}", file.url, file.sha256)
     if unknown:

@@ -1,4 +1,4 @@
-"""The parameter `month` of the DAGs, as Airflow's forms show it."""
+"""The parameters of the DAGs, `month` and `version`, as Airflow's forms show them."""
 
 from __future__ import annotations
 
@@ -21,4 +21,16 @@ def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
         title=title,
         description_md=description_md,
         examples=[str(month) for month in reversed(dataset.first_month.through(latest))],
+    )
+
+
+def version_param() -> Param:
+    """Empty, or the first digits of a SHA-256."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern="^[0-9a-f]{8,64}$",
+        title="Kept version to put back",
+        description_md="Empty: the month is loaded from the source. To undo a restatement: the first 8 digits or more "
+        "of the SHA-256 of a version that *Months* shows as kept.",
     )

@@ -1,4 +1,4 @@
-"""The raw tables that the loader writes, and load_log, which describes the files whose rows they hold.
+"""The raw tables that the loader writes, and beside them load_log, which describes the files whose rows they hold.
 
 A table of monthly files is partitioned by `source_month`; the partitions live in a schema of their own,
 `<published schema>_partitions`, so that neither an analyst's browser nor dbt's catalogue queries
@@ -15,7 +15,7 @@ import pyarrow as pa
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
 from include.datasets import Dataset, SourceFile
-from include.download import Download
+from include.download import FileVersion
 from include.month import Month
 from include.warehouse import Warehouse
 
@@ -58,6 +58,27 @@ AUDIT_LOG = """
     primary key (source_month, audit, inputs)
 """
 
+# What the source said of each loaded month's file when it was asked last: by the load itself, and daily since. `since`:
+# when it said so first. `settled`: the version that no load is asked for, since one was, by the run `settled_by`, or
+# since it was replaced by hand with an earlier one. include/source_checks.py reads and writes it.
+SOURCE_CHECKS = """
+    source_month date primary key,
+    etag text,
+    bytes bigint,
+    since timestamptz not null,
+    checked_at timestamptz not null,
+    settled text,
+    settled_by text
+"""
+# Versions of months that another file has replaced: their line in load_log, and the table, beside the partitions, that
+# holds their rows. include/kept_versions.py reads and writes it.
+KEPT_VERSIONS = """
+    like {schema}.load_log,
+    kept_at timestamptz not null,
+    kept_as text not null,
+    primary key (table_name, source_month, sha256)
+"""
+BESIDE_LOAD_LOG = {"audit_log": AUDIT_LOG, "source_checks": SOURCE_CHECKS, "kept_versions": KEPT_VERSIONS}
 
 # A file loaded again unchanged keeps its file_id.
 LOG_THE_LOAD = """
@@ -106,8 +127,7 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
                 columns=_columns(file),
             )
         warehouse.execute("create table {schema}.load_log ({columns})", columns=SQL(LOAD_LOG))
-    if not warehouse.exists(warehouse.schema, "audit_log"):
-        warehouse.execute("create table {schema}.audit_log ({columns})", columns=SQL(AUDIT_LOG))
+    create_beside_load_log(warehouse)
     partition = partition_of(dataset.monthly.table, month)
     if not warehouse.exists(warehouse.partitions, partition):
         # attached, not created in place: `create table … partition of` locks out every reader of the table
@@ -125,7 +145,15 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
     warehouse.commit()
 
 
-def rows_held(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> int | None:
+def create_beside_load_log(warehouse: Warehouse) -> None:
+    """Creates, in the current transaction, what is not there yet of the tables that stand beside load_log."""
+    warehouse.lock("create")
+    for table, columns in BESIDE_LOAD_LOG.items():
+        if not warehouse.exists(warehouse.schema, table):
+            warehouse.execute(f"create table {{schema}}.{{table}} ({columns})", table=Identifier(table))
+
+
+def rows_held(warehouse: Warehouse, place: FilePlace, file: FileVersion, columns: pa.Schema) -> int | None:
     """The number of rows, where they are exactly those that the same file's load left there; None if that is not known.
 
     Every row is read: one that was changed since, by hand or by a fault of the disk, is found out.
@@ -139,7 +167,7 @@ def rows_held(warehouse: Warehouse, place: FilePlace, file: Download, columns: p
     return rows if described == _load_of(file, columns) + content else None
 
 
-def describe_rows(warehouse: Warehouse, place: FilePlace, file: Download, columns: pa.Schema) -> None:
+def describe_rows(warehouse: Warehouse, place: FilePlace, file: FileVersion, columns: pa.Schema) -> None:
     """Keeps as the table's comment which file the rows are of, in which columns, and a hash of them all."""
     _, content = _rows(warehouse, place)
     warehouse.execute(
@@ -158,7 +186,7 @@ def _rows(warehouse: Warehouse, place: FilePlace) -> tuple[int, str]:
     return rows, f"{rows} rows, {sum_of_hashes}"
 
 
-def _load_of(file: Download, columns: pa.Schema) -> str:
+def _load_of(file: FileVersion, columns: pa.Schema) -> str:
     return f"file {file.sha256}, columns {hashlib.sha256(str(columns).encode()).hexdigest()[:8]}: "
 
 
@@ -174,7 +202,7 @@ def logged_digest(warehouse: Warehouse, place: FilePlace) -> str | None:
 
 
 def log_the_load(
-    warehouse: Warehouse, place: FilePlace, file: Download, rows: int, unknown_columns: list[str], dag_run: str
+    warehouse: Warehouse, place: FilePlace, file: FileVersion, rows: int, unknown_columns: list[str], dag_run: str
 ) -> None:
     unknown = json.dumps(unknown_columns)
     facts = (file.url, file.etag, file.sha256, file.bytes, rows, unknown, dag_run)

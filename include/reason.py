@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 from airflow.listeners import hookimpl
+from airflow.sdk.exceptions import AirflowRuntimeError
+
+log = logging.getLogger(__name__)
 
 KEY = "reason"
 MOST_CHARACTERS = 500
 # what dbt and Cosmos put before the words of Postgres, or of an audit
 PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
-# names the model, which the task does too; the next line says what is wrong
-KIND = re.compile(r"(Database|Compilation|Runtime) Error in ")
+# names at most the model, which the task does too; the next line says what is wrong
+KIND = re.compile(r"(Database|Compilation|Runtime) Error( in |$)")
 
 
 @hookimpl
@@ -25,7 +29,10 @@ def on_task_instance_failed(task_instance: Any, error: str | BaseException | Non
     from include.datasets import DATASETS  # Airflow loads this module in every process
 
     if isinstance(error, BaseException) and task_instance.dag_id in {each.dag_id for each in DATASETS.values()}:
-        task_instance.xcom_push(key=KEY, value=reason_of(error))
+        try:
+            task_instance.xcom_push(key=KEY, value=reason_of(error))
+        except AirflowRuntimeError as why:  # else Airflow would call no other listener
+            log.warning("The reason is not kept for the ledger: %s", why)
 
 
 def reason_of(error: BaseException) -> str:

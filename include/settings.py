@@ -63,6 +63,34 @@ class Seconds(Setting, Generic[Default]):
 
 
 @dataclass(frozen=True)
+class WholeNumber(Setting):
+    """A number of something, 0 or more."""
+
+    default: int
+
+    def value(self) -> int:
+        """As it is set now, else the default. Raises SettingError for what is no such number."""
+        text = self.text()
+        if text is None:
+            return self.default
+        if not re.fullmatch(r"0|[1-9]\d{0,8}", text):
+            raise SettingError(f"{self.name}={text!r}: a whole number is needed, 0 or more, for example {self.default}")
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Switch(Setting):
+    """`true` or `false`; where it is not set, false."""
+
+    def value(self) -> bool:
+        """As it is set now. Raises SettingError for another word."""
+        text = self.text()
+        if text not in (None, "true", "false"):
+            raise SettingError(f"{self.name}={text!r}: true or false is needed")
+        return text == "true"
+
+
+@dataclass(frozen=True)
 class OneMonth(Setting):
     """A month, `YYYY-MM`."""
 
@@ -91,6 +119,21 @@ class Place(Setting):
         return self.default if text is None else text
 
 
+@dataclass(frozen=True)
+class ConnectionId(Setting):
+    """The id of an Airflow connection."""
+
+    def value(self) -> str | None:
+        """As it is set now. Raises SettingError for what is no id; it may be an address, so it is not shown."""
+        text = self.text()
+        if text is not None and not re.fullmatch(r"[\w.-]{1,200}", text):
+            raise SettingError(
+                f"{self.name}: the id of an Airflow connection is needed, for example oncall, and no address. Leave "
+                "the setting out where nobody is to be told"
+            )
+        return text
+
+
 STUDENT = Setting(
     "AIRFLOW_STUDENT",
     "the published schema is `airflow_<student>`, for yellow taxis `airflow_<student>_yellow`",
@@ -109,6 +152,26 @@ KEEP_RUN_SCHEMAS = Seconds(
     "how long the DAG `taxi_maintenance` leaves a published month's run schema, counted from its last load",
     "each dataset's own: 2592000 for green, 86400 for yellow",
     default=None,
+)
+KEEP_VERSIONS = Seconds(
+    "PIPELINE_KEEP_VERSIONS_SECONDS",
+    "how long a version of a month that another file has replaced is kept, so that it can be put back; "
+    "`taxi_maintenance` drops older ones",
+    "each dataset's own: 7776000 for green, 2592000 for yellow",
+    default=None,
+)
+KEEP_MEBIBYTES = WholeNumber(
+    "PIPELINE_KEEP_VERSIONS_MEBIBYTES",
+    "how much the kept versions of a dataset may take, in MiB: beyond it the oldest are dropped first; 0 keeps none. A "
+    "version takes what its rows do: of green some 10, of yellow some 600",
+    "10240",
+    default=10 * 1024,
+)
+RELOAD = Switch(
+    "PIPELINE_RELOAD_RESTATED",
+    "`true`: where `taxi_restatements` finds that the source has another file for a month, it has the month loaded "
+    "again, once for each new file",
+    "`false`",
 )
 RETRY = Seconds(
     "PIPELINE_RETRY_SECONDS",
@@ -130,7 +193,22 @@ REPORTS = Place(
     "`reports`, in the project",
     default=str(ROOT / "reports"),
 )
-SETTINGS: tuple[Setting, ...] = (STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, RETRY, REPORTS)
+LATE = Seconds(
+    "PIPELINE_LATE_SECONDS",
+    "how long after TLC usually has a month, 53 days after its end, someone is told that it is not there",
+    "1209600",
+    default=timedelta(days=14),
+)
+NOTIFY = ConnectionId(
+    "PIPELINE_NOTIFY",
+    "the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was "
+    "restated",
+    "nobody is told",
+)
+SETTINGS: tuple[Setting, ...] = (
+    *(STUDENT, SCHEDULE_FROM, POLL, KEEP_RUN_SCHEMAS, KEEP_VERSIONS, KEEP_MEBIBYTES, RELOAD, RETRY, LATE),
+    *(REPORTS, NOTIFY),
+)
 
 
 def rows_of_readme() -> list[str]:

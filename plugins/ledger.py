@@ -1,4 +1,4 @@
-"""The ledger of months in Airflow's UI: in the navigation, and beside each pipeline's grid."""
+"""The ledger of months in Airflow's UI, in the navigation and beside each pipeline's grid; what is told of failures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include import reason
+from include import failure, reason
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -17,7 +17,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Ledger(AirflowPlugin):
-    """The page `/ledger/`, and what keeps the reasons it shows."""
+    """The page `/ledger/`, what keeps the reasons it shows, and what tells of a failure."""
 
     name = "ledger"
     fastapi_apps = [{"app": app, "url_prefix": "/ledger", "name": "Ledger of months"}]  # noqa: RUF012
@@ -26,4 +26,4 @@ class Ledger(AirflowPlugin):
         {"name": "Months", "href": "/ledger/?dag_id={DAG_ID}", "destination": "dag", "url_route": "months-of-dag"},
         {"name": "dbt docs", "href": "/ledger/docs", "destination": "nav", "url_route": "dbt-docs"},
     ]
-    listeners = [reason]  # noqa: RUF012
+    listeners = [reason, failure]  # noqa: RUF012

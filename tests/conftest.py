@@ -17,6 +17,7 @@ from dev.stack import Stack
 from dev.tlc_mirror import TlcMirror
 from include.settings import ROOT
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.mailbox import Mailbox, mailbox
 from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.project import Project
 from tests.support.warehouses import warehouse
@@ -92,7 +93,14 @@ def proxy(postgres: EmbeddedPostgres) -> Iterator[CuttingProxy]:
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def mails() -> Iterator[Mailbox]:
+    """What the stack tells someone, by mail."""
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterator[Pipeline]:
     """The whole stack, over a mirror that has the zones and no month yet."""
     state = STATE / f"stack-{os.getpid()}"
     folder = tmp_path_factory.mktemp("tlc")
@@ -100,6 +108,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
         environment.setenv("PIPELINE_POLL_SECONDS", "10")
+        environment.setenv("PIPELINE_NOTIFY", "oncall")
+        environment.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
         executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
         with running_pipeline(Stack(state), folder, executor=executor) as pipeline:
             yield pipeline

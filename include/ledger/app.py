@@ -119,7 +119,8 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         is_published = bool(known.get("published_at")) if dataset.months_table else None
         expected_at = due(month)
         of_month = tasks.get(month, [])
-        judged = judge(of_month, is_published, expected_at <= now)
+        restated, kept = known.pop("restated", None), known.pop("kept", None) or []
+        judged = judge(of_month, is_published, expected_at <= now, is_restated=restated is not None)
         run = next((task for task in of_month if task.run_id == judged.run_id), None)
         lines.append(
             common
@@ -135,6 +136,8 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "run_ended": run and run.run_ended,
                 **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
                 "figures": known,
+                "restated": restated,
+                "kept": kept,
             }
         )
     return lines

@@ -31,17 +31,20 @@ class TaskOfMonth:
 
 @dataclass(frozen=True)
 class Judged:
-    """`state` is one of `published failed waiting running never`. `task` is the one that failed, if one did."""
+    """`state` is one of `published restated failed waiting running never`; `task` the one that failed, if one did."""
 
     state: str
     run_id: str | None = None
     task: TaskOfMonth | None = None
 
 
-def judge(tasks: Iterable[TaskOfMonth], is_published: bool | None, is_due: bool = True) -> Judged:
+def judge(
+    tasks: Iterable[TaskOfMonth], is_published: bool | None, is_due: bool = True, is_restated: bool = False
+) -> Judged:
     """The state of a month from its tasks, of all its runs, and from whether the published tables have it.
 
     `is_published`: None where no table says so; then the last run decides. `is_due`: whether its file may be there.
+    `is_restated`: whether the source has another file than the one that is loaded; a published month then says so.
 
     Of a task that several runs have, the one that began last decides, or one that is still to begin. So a model that
     failed is red although its run, which Airflow judges by its last tasks, is green; and a task that failed in one run
@@ -60,5 +63,6 @@ def judge(tasks: Iterable[TaskOfMonth], is_published: bool | None, is_due: bool 
         return Judged("failed", last.run_id)
     if is_published is None:
         is_published = last is not None and last.run_state == "success"
-    state = "published" if is_published else "never" if is_due else "waiting"
+    published = "restated" if is_restated else "published"
+    state = published if is_published else "never" if is_due else "waiting"
     return Judged(state, last.run_id if last else None)

@@ -21,12 +21,39 @@ from include.ledger.months import FAILED, WAIT, TaskOfMonth
 from include.month import Month, MonthError
 from include.reason import KEY
 from include.settings import SettingError
+from include.source_checks import IS_RESTATED
 
 FILES = """
     select source_month, bytes, sha256 as loaded_sha256, loaded_at
     from {schema}.load_log where table_name = {table}
 """
-FIGURES = "select * from {months} full join (" + FILES + ") as files using (source_month)"
+# With what has changed at the source since, and the versions that can be put back.
+FILES_AND_VERSIONS = f"""
+    select
+        source_month, load_log.bytes, sha256 as loaded_sha256, loaded_at,
+        case
+            when {IS_RESTATED} then jsonb_build_object(
+                'etag', source_checks.etag, 'bytes', source_checks.bytes, 'since', since,
+                'etag_loaded', load_log.etag, 'bytes_loaded', load_log.bytes
+            )
+        end as restated,
+        (
+            select
+                jsonb_agg(
+                    jsonb_build_object(
+                        'sha256', kept.sha256, 'bytes', kept.bytes, 'rows', kept.rows, 'loaded_at', kept.loaded_at,
+                        'kept_at', kept.kept_at
+                    )
+                    order by kept.kept_at desc
+                )
+            from {{schema}}.kept_versions as kept
+            where kept.table_name = load_log.table_name and kept.source_month = load_log.source_month
+                and kept.sha256 <> load_log.sha256
+        ) as kept
+    from {{schema}}.load_log left join {{schema}}.source_checks using (source_month)
+    where table_name = {{table}}
+"""
+FIGURES = "select * from {months} full join ({files}) as files using (source_month)"
 
 
 def tasks_by_month(session: Session, dataset: Dataset, zone: tzinfo) -> dict[Month, list[TaskOfMonth]]:
@@ -77,14 +104,18 @@ def tasks_by_month(session: Session, dataset: Dataset, zone: tzinfo) -> dict[Mon
 def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
     """What the published table of months, where the dataset has one, and the load log say of each month they have."""
     names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
-    query = SQL(FILES).format(**names)
-    if dataset.months_table:
-        query = SQL(FIGURES).format(**names, months=Identifier(schema, dataset.months_table))
-    with psycopg.connect(conninfo, row_factory=dict_row) as connection:
-        try:
-            rows = connection.execute(query).fetchall()
-        except psycopg.errors.UndefinedTable:  # nothing has been loaded yet, or nothing published
-            return {}
+    rows: list[dict[str, Any]] = []
+    with psycopg.connect(conninfo, row_factory=dict_row, autocommit=True) as connection:
+        for files in (FILES_AND_VERSIONS, FILES):
+            query = SQL(files).format(**names)
+            if dataset.months_table:
+                query = SQL(FIGURES).format(months=Identifier(schema, dataset.months_table), files=query)
+            try:
+                rows = connection.execute(query).fetchall()
+                break
+            except psycopg.errors.UndefinedTable:
+                # nothing was loaded yet, or nothing published; or by an earlier version, which kept none and asked not
+                continue
     return {Month(row["source_month"]): row for row in rows}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import dev.__main__ as commands
 from dev.airflow_api import instant
 from dev.background_process import inherited_environment
 from dev.celery_workers import hostname
@@ -37,6 +38,7 @@ LACKS = "This worker would fail its tasks, and ends. What it lacks"
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")  # before the stack, whose processes inherit it
+        environment.setenv("PIPELINE_RELOAD_RESTATED", "true")
         with celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
             yield pipeline
 
@@ -94,6 +96,32 @@ def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipelin
     assert LACKS in said
     assert f"[core] plugins_folder is {tmp_path}, which holds no timetable.py" in said
     assert "AIRFLOW_STUDENT='No Student'" in said
+
+
+def test_a_restated_month_is_loaded_again_once_and_stays_as_it_was_put_back(
+    loaded: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    month = MONTHS[2]
+    first = loaded.content(month)
+    loaded.publish_file(month, version=2)
+    assert f"green {month} is restated since" in loaded.ask_the_source()
+    run_id = loaded_again(loaded, month)
+    assert loaded.wait(run_id) == "success", loaded.states(run_id)
+    assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path)
+
+    monkeypatch.setenv("MONTH", month)
+    assert commands.restore(loaded.stack) == 0
+    assert loaded.content(month) == first
+    assert f"green {month} is restated since" in loaded.ask_the_source()
+    assert loaded_again(loaded, month) == run_id
+
+
+def loaded_again(pipeline: Pipeline, month: str) -> str:
+    """The one run that was made since the month was restated."""
+    made = pipeline.stack.api.pages(pipeline.paths.runs, "dag_runs")
+    [run_id] = [run["dag_run_id"] for run in made if run["dag_run_id"].startswith("restated__")]
+    assert run_id.startswith(f"restated__{month}__")
+    return str(run_id)
 
 
 def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipeline, tmp_path: Path):

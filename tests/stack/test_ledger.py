@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 import dev.__main__ as commands
 from dev.airflow_api import instant
+from dev.errors import StackError
 from dev.ledger import IN_JSON
 from include.datasets import DATASETS
 from include.ledger.app import app
@@ -112,6 +113,19 @@ def test_a_dataset_takes_one_query_of_each_database_however_many_months(
     schema = published.stack.published_schema(published.dataset)
     assert figures_by_month(published.dsn, published.dataset, schema)
     assert len(asked) == 2
+
+
+def test_a_month_of_which_nothing_is_kept_is_not_put_back_which_is_said(
+    published: Pipeline, monkeypatch: pytest.MonkeyPatch
+):
+    runs = len(list(published.stack.api.pages(published.paths.runs, "dag_runs")))
+    monkeypatch.setenv("MONTH", MONTH)
+    with pytest.raises(StackError, match=f"No version of green {MONTH} is kept that could be put back. Kept: none."):
+        commands.restore(published.stack)
+    assert len(list(published.stack.api.pages(published.paths.runs, "dag_runs"))) == runs
+    monkeypatch.delenv("MONTH")
+    with pytest.raises(StackError, match="MONTH is needed"):
+        commands.restore(published.stack)
 
 
 def test_the_terminal_shows_the_same(

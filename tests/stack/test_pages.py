@@ -14,6 +14,7 @@ from include.settings import ROOT
 from tests.support.browser import AirflowInBrowser, airflow_in_browser, launched
 from tests.support.logins import login_of
 from tests.support.pipeline import Pipeline
+from tests.support.project import Project
 from tests.support.warehouse_content import query
 
 # `make images` has them written to docs/images
@@ -201,3 +202,34 @@ def test_the_trigger_form_offers_the_months(airflow: AirflowInBrowser, published
 def test_a_dag_without_months_says_so(airflow: AirflowInBrowser):
     airflow.open("/dags/taxi_maintenance/plugin/months-of-dag")
     expect(airflow.frame.get_by_text("taxi_maintenance loads no month that you may see.")).to_be_visible()
+
+
+def test_a_restatement_is_seen_in_the_ledger_and_undone_by_its_button(
+    airflow: AirflowInBrowser, published: Pipeline, tmp_path: Path
+):
+    first = published.content(BEFORE)
+    published.publish_file(BEFORE, version=2)
+    log = published.ask_the_source()
+    assert "green 2017-01 is restated since" in log
+    airflow.open(f"/ledger/?dataset=green&month={BEFORE}")
+    square = airflow.page.locator(f'[data-key="green {BEFORE}"]')
+    restated = re.compile(f"green {BEFORE}: published; the source has another file since")
+    expect(square).to_have_accessible_name(restated)
+    expect(
+        airflow.page.get_by_text(re.compile("^The source has another file since .* UTC: [0-9,]+ bytes"))
+    ).to_be_visible()
+    expect(airflow.page.get_by_text("No other version of it is kept.")).to_be_visible()
+
+    project = Project(published.dsn, published.tlc, tmp_path)
+    project.run(BEFORE)
+    assert published.content(BEFORE) != first
+    expect(square).to_have_accessible_name(re.compile(f"green {BEFORE}: published, "))
+    assert airflow.violations() == ""
+    runs = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")}
+    airflow.page.get_by_role("button", name="Put it back").click()
+    expect(airflow.page.get_by_role("status")).to_have_text("The run that puts it back was created.")
+    [run_id] = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")} - runs
+    assert published.wait(run_id) == "success", published.states(run_id)
+    assert published.content(BEFORE) == first
+    expect(square).to_have_accessible_name(restated)
+    published.publish_file(BEFORE)  # as it was

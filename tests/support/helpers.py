@@ -13,8 +13,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.datasets import GREEN
 from include.download import Download
 from include.month import Month
+from include.raw_tables import create_raw_tables
+from include.warehouse import Warehouse
 
 SCHEMA = "airflow_test"
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
@@ -84,6 +87,26 @@ def raw_content(dsn: str, schema: str = SCHEMA) -> dict[str, list[tuple[Any, ...
             table: connection.execute(query.format(schema)).fetchall() if table in there else []
             for table, query in queries.items()
         }
+
+
+def at_row(dsn: str, row: int, action: str) -> None:
+    """Makes the database perform the action when it writes this row of January, in the middle of the COPY."""
+    with Warehouse(dsn, SCHEMA) as warehouse:
+        create_raw_tables(warehouse, GREEN, JANUARY)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            f"create function {SCHEMA}.at_row() returns trigger language plpgsql as"
+            f" $$ begin perform {action}; return new; end $$"
+        )
+        connection.execute(
+            f"create trigger at_row before insert on {SCHEMA}_partitions.raw_trips_202401"
+            f" for each row when (new.source_row = {row}) execute function {SCHEMA}.at_row()"
+        )
+
+
+def as_always(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"drop function {SCHEMA}.at_row cascade")
 
 
 def fork(function: Callable[..., object], *arguments: object) -> multiprocessing.Process:

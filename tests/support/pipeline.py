@@ -108,6 +108,18 @@ class Pipeline:
         body = {"logical_date": logical_date, "conf": (conf or {}) | ({"month": month} if month else {})}
         return self.stack.api.call("POST", self.paths.runs, json=body)["dag_run_id"]
 
+    def ask_the_source(self, seconds: float = 120) -> str:
+        """What the daily DAG does, now: the log of its task for the dataset."""
+        paths, deadline = DagPaths("taxi_restatements"), time.monotonic() + seconds
+        run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
+        while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
+            assert time.monotonic() < deadline, f"taxi_restatements is still {state}"
+            time.sleep(0.5)
+        task = paths.task(run_id, f"find_restated_{self.dataset.name}")
+        log = str(self.stack.api.call("GET", f"{task}/logs/1"))
+        assert state == "success", log
+        return log
+
     def mark_as_succeeded(self, run_id: str, task: str) -> None:
         """As the grid does; tasks that could not run without it go on."""
         self.stack.api.call("PATCH", self.paths.task(run_id, task), json={"new_state": "success"})

@@ -38,7 +38,8 @@ def dag(dagbag: DagBag, dataset: Dataset):
 def test_the_folder_holds_the_pipelines_their_maintenance_and_no_import_error(dagbag: DagBag):
     assert dagbag.import_errors == {}
     reports = {"taxi_report", "taxi_report_yellow"}
-    assert set(dagbag.dags) == {"taxi_pipeline", "taxi_pipeline_yellow", "taxi_maintenance", *reports}
+    daily = {"taxi_maintenance", "taxi_restatements"}
+    assert set(dagbag.dags) == {"taxi_pipeline", "taxi_pipeline_yellow", *daily, *reports}
 
 
 def test_a_run_is_for_a_whole_month_that_has_ended(dag, dataset: Dataset):
@@ -199,6 +200,26 @@ def test_dag_files_only_wire():
 @pytest.mark.parametrize("month", ["2024-01", "2013-08", None])
 def test_the_trigger_form_takes_a_month_or_nothing(dag, month: str | None):
     dag.params.get_param("month").resolve(month)
+
+
+@pytest.mark.parametrize("version", ["0123abcd", "0" * 64, None])
+def test_the_trigger_form_takes_the_first_digits_of_a_kept_version(dag, version: str | None):
+    dag.params.get_param("version").resolve(version)
+
+
+@pytest.mark.parametrize("version", ["", "0123abc", "0123ABCD", "previous", "0" * 65, "0123abcd' or true"])
+def test_the_trigger_form_refuses_what_is_no_version(dag, version: str):
+    with pytest.raises(Exception, match=r"is not valid|does not match"):
+        dag.params.get_param("version").resolve(version)
+
+
+def test_a_month_s_restatement_begins_a_run_for_the_month_alone(dagbag: DagBag, dataset: Dataset):
+    dag = dagbag.dags["taxi_restatements"]
+    assert dag.max_active_runs == 1
+    load = dag.get_task(f"load_{dataset.name}_again.load")
+    assert load.trigger_dag_id == dataset.dag_id
+    assert (set(load.conf), load.skip_when_already_exists, load.logical_date) == ({"month"}, True, None)
+    assert load.upstream_task_ids == {f"find_restated_{dataset.name}"}
 
 
 @pytest.mark.parametrize("month", ["2024-13", "2024-1", "24-01", "January", "2024-01-01", "2024-01'; drop table x"])

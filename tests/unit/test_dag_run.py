@@ -65,7 +65,16 @@ def test_a_key_that_nothing_reads_is_refused_by_name_on_every_kind_of_run(run_ty
     assert all(repr(key) in str(refusal.value) for key in unknown)
 
 
-@pytest.mark.parametrize("conf", [None, {}, {"month": "2024-01"}, {"airflow/task_span_detail_level": 1}])
+@pytest.mark.parametrize(
+    "conf",
+    [
+        None,
+        {},
+        {"month": "2024-01"},
+        {"month": "2024-01", "version": "0123abcd"},
+        {"airflow/task_span_detail_level": 1},
+    ],
+)
 def test_the_month_and_airflows_own_keys_are_no_unknown_ones(conf):
     assert month_of(dag_run(JANUARY.start, conf=conf), {"month": (conf or {}).get("month")}) == JANUARY
 

@@ -101,6 +101,13 @@ def test_a_month_that_nobody_ran_waits_until_its_file_may_be_there():
         assert judge(failed, False, is_due).state == "failed"
 
 
+def test_a_published_month_whose_file_has_changed_at_the_source_says_so_and_no_other_does():
+    for tasks, is_published, _ in CASES.values():
+        state = judge(tasks, is_published).state
+        found = judge(tasks, is_published, is_restated=True).state
+        assert found == ("restated" if state == "published" else state)
+
+
 STATES = st.sampled_from([None, "queued", "running", "success", "failed", "upstream_failed", "up_for_retry", "skipped"])
 
 

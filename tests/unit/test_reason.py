@@ -29,6 +29,10 @@ CASES = {
         ),
         "the run schema was dropped",
     ),
+    "Postgres, before there is a model": (
+        CosmosDbtRunError("dbt invocation did not complete with unhandled error: Database Error\n  Connection refused"),
+        "Connection refused",
+    ),
     "dbt, without more": (CosmosDbtRunError(f"{DBT}Database Error in model x"), "Database Error in model x"),
     "Python": (
         MonthError("month '2024' is not of the form YYYY-MM\nmore"),

@@ -8,7 +8,18 @@ import pytest
 
 from include.datasets import GREEN, YELLOW
 from include.month import Month
-from include.settings import KEEP_RUN_SCHEMAS, POLL, RETRY, ROOT, SCHEDULE_FROM, SettingError, rows_of_readme
+from include.settings import (
+    KEEP_MEBIBYTES,
+    KEEP_RUN_SCHEMAS,
+    NOTIFY,
+    POLL,
+    RELOAD,
+    RETRY,
+    ROOT,
+    SCHEDULE_FROM,
+    SettingError,
+    rows_of_readme,
+)
 
 
 def test_a_duration_is_whole_seconds(monkeypatch):
@@ -36,6 +47,29 @@ def test_another_duration_is_refused_and_the_setting_named(monkeypatch, text):
         RETRY.value()
 
 
+def test_a_number_that_is_none_is_refused_and_the_setting_named(monkeypatch):
+    monkeypatch.delenv(KEEP_MEBIBYTES.name, raising=False)
+    assert KEEP_MEBIBYTES.value() == 10240
+    monkeypatch.setenv(KEEP_MEBIBYTES.name, "0")
+    assert KEEP_MEBIBYTES.value() == 0
+    for text in ("", "-1", "1.5", "1G", "007", " 1"):
+        monkeypatch.setenv(KEEP_MEBIBYTES.name, text)
+        with pytest.raises(SettingError, match=f"{KEEP_MEBIBYTES.name}='{text}': a whole number is needed, 0 or more"):
+            KEEP_MEBIBYTES.value()
+
+
+def test_a_switch_is_true_or_false_and_nothing_else(monkeypatch):
+    monkeypatch.delenv(RELOAD.name, raising=False)
+    assert RELOAD.value() is False
+    for text, expected in (("true", True), ("false", False)):
+        monkeypatch.setenv(RELOAD.name, text)
+        assert RELOAD.value() is expected
+    for text in ("", "True", "1", "yes"):
+        monkeypatch.setenv(RELOAD.name, text)
+        with pytest.raises(SettingError, match=f"{RELOAD.name}='{text}': true or false is needed"):
+            RELOAD.value()
+
+
 def test_run_schemas_stay_as_long_as_the_dataset_says_unless_the_environment_does(monkeypatch):
     monkeypatch.delenv(KEEP_RUN_SCHEMAS.name, raising=False)
     assert (GREEN.keep_run_schemas(), YELLOW.keep_run_schemas()) == (timedelta(days=30), timedelta(days=1))
@@ -52,6 +86,18 @@ def test_a_month_that_is_none_is_refused_and_the_setting_named(monkeypatch):
         monkeypatch.setenv(SCHEDULE_FROM.name, text)
         with pytest.raises(SettingError, match=f"{SCHEDULE_FROM.name}: month '{text}'"):
             SCHEDULE_FROM.value()
+
+
+def test_what_is_no_id_of_a_connection_is_refused_and_the_setting_named(monkeypatch):
+    monkeypatch.delenv(NOTIFY.name, raising=False)
+    assert NOTIFY.value() is None
+    monkeypatch.setenv(NOTIFY.name, "smtp_oncall.2")
+    assert NOTIFY.value() == "smtp_oncall.2"
+    for text in ("", " ", "smtp://somebody:secret@host", "a b", "a\n", "x" * 201):
+        monkeypatch.setenv(NOTIFY.name, text)
+        with pytest.raises(SettingError, match="PIPELINE_NOTIFY: the id of an Airflow connection is needed") as refused:
+            NOTIFY.value()
+        assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize("row", rows_of_readme())

@@ -29,12 +29,22 @@ from include.datasets import GREEN
 from include.download import FileChanged, FileUnavailable
 from include.load import load_month
 from include.month import Month
-from include.raw_tables import create_raw_tables
 from include.retry import heals
 from include.settings import ROOT
 from include.source_files import BATCH_ROWS, FileContentError
 from include.warehouse import Warehouse
-from tests.support.helpers import FEBRUARY, JANUARY, SCHEMA, ZONES, cut, raw_content, rewrite, trips_path
+from tests.support.helpers import (
+    FEBRUARY,
+    JANUARY,
+    SCHEMA,
+    ZONES,
+    as_always,
+    at_row,
+    cut,
+    raw_content,
+    rewrite,
+    trips_path,
+)
 from tests.support.warehouse_content import RAW, content, query
 
 ROWS = {JANUARY: 90, FEBRUARY: 60}
@@ -445,26 +455,6 @@ def test_a_month_loads_once_its_bad_source_is_mended(source, dsn):
 # ---------- killed on the way
 
 GATE = 4711  # key of an advisory lock
-
-
-def at_row(dsn: str, row: int, action: str) -> None:
-    """Makes the database perform the action when it writes this row of January, in the middle of the COPY."""
-    with Warehouse(dsn, SCHEMA) as warehouse:
-        create_raw_tables(warehouse, GREEN, JANUARY)
-    with psycopg.connect(dsn) as connection:
-        connection.execute(
-            f"create function {SCHEMA}.at_row() returns trigger language plpgsql as"
-            f" $$ begin perform {action}; return new; end $$"
-        )
-        connection.execute(
-            f"create trigger at_row before insert on {SCHEMA}_partitions.raw_trips_202401"
-            f" for each row when (new.source_row = {row}) execute function {SCHEMA}.at_row()"
-        )
-
-
-def as_always(dsn: str) -> None:
-    with psycopg.connect(dsn) as connection:
-        connection.execute(f"drop function {SCHEMA}.at_row cascade")
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""Which entry of RUNBOOK.md helps with a failure, and the command that shows it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+import requests
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType, TaskDeferralTimeout
+from cosmos.exceptions import CosmosDbtRunError
+
+from include.ask_source import SourceNotAsked
+from include.availability import MonthUnavailable
+from include.datasets import DATASETS
+from include.dbt_log import DbtFailed
+from include.download import FileChanged
+from include.drawn_settings import OtherRevision
+from include.month import MonthError
+from include.restore import VersionNotKept
+from include.retry import NEEDS_A_HAND, heals
+from include.settings import SettingError
+from include.source_files import FileContentError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`heading`: in RUNBOOK.md. `cause`: in a few words. `command`: its fields are those of `include.failure`."""
+
+    heading: str
+    cause: str
+    command: str
+
+
+CHECK = "python -m include.check   (locally make doctor)"
+LATE = Entry("`wait_for_month` waits, or fails: 403 on the file", "its file is not there", "curl -sI {url}")
+MONTH = Entry(
+    "`MonthError`: a run does not say its month, or says two",
+    "the run does not say its month",
+    'make airflow ARGS="dags list-runs {dag_id}"',
+)
+LOAD = Entry("`load_month` fails", "its file cannot be loaded", "curl -sI {url}")
+SOURCE = Entry("The source is busy, or does not answer", "the source does not answer", "curl -sI {url}")
+AUDIT = Entry(
+    "An audit fails (a task that ends in `test`, in `build`)",
+    "an audit failed",
+    """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\"""",
+)
+PUBLISHED_TEST = Entry(
+    "A test of a published table fails (a task that ends in `test`, in `publish`)",
+    "a published table is not as it was audited",
+    """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\"""",
+)
+REFUSED = Entry(
+    "`stays as it was`: a publication is refused",
+    "its publication was refused",
+    'psql "$(make -s dsn)" -c "select audit, inputs, passed, judged_at from {schema}.audit_log '
+    "where source_month = '{ds}' order by judged_at desc limit 30\"",
+)
+MODEL = Entry(
+    "A model fails", "a model failed", """{own}make dbt{of} ARGS="build --select {nodes} --vars '{{ds: {ds}}}'\""""
+)
+RESTATED = Entry(
+    "A month came back restated",
+    "its file was restated",
+    'psql "$(make -s dsn)" -c "select source_month, rows, sha256, etag, loaded_at from {schema}.load_log order by 1"',
+)
+UNDO = Entry(
+    "A restated month turns out wrong: undo",
+    "no such version is kept",
+    'psql "$(make -s dsn)" -c "select source_month, sha256, rows, loaded_at, kept_at from {schema}.kept_versions '
+    'order by 1, kept_at"',
+)
+ASKED = Entry("`taxi_restatements` fails", "the source was not asked", "curl -sI {url}")
+DROPPED = Entry(
+    "`is not there: the run schema was dropped`",
+    "its run schema was dropped",
+    'psql "$(make -s dsn)" -c "\\dn {schema}*"',
+)
+REPORT = Entry("A report fails, or is not there", "its report failed", 'make airflow ARGS="dags list-runs {dag_id}"')
+POSTGRES = Entry("Postgres is down", "Postgres does not answer", 'psql "$(make -s dsn)" -c "select 1"')
+KILLED = Entry("A worker is gone (CeleryExecutor)", "a task was killed", CHECK)
+REVISION = Entry("A worker ends at its start, or refuses tasks", "a worker has another revision", CHECK)
+API_SERVER = Entry("The api-server is gone, or a worker cannot reach it", "Airflow's server does not answer", CHECK)
+SETTING = Entry("The connection or a setting is wrong", "a setting is wrong", CHECK)
+TIME = Entry("A task takes too long", "a task took too long", 'make airflow ARGS="dags list-runs {dag_id}"')
+OTHER = Entry("A failure without an entry of its own", "a task failed", "make ledger")
+
+ENTRIES = (
+    *(LATE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
+    *(DROPPED, REPORT, POSTGRES, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
+)
+
+# The first that fits, by the class of the error.
+BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
+    (MonthError, MONTH),
+    (MonthUnavailable, LATE),
+    (FileContentError, LOAD),
+    (VersionNotKept, UNDO),
+    (SourceNotAsked, ASKED),
+    (TaskDeferralTimeout, ASKED),
+    (OtherRevision, REVISION),
+    (SettingError, SETTING),
+    (AirflowTaskTimeout, TIME),
+    (requests.exceptions.SSLError, SETTING),
+    (requests.RequestException, SOURCE),
+    (FileChanged, SOURCE),
+)
+# Else of dbt and Postgres, by their words; the first that fits.
+BY_WORDS = (
+    (re.compile(r"stays as it was|audit_log\" does not exist"), REFUSED),
+    (re.compile(r"the run schema was dropped"), DROPPED),
+)
+
+
+def entry_of(error: BaseException, dag_id: str, task_id: str) -> Entry:
+    """The entry for what a task failed with."""
+    if found := next((entry for kind, entry in BY_CLASS if isinstance(error, kind)), None):
+        return found
+    if isinstance(error, AirflowRuntimeError) and error.error.error is ErrorType.API_SERVER_ERROR:
+        return API_SERVER
+    if isinstance(error, CosmosDbtRunError | psycopg.Error):
+        return _of_postgres(error, task_id)
+    return REPORT if dag_id in {each.report_dag_id for each in DATASETS.values()} else OTHER
+
+
+def _of_postgres(error: BaseException, task_id: str) -> Entry:
+    nodes = error.nodes if isinstance(error, DbtFailed) else ()
+    if any(each.rows is not None for each in nodes):  # an audit's words are its author's
+        return PUBLISHED_TEST if task_id.startswith("publish.") else AUDIT
+    words = str(error)
+    if found := next((entry for pattern, entry in BY_WORDS if pattern.search(words)), None):
+        return found
+    if heals(error):
+        return POSTGRES
+    if NEEDS_A_HAND.search(words):
+        return SETTING
+    return MODEL if isinstance(error, CosmosDbtRunError) else OTHER
