@@ -5,6 +5,7 @@ of a project that it refuses. The manifest then stays as it was, until a file is
 """
 
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ from include.project_files import parsed_files
 # Between two looks at the files, each of which takes 1 ms. The project counts as written when two looks see the same:
 # an editor may write a file in parts, and a change of branch writes many.
 LOOK_SECONDS = 1.0
+# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for it, the
+# first is made so long after the start, when `make up` and what was waiting for it are over.
+WARM_SECONDS = 60
 AGAIN_SECONDS = 10  # after a full disk, or a file that went away while it was copied
 
 
@@ -26,11 +30,12 @@ def keep_manifest(stack: Stack) -> None:
     """Never returns."""
     seen = parsed_files()
     answered = None if manifest.stale() else seen
+    warm_from: float | None = time.monotonic() + WARM_SECONDS
     while True:
         time.sleep(LOOK_SECONDS)
         now = parsed_files()
         if now == seen and now != answered:
-            answered = now
+            answered, warm_from = now, None
             try:
                 if made_anew():
                     stack.workers.renew_dbt()
@@ -39,14 +44,15 @@ def keep_manifest(stack: Stack) -> None:
                 say(f"{error}. It is tried again.")
                 answered = None
                 time.sleep(AGAIN_SECONDS)
+        elif warm_from and time.monotonic() > warm_from:
+            with tempfile.TemporaryDirectory() as nowhere:
+                manifest.make_manifest(Path(nowhere) / "manifest.json")
+            warm_from = None
         seen = now
 
 
 def made_anew() -> bool:
-    """Whether the manifest is of the present files; False where dbt refuses them.
-
-    dbt runs in this process: its first parse takes 8 s of CPU, most of them for itself, and each later one 3 s.
-    """
+    """Whether the manifest is of the present files; False where dbt refuses them."""
     if not (why := manifest.fault() or manifest.stale()):  # somebody made it by hand
         return True
     say(f"The manifest {why}. It is made anew.")

@@ -17,6 +17,8 @@ from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> TaskGroup:
     """The dataset's models of these layers, each followed by its tests; marts declare their table's asset.
 
+    The table of the dataset's months comes after every other mart, whether its SQL names that or not.
+
     Raises SettingError where the dbt manifest, which the tasks are rendered from, is missing or damaged.
     """
     try:
@@ -27,7 +29,18 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
         raise
     if not group.children:
         raise manifest.unusable(f"holds no model of {', '.join(layers)} for {dataset.name}")
+    if (months := f"{group_id}.{dataset.months_table}") in group.children:
+        _put_last(months, group)
     return group
+
+
+def _put_last(name: str, group: TaskGroup) -> None:
+    """This child of the group comes after what ends the others, except for those that come after it."""
+    last = group.children[name]
+    for other in (leaf for child in group.children.values() if child is not last for leaf in child.leaves):
+        for first in last.roots:
+            if first.node_id not in other.get_flat_relative_ids(upstream=True) | other.downstream_task_ids:
+                first.set_upstream(other)
 
 
 def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGroup:

@@ -134,6 +134,8 @@ def test_it_is_in_the_grid_after_every_audit_of_the_build_and_says_what_it_is(wa
         doc, before, outlets = tasks["publish.fct_payment_types.run"]
         assert {each for each in tasks if each.startswith("build.")} <= set(before)
         assert outlets == [f"{schema}.fct_payment_types"]
+        _, before_the_month, _ = tasks["publish.fct_months.run"]
+        assert {each for each in tasks if each.startswith("publish.fct_payment_types.")} <= set(before_the_month)
         assert doc.startswith("One row per source month and way of paying.")
         assert "| `charged` | numeric(14, 2) | Sum of what was charged, US dollars; reversals are in it. |" in doc
         assert "`fct_payment_types_published_as_audited`" in doc
