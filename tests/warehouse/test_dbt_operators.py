@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,11 +89,18 @@ def test_the_password_is_in_the_environment_while_dbt_runs_and_no_longer():
 
 
 def test_airflow_s_timeout_ends_a_task_whose_statement_waits(project: Project):
+    waiting = "select query ~ 'stg_tlc__zones' from pg_stat_activity where wait_event_type = 'Lock'"
+
+    def run_out_of_time_once_it_waits() -> None:
+        while not query(project.dsn, waiting):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGALRM)
+
     def run() -> None:
         model = task(RunModel, "fqn:taxi.staging.tlc.stg_tlc__zones")
-        with pytest.raises(AirflowTaskTimeout), timeout(seconds=5):
+        with pytest.raises(AirflowTaskTimeout), timeout(seconds=3600):
+            threading.Thread(target=run_out_of_time_once_it_waits, daemon=True).start()
             model.execute({})
-        waiting = "select query ~ 'stg_tlc__zones' from pg_stat_activity where wait_event_type = 'Lock'"
         assert query(project.dsn, waiting) == [(True,)]
 
     query(project.dsn, f"create schema {RUN_SCHEMA}")
