@@ -98,8 +98,8 @@ def test_airflow_s_timeout_ends_a_task_whose_statement_waits(project: Project):
 
     def run() -> None:
         model = task(RunModel, "fqn:taxi.staging.tlc.stg_tlc__zones")
+        threading.Thread(target=run_out_of_time_once_it_waits, daemon=True).start()
         with pytest.raises(AirflowTaskTimeout), timeout(seconds=3600):
-            threading.Thread(target=run_out_of_time_once_it_waits, daemon=True).start()
             model.execute({})
         assert query(project.dsn, waiting) == [(True,)]
 
