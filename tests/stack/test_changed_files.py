@@ -165,7 +165,7 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     comes_true(lambda: "told to draw the DAGs" in log.read_text(), seconds=PARSE_SECONDS)
     comes_true(lambda: tasks_in_the_grid(copied_project) == before | new, seconds=DRAW_SECONDS)
     print(f"in the grid {time.monotonic() - written:.1f} s after the last file was written")
-    run("dev", "backfill", FROM="2024-01", TO="2024-01")
+    run("dev", "backfill", FROM="2024-01", TO="2024-01", TLC_DIR=str(tmp_path))
     of_types = "select sum(trips)::int from airflow_default.fct_payment_types"
     of_trips = "select count(*)::int from airflow_default.fct_trips"
     dsn = run("dev", "dsn").strip()
