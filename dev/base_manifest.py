@@ -25,6 +25,13 @@ def commit_of(revision: str) -> str:
     return done.stdout.decode().strip()
 
 
+def project_differs(commit: str) -> bool:
+    """Whether a file of the dbt project, or of its profile, is another than in the commit, is new, or is gone."""
+    of_project = ("--", "dbt", "profiles")
+    new = _git("ls-files", "--others", "--exclude-standard", *of_project)
+    return bool(_git("diff", "--quiet", commit, *of_project).returncode or new.stdout)
+
+
 @contextmanager
 def dbt_project_of(commit: str) -> Iterator[Path]:
     """A folder with `dbt` and `profiles` as of the commit, for the time being."""

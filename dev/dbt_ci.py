@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.markdown import Markdown
 
-from dev.base_manifest import base_manifest, commit_of, dbt_project_of
+from dev.base_manifest import base_manifest, commit_of, dbt_project_of, project_differs
 from dev.console import console
 from dev.developer_build import Workshop, build
 from dev.diff_text import as_markdown
@@ -33,6 +33,9 @@ def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: 
     Where GITHUB_STEP_SUMMARY names a file, the differences are appended to it. Returns 1 where a test or a build fails.
     """
     commit = commit_of(base)
+    if not project_differs(commit):
+        console.print(f"No file of the dbt project differs from {base} ({commit[:12]}): there is nothing to build.")
+        return 0
     manifest = base_manifest(commit, state / "base")
     postgres = EmbeddedPostgres(state / "dbt-ci", durable=False)
     shutil.rmtree(postgres.state, ignore_errors=True)
