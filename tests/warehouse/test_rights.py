@@ -23,7 +23,8 @@ ROLES = PIPELINE, ANALYST, DEVELOPER = "pipeline_of_the_readme", "analyst_of_the
 def granted(postgres: EmbeddedPostgres, project: Project) -> Iterator[Project]:
     """The dbt project as the role the README makes, in a database with the README's grants and no others."""
     fields = conninfo_to_dict(project.dsn)
-    [block] = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    blocks = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    [block] = [block for block in blocks if block.startswith("create role")]
     grants = re.sub(r"\b(pipeline|analyst|developer)\b", r"\1_of_the_readme", block).replace(
         "database warehouse", f"database {fields['dbname']}"
     )
