@@ -132,11 +132,11 @@ def _warehouse(dataset: Dataset) -> Warehouse:
 
 
 def _create(warehouse: Warehouse) -> None:
+    """Creates the table where it is not there. Never the schema, as a process with another student would make one."""
     if warehouse.exists(warehouse.schema, "notification_log"):
         return
     warehouse.lock("create")
     if not warehouse.exists(warehouse.schema, "notification_log"):
-        warehouse.execute("create schema if not exists {schema}")
         warehouse.execute("create table {schema}.notification_log (" + NOTIFICATION_LOG + ")")
         warehouse.execute(
             "create unique index on {schema}.notification_log (source_month, cause) where healed_at is null"

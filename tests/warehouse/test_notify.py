@@ -34,6 +34,7 @@ def by_mail(dsn: str, mails: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_AZURE_PG", WarehouseAddress.from_dsn(dsn).airflow_connection())
     monkeypatch.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
     monkeypatch.setenv("PIPELINE_NOTIFY", "oncall")
+    query(dsn, "create schema airflow_default; create schema airflow_default_yellow")
 
 
 def tell(dataset: Dataset = GREEN, month: Month = JANUARY, cause: str = "an audit failed", text: str = "why") -> None:
@@ -68,6 +69,13 @@ def test_a_cause_is_told_once_of_a_month_and_again_of_another_month_dataset_or_c
         "taxi_pipeline_yellow 2024-01: an audit failed",
         "taxi_pipeline 2024-01: a model failed",
     ]
+
+
+def test_where_nothing_was_loaded_yet_a_message_is_sent_and_no_schema_is_made(mails: Mailbox, dsn: str, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_STUDENT", "other")
+    tell()
+    assert len(mails.mails) == 1
+    assert query(dsn, "select nspname from pg_namespace where nspname like '%%other%%'") == []
 
 
 def test_of_many_processes_that_tell_the_same_at_once_one_does(mails: Mailbox, dsn: str):
@@ -173,7 +181,7 @@ def test_nothing_is_asked_or_made_where_the_setting_is_not_set(mails: Mailbox, d
 def test_nothing_is_made_where_there_was_nothing_to_tell(dsn: str):
     month_is_well(GREEN, JANUARY)
     send_pending(GREEN)
-    assert query(dsn, "select count(*) from pg_namespace where nspname ~ '^airflow'") == [(0,)]
+    assert query(dsn, "select count(*) from pg_tables where schemaname ~ '^airflow'") == [(0,)]
 
 
 def test_a_text_is_no_template(mails: Mailbox):
