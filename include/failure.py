@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from airflow.listeners import hookimpl
 log = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 1000
+# A task's process reports its state first and leaves its reason then, for which Airflow gives it as long ([core]
+# task_success_overtime). On a busy machine the run had ended, and was told of, before the reason was there.
+REASON_SECONDS = 20
 MOST_ROWS = 5  # of each audit; dbt/macros/audit_log.sql has dbt log as many
 
 
@@ -42,8 +46,14 @@ def tell_of_a_killed_task(context: Mapping[str, Any]) -> None:
     from include.reason import KEY
 
     task = context.get("ti")
-    if task is not None and not task.xcom_pull(task_ids=task.task_id, key=KEY):
-        Failure(task, None).tell()
+    if task is None:
+        return
+    deadline = time.monotonic() + REASON_SECONDS
+    while not task.xcom_pull(task_ids=task.task_id, key=KEY):
+        if time.monotonic() > deadline:
+            Failure(task, None).tell()
+            return
+        time.sleep(1)
 
 
 class Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ from include.datasets import DATASETS
 from include.dbt_log import DbtFailed, FailedNode
 from include.download import FileChanged
 from include.drawn_settings import OtherRevision
-from include.failure import on_task_instance_failed
+from include.failure import on_task_instance_failed, tell_of_a_killed_task
 from include.month import MonthError
 from include.restore import VersionNotKept
 from include.runbook import ENTRIES, entry_of
@@ -155,3 +156,10 @@ def test_nothing_is_said_where_there_is_no_error_or_the_task_is_somebody_else_s(
     theirs = failed_task("somebody_elses", operator=BaseOperator(task_id="x"))
     on_task_instance_failed(task_instance=theirs, error=ValueError("x"))
     assert caplog.records == []
+
+
+def test_a_reason_that_comes_after_the_run_has_ended_is_waited_for():
+    reasons = iter([[], [], "an audit failed"])
+    task = SimpleNamespace(task_id="build.int_zones.test", xcom_pull=lambda **_: next(reasons))
+    tell_of_a_killed_task({"ti": task})  # would fail on this task, had it something to tell
+    assert list(reasons) == []
