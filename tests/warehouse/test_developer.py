@@ -137,7 +137,7 @@ def test_the_role_of_developers_may_change_nothing_of_production_s(ana: Project,
         connection.execute(statement)
 
 
-@pytest.mark.parametrize("user", ["", "ana lee", "Ånna", "a" * 60, "_"])
+@pytest.mark.parametrize("user", ["", "Ånna Lee", "a" * 60])
 def test_a_name_that_no_schema_can_have_is_refused_and_makes_nothing(ana: Project, user: str):
     done = ana.dbt(*BUILD_PLAINLY, month="2024-01", DEV_USER=user)
     assert done.returncode != 0
