@@ -79,14 +79,17 @@
     {{ return(source('loader', 'audit_log').incorporate(path={'schema': target.schema}) if execute else 'audit_log') }}
 {%- endmacro -%}
 
-{#- SQL: the verdicts that count. A developer's own come before those of production, whose tables theirs are made from. -#}
-{%- macro verdicts() -%}
+{#-
+    SQL: the verdicts that count. A developer's own come before production's for the audits of slices that the developer has
+    built, which are named; production's come first for those of slices that are read from production.
+-#}
+{%- macro verdicts(of_own_slices) -%}
     {%- if not is_dev() -%} {{ return(audit_log()) }} {%- endif -%}
     (
         select distinct on (source_month, audit, inputs) * from (
             select 1 as place, * from {{ audit_log() }} union all select 2, * from {{ source('loader', 'audit_log') }}
         ) as noted
-        order by source_month, audit, inputs, place
+        order by source_month, audit, inputs, case when audit in ('{{ of_own_slices | join("', '") }}') then place else -place end
     )
 {%- endmacro -%}
 
@@ -188,16 +191,17 @@
             'failed: ' || string_agg(needed.name, ', ' order by needed.name) filter (where not noted.passed),
             'not run on these rows: ' || string_agg(needed.name, ', ' order by needed.name) filter (where noted.passed is null)
         ), '')
-        {%- set contents = {} %}
+        {%- set contents, of_own_slices = {}, [] %}
         from (values
             (null, null, null, false)
             {%- for audit in audits_before(node) %},
             {%- set ids = input_ids(audit) %}
-            {%- set reads_slices = ids | reject('in', graph.sources) | list | length > 0 %}
-            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ content_of_all(ids, contents) }}, {{ reads_slices }})
+            {%- set slices = ids | reject('in', graph.sources) | list %}
+            {%- if is_dev() and reads_own(slices) %} {%- do of_own_slices.append(audit.unique_id) %} {%- endif %}
+            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ content_of_all(ids, contents) }}, {{ slices | length > 0 }})
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)
-        left join {{ verdicts() }} as noted
+        left join {{ verdicts(of_own_slices) }} as noted
             on noted.source_month = {{ source_month() }} and noted.audit = needed.audit and noted.inputs = needed.inputs
         where coalesce(not noted.passed, needed.reads_slices)
     )

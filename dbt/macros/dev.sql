@@ -30,9 +30,15 @@
 {#- Where the rows of a node are read from: its own schema, or the one that --defer has dbt read instead. -#}
 {%- macro schema_read(node) -%}
     {%- if node.defer_relation and node.unique_id not in selected_resources and (
-        flags.FAVOR_STATE or adapter.get_relation(node.database, node.schema, node.alias) is none
+        invocation_args_dict.favor_state or adapter.get_relation(node.database, node.schema, node.alias) is none
     ) -%}
         {{ return(node.defer_relation.schema) }}
     {%- endif -%}
     {{ return(node.schema) }}
+{%- endmacro -%}
+
+{#- Whether one of these slices, named by their ids, is read from where this run builds it, not from where --defer says. -#}
+{%- macro reads_own(slices) -%}
+    {%- for id in slices if schema_read(graph.nodes[id]) == graph.nodes[id].schema -%} {{ return(true) }} {%- endfor -%}
+    {{ return(false) }}
 {%- endmacro -%}

@@ -245,6 +245,19 @@ def test_an_audit_that_fails_keeps_a_developer_s_rows_out_too(built: Project, an
     assert content(ana.dsn, ("fct_zone_days",), "dev_ana_default") == {"fct_zone_days": []}
 
 
+def test_an_audit_that_failed_for_a_developer_does_not_count_for_production_s_slice(ana: Project, workshop: Workshop):
+    """As after a contract that was broken and mended: the slice that failed holds the same rows as production's."""
+    failed = "update dev_ana_default.audit_log set passed = false where audit like '%%fit_the_contract%%'"
+    first = make_dev(workshop, "-s", "int_zone_days", "fct_zone_days", "--exclude-resource-type", "unit_test")
+    assert first.returncode == 0, first.output
+    query(ana.dsn, failed)
+    own = make_dev(workshop, "-s", "fct_zone_days", "--full-refresh", base=with_another("int_zone_days"))
+    assert own.returncode == 0, own.output  # built, and audited, anew
+    query(ana.dsn, failed)
+    done = make_dev(workshop, "-s", "fct_zone_days", "--full-refresh")
+    assert done.returncode == 0, done.output
+
+
 def test_a_month_that_nobody_loaded_is_said_to_be_so(workshop: Workshop):
     february = replace(workshop, month=JANUARY.plus(1))
     with pytest.raises(StackError, match=r"airflow_default.load_log has no file of 2024-02: load it first"):
