@@ -11,7 +11,7 @@
             database=node.database, schema=node.schema, identifier=node.alias, type='table'
         ) -%}
         {%- set monthly = 'source_month' in node.columns -%}
-        {%- if is_dev() and flags.FULL_REFRESH -%}
+        {%- if is_dev() and invocation_args_dict.full_refresh -%}
             {%- do run_query('drop table if exists ' ~ table ~ ' cascade; commit') -%} {%- do adapter.cache_dropped(table) -%}
         {%- endif -%}
         {%- if adapter.get_relation(table.database, table.schema, table.identifier) is none -%}

@@ -258,6 +258,16 @@ def test_an_audit_that_failed_for_a_developer_does_not_count_for_production_s_sl
     assert done.returncode == 0, done.output
 
 
+def test_full_refresh_makes_a_developer_s_mart_anew_by_its_contract(ana: Project, workshop: Workshop):
+    assert make_dev(workshop, "-s", "dim_zones").returncode == 0
+    query(ana.dsn, "alter table dev_ana_default.dim_zones add column left_over text")
+    columns = "select count(*) from information_schema.columns where table_schema = 'dev_ana_default'"
+    before = query(ana.dsn, columns + " and table_name = 'dim_zones'")
+    done = make_dev(workshop, "-s", "dim_zones", "--full-refresh")
+    assert done.returncode == 0, done.output
+    assert query(ana.dsn, columns + " and table_name = 'dim_zones'") == [(before[0][0] - 1,)]
+
+
 def test_a_month_that_nobody_loaded_is_said_to_be_so(workshop: Workshop):
     february = replace(workshop, month=JANUARY.plus(1))
     with pytest.raises(StackError, match=r"airflow_default.load_log has no file of 2024-02: load it first"):
