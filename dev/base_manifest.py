@@ -13,6 +13,7 @@ from typing import Any
 
 from dev.errors import StackError
 from dev.programs import run
+from include.manifest import places
 from include.settings import ROOT
 
 
@@ -48,9 +49,7 @@ def base_manifest(commit: str, kept: Path) -> dict[str, Any]:
     file = kept / f"{commit}-dbt-{version('dbt-core')}.json"
     if not file.exists():
         with dbt_project_of(commit) as project:
-            places = ["--project-dir", project / "dbt", "--profiles-dir", project / "profiles"]
-            places += ["--target-path", project / "target", "--log-path", project / "target"]
-            words = ["parse", "--quiet", *map(str, places)]
+            words = ["parse", "--quiet", *places(project / "target", project / "dbt", project / "profiles")]
             done = run("dbt", *words, environment={"PG_SCHEMA": "airflow_default"}, capture=True)
             if done.returncode:
                 raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")

@@ -20,6 +20,7 @@ from dev.tlc_mirror import TlcMirror
 from dev.warehouse_address import WarehouseAddress
 from include.datasets import Dataset
 from include.load import load_month
+from include.manifest import places
 from include.month import Month
 
 STUDENT, USER = "ci", "ci"
@@ -87,9 +88,8 @@ def _publish_as_of(
         with TlcMirror(folder) as mirror:
             load_month(dataset, month, mirror.url, postgres.dsn(), published, "dbt-ci")
         console.rule(f"As of {commit[:12]}")
-        places = ["--project-dir", project / "dbt", "--profiles-dir", project / "profiles"]
-        places += ["--target-path", Path(scratch) / "target", "--log-path", Path(scratch) / "target"]
-        words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}", *map(str, places)]
+        words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}"]
+        words += places(Path(scratch) / "target", project / "dbt", project / "profiles")
         with WarehouseAddress.from_dsn(postgres.dsn()).dbt_environment() as connection:
             done = run("dbt", *words, environment=connection | {"PG_SCHEMA": published})
         if done.returncode:

@@ -32,24 +32,27 @@ class Entry:
     command: str
 
 
+ASK = "curl -sI {url}"
+RUNS = 'make airflow ARGS="dags list-runs {dag_id}"'
+TEST = """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\""""
 CHECK = "python -m include.check   (locally make doctor)"
-LATE = Entry("`wait_for_month` waits, or fails: 403 on the file", "its file is not there", "curl -sI {url}")
+LATE = Entry("`wait_for_month` waits, or fails: 403 on the file", "its file is not there", ASK)
 MONTH = Entry(
     "`MonthError`: a run does not say its month, or says two",
     "the run does not say its month",
-    'make airflow ARGS="dags list-runs {dag_id}"',
+    RUNS,
 )
-LOAD = Entry("`load_month` fails", "its file cannot be loaded", "curl -sI {url}")
-SOURCE = Entry("The source is busy, or does not answer", "the source does not answer", "curl -sI {url}")
+LOAD = Entry("`load_month` fails", "its file cannot be loaded", ASK)
+SOURCE = Entry("The source is busy, or does not answer", "the source does not answer", ASK)
 AUDIT = Entry(
     "An audit fails (a task that ends in `test`, in `build`)",
     "an audit failed",
-    """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\"""",
+    TEST,
 )
 PUBLISHED_TEST = Entry(
     "A test of a published table fails (a task that ends in `test`, in `publish`)",
     "a published table is not as it was audited",
-    """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\"""",
+    TEST,
 )
 REFUSED = Entry(
     "`stays as it was`: a publication is refused",
@@ -71,19 +74,19 @@ UNDO = Entry(
     'psql "$(make -s dsn)" -c "select source_month, sha256, rows, loaded_at, kept_at from {schema}.kept_versions '
     'order by 1, kept_at"',
 )
-ASKED = Entry("`taxi_restatements` fails", "the source was not asked", "curl -sI {url}")
+ASKED = Entry("`taxi_restatements` fails", "the source was not asked", ASK)
 DROPPED = Entry(
     "`is not there: the run schema was dropped`",
     "its run schema was dropped",
     'psql "$(make -s dsn)" -c "\\dn {schema}*"',
 )
-REPORT = Entry("A report fails, or is not there", "its report failed", 'make airflow ARGS="dags list-runs {dag_id}"')
+REPORT = Entry("A report fails, or is not there", "its report failed", RUNS)
 POSTGRES = Entry("Postgres is down", "Postgres does not answer", 'psql "$(make -s dsn)" -c "select 1"')
 KILLED = Entry("A worker is gone (CeleryExecutor)", "a task was killed", CHECK)
 REVISION = Entry("A worker ends at its start, or refuses tasks", "a worker has another revision", CHECK)
 API_SERVER = Entry("The api-server is gone, or a worker cannot reach it", "Airflow's server does not answer", CHECK)
 SETTING = Entry("The connection or a setting is wrong", "a setting is wrong", CHECK)
-TIME = Entry("A task takes too long", "a task took too long", 'make airflow ARGS="dags list-runs {dag_id}"')
+TIME = Entry("A task takes too long", "a task took too long", RUNS)
 OTHER = Entry("A failure without an entry of its own", "a task failed", "make ledger")
 
 ENTRIES = (
