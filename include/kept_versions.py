@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
-import psycopg
 from psycopg.sql import Identifier
 
 from include.download import FileVersion
@@ -122,19 +122,17 @@ def drop_kept_versions(
 
 def _drop(warehouse: Warehouse, kept_as: str, kept_at: datetime) -> bool:
     """Not one that was replaced once more since."""
-    try:
-        warehouse.execute("set local lock_timeout = '2s'")
-        dropped = warehouse.execute(
+    deleted: list[tuple[Any, ...]] = []
+
+    def drop() -> None:
+        deleted[:] = warehouse.execute(
             "delete from {schema}.kept_versions where kept_as = $1 and kept_at = $2 returning true",
             values=(kept_as, kept_at),
         )
-        if dropped:
+        if deleted:
             warehouse.execute("drop table if exists {partitions}.{kept}", kept=Identifier(kept_as))
-        warehouse.commit()
-    except psycopg.Error as error:
-        if error.sqlstate != "55P03":  # lock_not_available
-            raise
+
+    if not warehouse.commit_unless_in_use(drop):
         log.info("the kept version %s is in use; left for the next time", kept_as)
-        warehouse.rollback()
         return False
-    return bool(dropped)
+    return bool(deleted)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-import psycopg
 from psycopg.sql import SQL, Composable, Identifier
 
 from include.datasets import Dataset
@@ -69,15 +68,8 @@ def _mebibytes(sizes: Iterable[int]) -> str:
 
 
 def _drop(warehouse: Warehouse, name: str) -> bool:
-    try:
-        warehouse.execute("set local lock_timeout = '2s'")
-        warehouse.execute("drop schema {name} cascade", name=Identifier(name))
-        warehouse.commit()
-    except psycopg.Error as error:
-        if error.sqlstate != "55P03":  # lock_not_available
-            raise
-        log.info("%s is in use; left for the next time", name)
-        warehouse.rollback()
-        return False
-    log.info("dropped %s", name)
-    return True
+    dropped = warehouse.commit_unless_in_use(
+        lambda: warehouse.execute("drop schema {name} cascade", name=Identifier(name))
+    )
+    log.info("dropped %s" if dropped else "%s is in use; left for the next time", name)
+    return dropped

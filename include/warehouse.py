@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -42,6 +42,19 @@ class Warehouse:
 
     def rollback(self) -> None:
         self._connection.rollback()
+
+    def commit_unless_in_use(self, work: Callable[[], object]) -> bool:
+        """Does the work and commits it. False, with nothing done, where somebody holds a lock of it for 2 s longer."""
+        try:
+            self.execute("set local lock_timeout = '2s'")
+            work()
+            self.commit()
+        except psycopg.Error as error:
+            if error.sqlstate != "55P03":  # lock_not_available
+                raise
+            self.rollback()
+            return False
+        return True
 
     def execute(self, query: str, *, values: tuple[Any, ...] = (), **names: Composable) -> list[tuple[Any, ...]]:
         """Runs one statement: `{name}` for identifiers and literals, `$1` for values."""
