@@ -64,9 +64,9 @@ def arguments(target: Path | str, *command: str) -> list[str]:
     return [*command, "--quiet", *places(target)]
 
 
-def places(target: Path | str, project: Path = DBT_PROJECT, profiles: Path = DBT_PROFILES.parent) -> list[str]:
+def places(target: Path | str, project: Path | None = None, profiles: Path | None = None) -> list[str]:
     """dbt's options for any command: where the project and its profile are, and the one folder to write into."""
-    read = ["--project-dir", project, "--profiles-dir", profiles]
+    read = ["--project-dir", project or DBT_PROJECT, "--profiles-dir", profiles or DBT_PROFILES.parent]
     return [str(word) for word in (*read, "--target-path", target, "--log-path", target, "--log-level-file", "none")]
 
 

@@ -115,8 +115,10 @@ class Pipeline:
         while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
             assert time.monotonic() < deadline, f"taxi_restatements is still {state}"
             time.sleep(0.5)
-        task = paths.task(run_id, f"find_restated_{self.dataset.name}")
-        log = str(self.stack.api.call("GET", f"{task}/logs/1"))
+        path = paths.task(run_id, f"find_restated_{self.dataset.name}")
+        task = self.stack.api.call("GET", path)
+        assert task["try_number"] == 1, task
+        log = str(self.stack.api.call("GET", f"{path}/logs/1"))
         assert state == "success", log
         return log
 
