@@ -43,6 +43,10 @@ class Pace:
 
 GENTLY = Pace()
 ADDRESS_SECONDS = 60.0
+# The trigger fires no sooner. Where a deferred task is resumed before the executor has reported that its process ended,
+# Airflow 3.3.2 takes it for one that was killed: it is tried again, and the log of its first try can be read no more
+# (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine).
+LEAST_SECONDS = 5.0
 
 
 @dataclass
@@ -170,6 +174,7 @@ class AskSource(BaseTrigger):
         return "include.ask_source.AskSource", {name: getattr(self, name) for name in names}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(LEAST_SECONDS)
         base = await self._address()
         if base is None:
             name = f"{self.variable} (or AIRFLOW_VAR_{self.variable.upper()})"

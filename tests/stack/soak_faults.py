@@ -19,6 +19,7 @@ import redis
 
 from dev.airflow_api import instant
 from dev.background_process import BackgroundProcess
+from include.runbook import API_SERVER
 from tests.support.celery import (
     HEARTBEAT_TIMEOUT,
     MODEL,
@@ -33,6 +34,7 @@ from tests.support.celery import (
     worker_of,
 )
 from tests.support.cutting_proxy import cutting_proxy
+from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.processes import kill
 from tests.support.warehouse_content import query
@@ -70,7 +72,9 @@ def a_worker_is_killed(pipeline: Pipeline, run_id: str) -> Struck:
 def redis_is_killed_while_tasks_run(pipeline: Pipeline, run_id: str) -> Struck:
     run_up_to_the_middle(pipeline, run_id)
     hit = unfinished(pipeline, run_id)
-    return stop_redis_for(pipeline, OUTAGE), hit
+    struck = stop_redis_for(pipeline, OUTAGE)
+    shows("The broker is gone (CeleryExecutor)", (pipeline.stack.state / "logs" / "scheduler.log").read_text())
+    return struck, hit
 
 
 def redis_is_killed_while_tasks_are_queued(pipeline: Pipeline, run_id: str) -> Struck:
@@ -100,10 +104,15 @@ def a_worker_cannot_reach_the_api_server(pipeline: Pipeline, run_id: str) -> Str
     with cutting_proxy(int(pipeline.stack.airflow.url.rpartition(":")[2])) as proxy:
         start_workers(pipeline, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://127.0.0.1:{proxy.port}/execution/")
         run_up_to_the_middle(pipeline, run_id)
+        before = {name: each["try_number"] for name, each in pipeline.tasks(run_id).items()}
         hit, struck = unfinished(pipeline, run_id), time.time()
         with proxy.silent():
             time.sleep(PARTITION)
         assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
+    tried_again = {name: each for name, each in pipeline.tasks(run_id).items() if each["try_number"] > before[name]}
+    said = [pipeline.log(run_id, name, each["try_number"] - 1) for name, each in tried_again.items()]
+    print([each[-1500:] for each in said])
+    shows(API_SERVER.heading, "\n".join(said))
     return struck, hit
 
 

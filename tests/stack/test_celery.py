@@ -16,6 +16,7 @@ from dev.airflow_api import instant
 from dev.background_process import inherited_environment
 from dev.celery_workers import hostname
 from dev.programs import command
+from include.runbook import KILLED, REVISION
 from include.settings import ROOT
 from tests.support.celery import (
     HEARTBEAT_TIMEOUT,
@@ -28,6 +29,7 @@ from tests.support.celery import (
     tasks_on,
     worker_of,
 )
+from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 
 MONTHS = ("2020-09", "2020-10", "2020-11")
@@ -69,6 +71,16 @@ def test_both_workers_logs_are_read_through_the_api(loaded: Pipeline):
             assert "Worker startup parse complete" in loaded.log(run_id, task), (worker, task)
 
 
+def test_of_a_log_that_is_gone_the_ui_says_that_it_could_not_be_read(loaded: Pipeline):
+    run_id, task = loaded.run_of(MONTHS[0]), "load_month"
+    [file] = loaded.stack.airflow.home.glob(f"logs/dag_id={loaded.dataset.dag_id}/run_id={run_id}/task_id={task}/*.log")
+    away = file.rename(file.with_suffix(".away"))
+    try:
+        shows("A task's log is missing", loaded.log(run_id, task))
+    finally:
+        away.rename(file)
+
+
 def test_a_worker_knows_no_secret_but_the_broker_s_and_that_of_its_results(loaded: Pipeline):
     environments = loaded.stack.workers.environments(len(WORKERS), loaded.stack.environment())
     known = " ".join(value for each in environments.values() for value in each.values())
@@ -94,6 +106,7 @@ def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipelin
     assert ended.returncode == 1
     said = ended.stderr
     assert LACKS in said
+    shows(REVISION.heading, said)
     assert f"[core] plugins_folder is {tmp_path}, which holds no timetable.py" in said
     assert "AIRFLOW_STUDENT='No Student'" in said
 
@@ -140,6 +153,7 @@ def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipel
     # all but those that had just ended
     again = {name: task for name, task in loaded.tasks(run_id).items() if name in hit and task["try_number"] > 2}
     assert MODEL in again
+    shows(KILLED.heading, "the next begins on another worker")
     for name, task in again.items():
         assert task["hostname"] == hostname(other), name
         assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name

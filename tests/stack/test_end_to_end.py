@@ -13,6 +13,8 @@ import requests
 
 from include.datasets import GREEN
 from include.month import Month
+from include.runbook import DROPPED, LATE, LOAD, MONTH
+from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.project import ROWS
 from tests.support.warehouse_content import RAW, content, query
@@ -104,7 +106,9 @@ def test_a_month_that_cannot_come_fails_at_once_with_the_reason(backfilled: Pipe
     assert backfilled.wait(run_id) == "failed"
     wait = backfilled.tasks(run_id)["wait_for_month"]
     assert (wait["state"], wait["try_number"]) == ("failed", 1)
-    assert says in backfilled.log(run_id, "wait_for_month")
+    log = backfilled.log(run_id, "wait_for_month")
+    assert says in log
+    shows(LATE.heading, log)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 
@@ -132,6 +136,7 @@ def test_a_run_that_does_not_say_its_month_fails_in_its_first_task_and_says_what
     log = backfilled.log(run_id, "wait_for_month")
     assert says in log
     assert "trigger the DAG with" in log
+    shows(MONTH.heading, log)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 
@@ -184,7 +189,9 @@ def test_a_file_that_is_not_parquet_fails_at_once_and_changes_nothing(backfilled
         del backfilled.tlc.faults[path]
     load = backfilled.tasks(run_id)["load_month"]
     assert (load["state"], load["try_number"]) == ("failed", 1)
-    assert "is not a complete parquet file" in backfilled.log(run_id, "load_month")
+    log = backfilled.log(run_id, "load_month")
+    assert "is not a complete parquet file" in log
+    shows(LOAD.heading, log)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 
@@ -239,6 +246,7 @@ def test_a_model_cleared_after_its_run_schema_was_dropped_says_to_clear_the_mont
     task = backfilled.tasks(run_id)["build.int_zone_days.run"]
     log = backfilled.log(run_id, "build.int_zone_days.run", task["try_number"])
     assert "Clear the whole month, from load_month on" in log
+    shows(DROPPED.heading, log)
     assert content(backfilled.dsn) == before
     backfilled.clear_run(run_id)
     assert backfilled.wait(run_id) == "success"

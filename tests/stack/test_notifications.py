@@ -11,8 +11,10 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 import requests
 
+from include import runbook
 from include.month import Month
 from include.retry import RETRIES
+from tests.support.documents import shows
 from tests.support.helpers import rewrite, trips_path
 from tests.support.mailbox import Mailbox, words_of
 from tests.support.pipeline import Pipeline
@@ -64,6 +66,8 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     said = lines(pipeline, run_id, AUDIT, 1)
     assert [level for level, text in said if text.startswith("Nobody could be told")] == ["warning"]
     assert mails.about(title) == []
+    shows("A message does not arrive", "\n".join(text for _, text in said))
+    shows(runbook.AUDIT.heading, AUDIT)
     schema = pipeline.tasks(run_id)[AUDIT]["rendered_fields"]["env"]["PG_RUN_SCHEMA"]
     assert said[-5:] == [
         ("error", "Rows that fail reject_share_is_plausible, the first 1:"),

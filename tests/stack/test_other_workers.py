@@ -6,6 +6,8 @@ import time
 from urllib.parse import quote
 
 from dev.backfill import ENDED
+from include.runbook import SETTING
+from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.warehouse_content import RAW, content, query
 
@@ -26,6 +28,7 @@ def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema
             pipeline.clear(run_id, task)
             pipeline.wait_for_failure(run_id, task)
             assert refusal in pipeline.log(run_id, task, attempt=2), task
+            shows(SETTING.heading, pipeline.log(run_id, task, attempt=2))
             assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
         api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"
         dropping = api.call("POST", maintenance, json={"logical_date": None})["dag_run_id"]

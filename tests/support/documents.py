@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from include.settings import ROOT
+
 FILE = re.compile(r"```\w+\n(?:#|--) file: (\S+?)(, at its end)?\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -25,6 +27,19 @@ def section(document: Path, heading: str) -> str:
     assert found, f"{document.name} has no heading {heading}"
     level = len(heading) - len(heading.lstrip("#"))
     return re.split(rf"^#{{2,{level}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def shows(entry: str, produced: str) -> None:
+    """Asserts that people who meet what a test has produced find the entry of RUNBOOK.md, by its heading, that helps.
+
+    `produced`: a text that has words which the entry's symptom gives in backticks, where `…` stands for any; of a state
+    that says nothing, the symptom's own words for it.
+    """
+    found = re.search(r"^\| Symptom \| (.*) \|$", section(ROOT / "RUNBOOK.md", f"## {entry}"), flags=re.MULTILINE)
+    assert found, f"RUNBOOK.md, {entry}: it has no symptom"
+    searched_for = [re.escape(words).replace("…", ".*") for words in re.findall(r"`([^`]+)`", found[1])]
+    is_found = any(re.search(words, produced, flags=re.DOTALL) for words in searched_for)
+    assert is_found or produced in found[1], f"RUNBOOK.md, {entry}: its symptom has no words of\n{produced}"
 
 
 def commands(text: str) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 
 from dev.tlc_mirror import TlcMirror, TlcRequest
 from include import ask_source
-from include.ask_source import GENTLY, Asked, AskSource, Pace, ask, digest
+from include.ask_source import GENTLY, LEAST_SECONDS, Asked, AskSource, Pace, ask, digest
 from include.settings import ROOT
 
 MONTHS = [f"2{number:03}-01" for number in range(20)]
@@ -185,6 +185,11 @@ def test_a_server_that_takes_long_is_given_up_when_the_time_is_over(source: Sour
 # ---------- in the triggerer
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask_source, "LEAST_SECONDS", 0)
+
+
 def trigger_for(url: str) -> AskSource:
     return AskSource("tlc_base_url", "https://tlc.example", digest(url), {month: path(month) for month in MONTHS})
 
@@ -196,6 +201,7 @@ def event_of(trigger: AskSource) -> dict:
     return asyncio.run(first())
 
 
+@pytest.mark.usefixtures("at_once")
 def test_the_trigger_asks_the_address_of_the_variable_and_again_after_a_restart(source: Source, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.mirror.url)
     monkeypatch.setattr(ask_source, "GENTLY", QUICK)
@@ -206,12 +212,22 @@ def test_the_trigger_asks_the_address_of_the_variable_and_again_after_a_restart(
     assert sorted(events[0]["answers"]) == MONTHS
 
 
+def test_the_trigger_fires_no_sooner_than_airflow_has_noticed_the_end_of_the_task_s_process(monkeypatch):
+    monkeypatch.setattr(ask_source, "LEAST_SECONDS", 1)
+    monkeypatch.setattr(ask_source, "ADDRESS_SECONDS", 0)
+    began = time.monotonic()
+    assert event_of(trigger_for("https://other.example"))["fault"]
+    assert time.monotonic() - began >= 1
+    assert LEAST_SECONDS > 3  # the longest that a report was seen to be late
+
+
 def test_no_secret_of_the_address_is_in_airflow_s_database():
     trigger = trigger_for("https://someone:secret@mirror.example")
     assert "secret" not in str(trigger.serialize())
     assert "mirror.example" not in str(trigger.serialize())
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_triggerer_with_another_address_asks_nobody_and_says_which_setting(source: Source, monkeypatch):
     monkeypatch.setattr(ask_source, "ADDRESS_SECONDS", 0)
     monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.mirror.url)

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from include import runbook
+from include.runbook import Entry
 from include.settings import ROOT
+from tests.support.documents import shows
 
 DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
 # they also tell of what is no more, and of what a reader is to write
@@ -16,7 +19,8 @@ MADE_BY_COMMANDS = ("dbt/manifest", "dbt/site", "dbt/target")
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"(benchmarks|config|dags|dbt|deploy|dev|docs|include|profiles|tests)/[\w./-]*")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-TESTS = {file.name: file.read_text() for file in ROOT.glob("tests/*/*.py")}
+RUNBOOK = (ROOT / "RUNBOOK.md").read_text()
+TESTS = {file: file.read_text() for file in ROOT.glob("tests/*/*.py")}
 
 
 def in_backticks(file: Path) -> list[str]:
@@ -31,12 +35,37 @@ def test_the_files_that_a_document_names_are_there(name: str):
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def test_the_tests_that_a_document_names_are_there(name: str):
-    code = "\n".join(TESTS.values())
+    code, files = "\n".join(TESTS.values()), {file.name for file in TESTS}
     named = {found.rstrip("…") for found in in_backticks(DOCUMENTS[name]) if re.fullmatch(r"test_\w+(\.py|…)?", found)}
-    assert {found for found in named if found not in TESTS and f"def {found}" not in code} == set()
+    assert {found for found in named if found not in files and f"def {found}" not in code} == set()
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 def test_the_links_of_a_document_lead_somewhere(name: str):
     file = DOCUMENTS[name]
     assert [link for link in LINK.findall(file.read_text()) if not (file.parent / link).exists()] == []
+
+
+def test_the_symptom_of_every_entry_of_the_runbook_is_produced_by_a_test():
+    """By one that calls `shows` with it: with the heading, or an entry of include/runbook.py."""
+    headings = set(re.findall(r"^## (.*)\n\n\| \| \|\n\| --- \| --- \|\n\| Symptom", RUNBOOK, flags=re.MULTILINE))
+    assert len(headings) > 20
+    entries = {name: each.heading for name, each in vars(runbook).items() if isinstance(each, Entry)}
+    told = set[str]()
+    for code in (text for file, text in TESTS.items() if file != Path(__file__)):
+        told |= set(re.findall(r'shows\(\s*"(.+?)"', code))
+        told |= {entries[name] for name in re.findall(r"shows\((?:runbook\.)?([A-Z_]+)\.heading", code)}
+        if "shows(entry.heading" in code:  # a parameter of the test
+            told |= {heading for name, heading in entries.items() if re.search(rf"^ +{name},$", code, re.MULTILINE)}
+    assert headings - told == set()
+    assert told <= headings
+
+
+def test_words_that_no_symptom_has_are_found_out():
+    shows("A task takes too long", "AirflowTaskTimeout: Timeout, PID: 12")
+    shows(
+        "`MonthError`: a run does not say its month, or says two",
+        "MonthError: it is for 1, and its configuration says 2",
+    )
+    with pytest.raises(AssertionError, match="its symptom has no words of"):
+        shows("A task takes too long", "AirflowTaskTimedOut")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from include.ledger import app
 from include.ledger.months import Judged, TaskOfMonth, judge
+from tests.support.documents import shows
 
 WAIT, MODEL, TEST, MART = "wait_for_month", "build.int_zones.run", "build.int_zones.test", "publish.fct_months.run"
 
@@ -144,3 +145,4 @@ def test_a_warehouse_that_cannot_be_read_is_told_without_its_address(monkeypatch
         app.months(user=None, session=None)
     assert failure.value.status_code == 503
     assert failure.value.detail == "The warehouse cannot be read (OperationalError). The api-server's log says why."
+    shows("*Months* or *dbt docs* shows no page", f"The ledger answers 503: {failure.value.detail}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,8 @@ from include.dbt_log import DbtFailed, FailedNode
 from include.dbt_operators import RunDbt, RunModel
 from include.failure import on_task_instance_failed
 from include.retry import RetryWhatHeals
-from include.runbook import AUDIT, MODEL, POSTGRES, PUBLISHED_TEST, REFUSED, Entry, entry_of
+from include.runbook import AUDIT, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, Entry, entry_of
+from tests.support.documents import shows
 from tests.support.failed_task import failed_task
 from tests.support.helpers import ends_well, fork
 from tests.support.mailbox import free_port
@@ -47,16 +50,15 @@ def task(operator: type[RunDbt], task_id: str, select: str, exclude: str = "") -
     return operator(task_id=task_id, select=select, exclude=exclude, **given)
 
 
-def lines_of(operator: RunDbt, fails_with: type[DbtFailed] | None = None) -> tuple[list[tuple[str, str]], DbtFailed]:
+def lines_of(operator: RunDbt, fails_with: type[Exception] | None = None) -> tuple[list[tuple[str, str]], Any]:
     """The log of a task in this process, with what a failed one ends in, and the error."""
-    lines, error = Lines(), DbtFailed("", ())
+    lines, error, foreseen = Lines(), None, (fails_with,) if fails_with else ()
     logging.getLogger("include").setLevel(logging.DEBUG)
     logging.getLogger("include").addHandler(lines)
     try:
         operator.execute({})
-        assert fails_with is None
-    except DbtFailed as failure:
-        assert fails_with
+        assert not foreseen
+    except foreseen as failure:
         error = failure
         ended = failed_task(task_id=operator.task_id, operator=operator)
         on_task_instance_failed(task_instance=ended, error=error)
@@ -159,6 +161,17 @@ def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_it
         assert f'RUNBOOK.md, "{entry.heading}". Shown by: ' in todo
         assert ">" not in why
         assert entry_of(error, "taxi_pipeline", task_id) is entry
+        shows(entry.heading, "\n".join(line for _, line in lines))
+
+    in_a_process_of_its_own(run)
+
+
+def test_what_has_no_entry_of_its_own_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch):
+    def run() -> None:
+        monkeypatch.setattr(tempfile, "TemporaryDirectory", partial(tempfile.TemporaryDirectory, dir="/nowhere"))
+        lines, _ = lines_of(task(RunModel, "build.int_zones.run", "int_zones"), FileNotFoundError)
+        assert "/nowhere/" in lines[-2][1]
+        shows(OTHER.heading, lines[-1][1])
 
     in_a_process_of_its_own(run)
 
@@ -171,6 +184,8 @@ def test_where_postgres_does_not_answer_the_entry_is_that_of_postgres(monkeypatc
         lines, error = lines_of(task(RunModel, "build.int_zones.run", "int_zones"), DbtFailed)
         assert "Connection refused" in lines[-2][1]
         assert entry_of(error, "taxi_pipeline", "build.int_zones.run") is POSTGRES
-        assert "secret" not in "\n".join(line for _, line in lines)
+        log = "\n".join(line for _, line in lines)
+        assert "secret" not in log
+        shows(POSTGRES.heading, log)
 
     in_a_process_of_its_own(run)

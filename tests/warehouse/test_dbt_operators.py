@@ -18,7 +18,9 @@ from cosmos.exceptions import CosmosDbtRunError
 from dev.warehouse_address import WarehouseAddress
 from include import dbt_operators
 from include.dbt_operators import RunDbt, RunModel
+from include.runbook import TIME, entry_of
 from include.settings import DBT_PROFILES, DBT_PROJECT
+from tests.support.documents import shows
 from tests.support.helpers import ends_well, fork
 from tests.support.project import Project
 from tests.support.warehouse_content import query
@@ -99,9 +101,11 @@ def test_airflow_s_timeout_ends_a_task_whose_statement_waits(project: Project):
     def run() -> None:
         model = task(RunModel, "fqn:taxi.staging.tlc.stg_tlc__zones")
         threading.Thread(target=run_out_of_time_once_it_waits, daemon=True).start()
-        with pytest.raises(AirflowTaskTimeout), timeout(seconds=3600):
+        with pytest.raises(AirflowTaskTimeout) as ended, timeout(seconds=3600):
             model.execute({})
         assert query(project.dsn, waiting) == [(True,)]
+        assert entry_of(ended.value, "taxi_pipeline", "build.stg_tlc__zones.run") is TIME
+        shows(TIME.heading, type(ended.value).__name__)
 
     query(project.dsn, f"create schema {RUN_SCHEMA}")
     query(project.dsn, f"create view {RUN_SCHEMA}.stg_tlc__zones as select 1")

@@ -23,10 +23,12 @@ from include.load import load_month
 from include.month import Month
 from include.restore import VersionNotKept, restore_month
 from include.retry import heals
-from include.settings import ROOT, SettingError
+from include.runbook import UNDO
+from include.settings import SettingError
 from include.source_checks import loaded_months
 from include.source_files import FileContentError
 from include.warehouse import Warehouse
+from tests.support.documents import shows
 from tests.support.helpers import FEBRUARY, JANUARY, SCHEMA, as_always, at_row, fork, raw_content
 from tests.support.project import Project
 from tests.support.warehouse_content import RAW, content, query
@@ -209,7 +211,7 @@ def test_what_is_not_kept_is_refused_by_month_with_what_is_and_nothing_is_change
     assert "loaded by a run of the month without version" in says
     assert not heals(refusal.value)
     assert raw_content(dsn) == before
-    assert "`No version … is kept`" in (ROOT / "RUNBOOK.md").read_text()
+    shows(UNDO.heading, says)
 
 
 @pytest.mark.parametrize("month", [JANUARY, FEBRUARY], ids=["loaded once", "never loaded"])

@@ -13,7 +13,9 @@ from include.month import Month, MonthError
 from include.report import write
 from include.report.store import replace_report, report_file
 from include.report.write import write_reports
+from include.runbook import REPORT, entry_of
 from include.settings import REPORTS
+from tests.support.documents import shows
 from tests.support.project import Project
 from tests.support.warehouse_content import query
 
@@ -100,6 +102,19 @@ def test_a_page_that_cannot_be_written_leaves_the_one_before(folder: Path, monke
     with pytest.raises(OSError, match="no space left"):
         replace_report(SCHEMA, JANUARY, "after")
     assert written(folder) == {f"{SCHEMA}/2024-01.html": "before"}
+
+
+def test_where_the_store_cannot_be_written_to_the_entry_is_that_of_reports(
+    built: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "a_file"
+    file.write_text("where a folder should be")
+    monkeypatch.setenv("PIPELINE_REPORTS", str(file))
+    with pytest.raises(OSError, match="a_file") as failure:
+        write_reports(GREEN, JANUARY, built.dsn)
+    task = "write_reports"
+    assert entry_of(failure.value, "taxi_report", task) is REPORT
+    shows(REPORT.heading, task)
 
 
 def test_of_two_that_write_one_report_the_last_to_write_is_the_last_to_read(
