@@ -168,7 +168,8 @@ def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_it
 
 def test_what_has_no_entry_of_its_own_is_said_to_have_none(monkeypatch: pytest.MonkeyPatch):
     def run() -> None:
-        monkeypatch.setattr(tempfile, "TemporaryDirectory", partial(tempfile.TemporaryDirectory, dir="/nowhere"))
+        on_no_disk = partial(tempfile.TemporaryDirectory, dir="/nowhere", prefix="target-")
+        monkeypatch.setattr(tempfile, "TemporaryDirectory", on_no_disk)
         lines, _ = lines_of(task(RunModel, "build.int_zones.run", "int_zones"), FileNotFoundError)
         assert "/nowhere/" in lines[-2][1]
         shows(OTHER.heading, lines[-1][1])
