@@ -27,6 +27,7 @@ DBT = (
     "--target-path $AIRFLOW_HOME/lesson --log-level-file none "
     "--vars '{{ ds: {{{{ ds }}}} }}'"
 )
+BUILD = "build --exclude-resource-type unit_test"
 FIELDS = {"HOST": "host", "PORT": "port", "USER": "login", "PASSWORD": "password", "DBNAME": "schema"}
 PG = {f"PG_{name}": f"{{{{ conn.azure_pg.{field} }}}}" for name, field in FIELDS.items()}
 
@@ -61,8 +62,9 @@ with DAG(
             warehouse.execute(LOG.format(schema), {"month": month.first_day, "rows": len(trips)})
 
     environment = PG | {"PG_SCHEMA": GREEN.published_schema()}
-    run, test = (
+    # Not `run` and `test`, as in the lesson: this project's marts refuse rows whose audits have not run.
+    build, publish = (
         BashOperator(task_id=name, bash_command=DBT.format(command), env=environment, append_env=True)
-        for name, command in {"dbt_run": "run", "dbt_test": "test --exclude-resource-type unit_test"}.items()
+        for name, command in {"dbt_build": f"{BUILD} --exclude marts", "dbt_publish": f"{BUILD} --select marts"}.items()
     )
-    load_month() >> run >> test
+    load_month() >> build >> publish
