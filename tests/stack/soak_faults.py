@@ -111,7 +111,6 @@ def a_worker_cannot_reach_the_api_server(pipeline: Pipeline, run_id: str) -> Str
         assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
     tried_again = {name: each for name, each in pipeline.tasks(run_id).items() if each["try_number"] > before[name]}
     said = [pipeline.log(run_id, name, each["try_number"] - 1) for name, each in tried_again.items()]
-    print([each[-1500:] for each in said])
     shows(API_SERVER.heading, "\n".join(said))
     return struck, hit
 
