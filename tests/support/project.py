@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
 import re
@@ -73,6 +74,7 @@ class Project:
             "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
             "DBT_TARGET_PATH": str(self.target / f"{self.schema}-{month}"),
             "DBT_LOG_PATH": str(self.target),
+            "DBT_LOG_LEVEL_FILE": "none",
             "DBT_USE_COLORS": "false",
         }
         words = [*arguments, *(["--vars", f"{{ds: {month}-01}}"] if month else [])]
@@ -113,8 +115,12 @@ class Project:
 
 @functools.cache
 def warm_up_once() -> None:
-    """Each invocation of dbt is a fork of this process: that saves some 3 s against a new interpreter."""
+    """Each invocation of dbt is a fork of this process: that saves some 3 s against a new interpreter.
+
+    The fork's collector of garbage leaves out what is there now, half a million objects: a build takes 0.3 s of CPU less.
+    """
     warm_up()
+    gc.freeze()
 
 
 def _invoke(words: list[str], environment: dict[str, str], output: int) -> None:
