@@ -19,7 +19,6 @@ import redis
 
 from dev.airflow_api import instant
 from dev.background_process import BackgroundProcess
-from include.runbook import API_SERVER
 from tests.support.celery import (
     HEARTBEAT_TIMEOUT,
     MODEL,
@@ -104,14 +103,10 @@ def a_worker_cannot_reach_the_api_server(pipeline: Pipeline, run_id: str) -> Str
     with cutting_proxy(int(pipeline.stack.airflow.url.rpartition(":")[2])) as proxy:
         start_workers(pipeline, AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://127.0.0.1:{proxy.port}/execution/")
         run_up_to_the_middle(pipeline, run_id)
-        before = {name: each["try_number"] for name, each in pipeline.tasks(run_id).items()}
         hit, struck = unfinished(pipeline, run_id), time.time()
         with proxy.silent():
             time.sleep(PARTITION)
         assert pipeline.wait(run_id) == "success", pipeline.states(run_id)
-    tried_again = {name: each for name, each in pipeline.tasks(run_id).items() if each["try_number"] > before[name]}
-    said = [pipeline.log(run_id, name, each["try_number"] - 1) for name, each in tried_again.items()]
-    shows(API_SERVER.heading, "\n".join(said))
     return struck, hit
 
 

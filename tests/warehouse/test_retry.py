@@ -32,8 +32,10 @@ from include.drawn_settings import OtherRevision
 from include.libpq import is_english
 from include.month import MonthError
 from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
+from include.runbook import API_SERVER, entry_of
 from include.settings import RETRY, SettingError
 from include.source_files import FileContentError
+from tests.support.documents import shows
 from tests.support.helpers import JANUARY, trips_path
 from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres_proxy import postgres_proxy
@@ -456,7 +458,10 @@ def test_anything_else_fails_on_the_first_try_and_says_why(exception):
 )
 def test_an_api_server_that_does_not_answer_a_task_heals_and_one_that_refuses_does_not(error, detail, healing):
     """`soak_faults.py` has the real one: workers that are cut off from it for a minute."""
-    assert heals(AirflowRuntimeError(ErrorResponse(error=error, detail=detail))) == healing
+    failure = AirflowRuntimeError(ErrorResponse(error=error, detail=detail))
+    assert heals(failure) == healing
+    if entry_of(failure, "taxi_pipeline", "load_month") is API_SERVER:
+        shows(API_SERVER.heading, str(failure))
 
 
 def test_another_revision_of_the_project_heals():
