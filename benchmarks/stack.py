@@ -27,7 +27,6 @@ RUNS = 3
 SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024
 THREE_MONTHS = months_between(GREEN, "2024-01", "2024-03")
 YEAR = months_between(GREEN, "2023-01", "2023-12")
-PARALLEL = 4
 LESSON = Path(__file__).parent / "lesson"
 THREE, ONE = "three months, in Airflow", "one month, in Airflow"
 DBT_THREE, DBT_ONE = "three months, plain dbt", "one month, plain dbt"
@@ -128,7 +127,7 @@ def measure_transform(state: Path) -> list[Measure]:
 def measure_backfill(state: Path) -> list[Measure]:
     """Until the last month is published. Of ours the reports too, which are written beside the months meanwhile."""
     found: dict[str, Usage] = {}
-    for name, dags, parallel in (("ours", ROOT / "dags", PARALLEL), ("lesson", LESSON, 1)):
+    for name, dags, parallel in (("ours", ROOT / "dags", 4), ("lesson", LESSON, 1)):
         with stack(state, YEAR, WHOLE, dags) as pipeline:
             backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), GREEN, YEAR)
 

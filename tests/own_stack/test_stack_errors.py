@@ -10,8 +10,6 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from dev.postgres import EmbeddedPostgres
 from dev.source import Source
 from dev.stack import Stack
 from dev.stack_secrets import StackSecrets
+from tests.support.meanwhile import meanwhile
 
 NOBODY = 65534
 SECRET = "hunter2-hunter2"  # noqa: S105
@@ -353,25 +352,17 @@ def test_a_database_that_cannot_be_made_says_why_and_is_made_whole_the_next_time
 @contextmanager
 def thief_of(file: Path) -> Iterator[None]:
     """Another program that takes the port as soon as it is chosen, before the server does."""
-    stop, taken = threading.Event(), socket.socket()
     before = file.read_text() if file.exists() else ""
+    with socket.socket() as taken:
 
-    def steal() -> None:
-        while not stop.is_set():
-            if file.exists() and (text := file.read_text()) not in ("", before):
+        def steal() -> None:
+            has_it = taken.getsockname()[1] != 0
+            if not has_it and file.exists() and (text := file.read_text()) not in ("", before):
                 taken.bind((LOOPBACK, int(text)))
                 taken.listen()
-                return
-            time.sleep(0.0005)
 
-    thread = threading.Thread(target=steal)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-        taken.close()
+        with meanwhile(steal, every=0.0005):
+            yield
 
 
 def test_a_mirror_whose_port_another_program_took_is_not_mistaken_for_it(state: Path, tmp_path: Path):

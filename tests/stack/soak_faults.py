@@ -72,7 +72,8 @@ def redis_is_killed_while_tasks_run(pipeline: Pipeline, run_id: str) -> Struck:
     run_up_to_the_middle(pipeline, run_id)
     hit = unfinished(pipeline, run_id)
     struck = stop_redis_for(pipeline, OUTAGE)
-    shows("The broker is gone (CeleryExecutor)", (pipeline.stack.state / "logs" / "scheduler.log").read_text())
+    log = (pipeline.stack.state / "logs" / "scheduler.log").read_text()
+    shows("The broker is gone (CeleryExecutor)", "Error sending Celery workload", log)
     return struck, hit
 
 

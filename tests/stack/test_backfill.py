@@ -101,7 +101,7 @@ def test_a_backfill_poisons_none_before_it_and_a_run_that_a_cancel_has_poisoned_
     assert (outcome.stuck, outcome.months) == ([Month.parse("2021-02")], [])
     said = wait_until_said(f"2021-02 (dag run {run_id}) is queued for ever", "REPROCESS=failed", "72337")
     assert "nothing holds it up" not in said
-    shows("A run stays queued", said)
+    shows("A run stays queued", "is queued for ever", said)
 
     # healed, as it was said to be, and for good
     second.create(reprocess="failed")
@@ -120,12 +120,13 @@ def test_what_holds_a_backfill_up_is_said_within_a_minute(running: Pipeline, wai
         try:
             give_slots(running, 0)
             said = wait_until_said("tasks could run and none does", "0 of 0 slots of default_pool")
-            shows("Tasks stay queued, or scheduled", said)
+            shows("Tasks stay queued, or scheduled", "tasks could run and none does", said)
             api.call("PATCH", DAG, json={"is_paused": True})
             wait_until_said("The DAG is paused", f"{api.url}{DAG}")
             api.call("PATCH", DAG, json={"is_paused": False})
             os.kill(running.scheduler_pid, signal.SIGKILL)
-            shows("The scheduler has ended", wait_until_said("The scheduler gives no sign of life since", "make up"))
+            said = wait_until_said("The scheduler gives no sign of life since", "make up")
+            shows("The scheduler has ended", "The scheduler gives no sign of life", said)
         finally:
             api.call("PATCH", DAG, json={"is_paused": False})
             give_slots(running, slots)

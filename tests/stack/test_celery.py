@@ -76,7 +76,7 @@ def test_of_a_log_that_is_gone_the_ui_says_that_it_could_not_be_read(loaded: Pip
     [file] = loaded.stack.airflow.home.glob(f"logs/dag_id={loaded.dataset.dag_id}/run_id={run_id}/task_id={task}/*.log")
     away = file.rename(file.with_suffix(".away"))
     try:
-        shows("A task's log is missing", loaded.log(run_id, task))
+        shows("A task's log is missing", "Could not read served logs", loaded.log(run_id, task))
     finally:
         away.rename(file)
 
@@ -106,7 +106,7 @@ def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipelin
     assert ended.returncode == 1
     said = ended.stderr
     assert LACKS in said
-    shows(REVISION.heading, said)
+    shows(REVISION.heading, LACKS, said)
     assert f"[core] plugins_folder is {tmp_path}, which holds no timetable.py" in said
     assert "AIRFLOW_STUDENT='No Student'" in said
 
@@ -153,7 +153,7 @@ def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipel
     # all but those that had just ended
     again = {name: task for name, task in loaded.tasks(run_id).items() if name in hit and task["try_number"] > 2}
     assert MODEL in again
-    shows(KILLED.heading, "the next begins on another worker")
+    shows(KILLED.heading, *2 * ["the next begins on another worker"])
     for name, task in again.items():
         assert task["hostname"] == hostname(other), name
         assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name

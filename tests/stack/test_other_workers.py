@@ -27,8 +27,9 @@ def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema
         for task in tasks:
             pipeline.clear(run_id, task)
             pipeline.wait_for_failure(run_id, task)
-            assert refusal in pipeline.log(run_id, task, attempt=2), task
-            shows(SETTING.heading, pipeline.log(run_id, task, attempt=2))
+            log = pipeline.log(run_id, task, attempt=2)
+            assert refusal in log, task
+            shows(SETTING.heading, "AIRFLOW_STUDENT is … where this task runs, and … where its DAG was drawn", log)
             assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
         api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"
         dropping = api.call("POST", maintenance, json={"logical_date": None})["dag_run_id"]

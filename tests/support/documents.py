@@ -29,17 +29,15 @@ def section(document: Path, heading: str) -> str:
     return re.split(rf"^#{{2,{level}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def shows(entry: str, produced: str) -> None:
-    """Asserts that people who meet what a test has produced find the entry of RUNBOOK.md, by its heading, that helps.
+def shows(entry: str, words: str, produced: str) -> None:
+    """Asserts that these words stand in the symptom of RUNBOOK.md's entry, and in what a test has produced.
 
-    `produced`: a text that has words which the entry's symptom gives in backticks, where `…` stands for any; of a state
-    that says nothing, the symptom's own words for it.
+    `entry`: its heading. `…` stands for any text. A state that says nothing is itself given as `produced`.
     """
     found = re.search(r"^\| Symptom \| (.*) \|$", section(ROOT / "RUNBOOK.md", f"## {entry}"), flags=re.MULTILINE)
     assert found, f"RUNBOOK.md, {entry}: it has no symptom"
-    searched_for = [re.escape(words).replace("…", ".*") for words in re.findall(r"`([^`]+)`", found[1])]
-    is_found = any(re.search(words, produced, flags=re.DOTALL) for words in searched_for)
-    assert is_found or produced in found[1], f"RUNBOOK.md, {entry}: its symptom has no words of\n{produced}"
+    assert words in found[1], f"RUNBOOK.md, {entry}: its symptom does not say {words}"
+    assert re.search(re.escape(words).replace("…", ".*"), produced), f"{words}: not in\n{produced}"
 
 
 def commands(text: str) -> list[str]:

@@ -145,4 +145,5 @@ def test_a_warehouse_that_cannot_be_read_is_told_without_its_address(monkeypatch
         app.months(user=None, session=None)
     assert failure.value.status_code == 503
     assert failure.value.detail == "The warehouse cannot be read (OperationalError). The api-server's log says why."
-    shows("*Months* or *dbt docs* shows no page", f"The ledger answers 503: {failure.value.detail}")
+    words = "The ledger answers 503: The warehouse cannot be read"
+    shows("*Months* or *dbt docs* shows no page", words, f"The ledger answers 503: {failure.value.detail}")

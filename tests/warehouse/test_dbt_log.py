@@ -110,7 +110,7 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
 
 
 @pytest.mark.parametrize(
-    ("broken", "operator", "task_id", "select", "words", "entry"),
+    ("broken", "operator", "task_id", "select", "words", "entry", "symptom"),
     [
         (
             f"alter table {TRIPS} rename column pickup_zone_id to away",
@@ -119,6 +119,7 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             "int_zone_days",
             'column "pickup_zone_id" does not exist',
             MODEL,
+            "Database Error",
         ),
         (
             "update airflow_default.audit_log set passed = false where audit like '%reject_share_is_plausible%'",
@@ -127,6 +128,7 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             "fct_trips",
             "fct_trips stays as it was: not every audit of the rows to be published has passed",
             REFUSED,
+            "fct_trips stays as it was: not every audit of the rows to be published has passed",
         ),
         (
             "delete from airflow_default.fct_trips where source_row = 1",
@@ -135,6 +137,7 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             "fct_trips",
             "fct_trips_published_as_audited: ",
             PUBLISHED_TEST,
+            "…_published_as_audited",
         ),
         (
             f"update {TRIPS} set rejection_reason = 'distance_impossible' where source_row % 50 = 0",
@@ -143,12 +146,20 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             "reject_share_is_plausible",
             "reject_share_is_plausible: Guards against a file",
             AUDIT,
+            "build.….test",
         ),
     ],
     ids=["a model", "a refused publication", "a published table", "an audit"],
 )
 def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_its_entry(
-    built: Project, broken: str, operator: type[RunDbt], task_id: str, select: str, words: str, entry: Entry
+    built: Project,
+    broken: str,
+    operator: type[RunDbt],
+    task_id: str,
+    select: str,
+    words: str,
+    entry: Entry,
+    symptom: str,
 ):
     query(built.dsn, broken)
 
@@ -161,7 +172,7 @@ def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_it
         assert f'RUNBOOK.md, "{entry.heading}". Shown by: ' in todo
         assert ">" not in why
         assert entry_of(error, "taxi_pipeline", task_id) is entry
-        shows(entry.heading, "\n".join(line for _, line in lines))
+        shows(entry.heading, symptom, "\n".join(line for _, line in lines))
 
     in_a_process_of_its_own(run)
 
@@ -172,7 +183,7 @@ def test_what_has_no_entry_of_its_own_is_said_to_have_none(monkeypatch: pytest.M
         monkeypatch.setattr(tempfile, "TemporaryDirectory", on_no_disk)
         lines, _ = lines_of(task(RunModel, "build.int_zones.run", "int_zones"), FileNotFoundError)
         assert "/nowhere/" in lines[-2][1]
-        shows(OTHER.heading, lines[-1][1])
+        shows(OTHER.heading, 'What to do: RUNBOOK.md, "A failure without an entry of its own"', lines[-1][1])
 
     in_a_process_of_its_own(run)
 
@@ -187,6 +198,6 @@ def test_where_postgres_does_not_answer_the_entry_is_that_of_postgres(monkeypatc
         assert entry_of(error, "taxi_pipeline", "build.int_zones.run") is POSTGRES
         log = "\n".join(line for _, line in lines)
         assert "secret" not in log
-        shows(POSTGRES.heading, log)
+        shows(POSTGRES.heading, "Connection refused", log)
 
     in_a_process_of_its_own(run)

@@ -105,7 +105,7 @@ def test_airflow_s_timeout_ends_a_task_whose_statement_waits(project: Project):
             model.execute({})
         assert query(project.dsn, waiting) == [(True,)]
         assert entry_of(ended.value, "taxi_pipeline", "build.stg_tlc__zones.run") is TIME
-        shows(TIME.heading, type(ended.value).__name__)
+        shows(TIME.heading, "AirflowTaskTimeout", type(ended.value).__name__)
 
     query(project.dsn, f"create schema {RUN_SCHEMA}")
     query(project.dsn, f"create view {RUN_SCHEMA}.stg_tlc__zones as select 1")

@@ -211,7 +211,7 @@ def test_what_is_not_kept_is_refused_by_month_with_what_is_and_nothing_is_change
     assert "loaded by a run of the month without version" in says
     assert not heals(refusal.value)
     assert raw_content(dsn) == before
-    shows(UNDO.heading, says)
+    shows(UNDO.heading, "No version … is kept", says)
 
 
 @pytest.mark.parametrize("month", [JANUARY, FEBRUARY], ids=["loaded once", "never loaded"])

@@ -193,7 +193,7 @@ def test_a_stale_manifest_is_an_import_error_beside_the_dags_and_a_fault_until_i
     checked = run(project, "python", "-m", "include.check")
     assert checked.returncode == 1
     assert said in checked.stdout
-    shows("`manifest.json is stale`", last)
+    shows("`manifest.json is stale`", "manifest.json is stale: since it was made, … was changed", last)
     assert run(project, "python", "-m", "include.manifest").returncode == 0
     assert look(project) == ({}, dags)
     assert said not in run(project, "python", "-m", "include.check").stdout

@@ -114,7 +114,7 @@ def test_where_the_store_cannot_be_written_to_the_entry_is_that_of_reports(
         write_reports(GREEN, JANUARY, built.dsn)
     task = "write_reports"
     assert entry_of(failure.value, "taxi_report", task) is REPORT
-    shows(REPORT.heading, task)
+    shows(REPORT.heading, "write_reports", task)
 
 
 def test_of_two_that_write_one_report_the_last_to_write_is_the_last_to_read(

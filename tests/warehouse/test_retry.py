@@ -460,8 +460,9 @@ def test_an_api_server_that_does_not_answer_a_task_heals_and_one_that_refuses_do
     """`soak_faults.py` has the real one: workers that are cut off from it for a minute."""
     failure = AirflowRuntimeError(ErrorResponse(error=error, detail=detail))
     assert heals(failure) == healing
-    if entry_of(failure, "taxi_pipeline", "load_month") is API_SERVER:
-        shows(API_SERVER.heading, str(failure))
+    if error is ErrorType.API_SERVER_ERROR:
+        assert entry_of(failure, "taxi_pipeline", "load_month") is API_SERVER
+        shows(API_SERVER.heading, "API_SERVER_ERROR", str(failure))
 
 
 def test_another_revision_of_the_project_heals():
