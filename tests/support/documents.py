@@ -29,15 +29,16 @@ def section(document: Path, heading: str) -> str:
     return re.split(rf"^#{{2,{level}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def shows(entry: str, words: str, produced: str) -> None:
+def shows(entry: str, words: str, produced: str | None = None) -> None:
     """Asserts that these words stand in the symptom of RUNBOOK.md's entry, and in what a test has produced.
 
-    `entry`: its heading. `…` stands for any text. A state that says nothing is itself given as `produced`.
+    `entry`: its heading. `…` stands for any text. `produced`: None for a state that the test has seen, and that says nothing
+    by itself.
     """
     found = re.search(r"^\| Symptom \| (.*) \|$", section(ROOT / "RUNBOOK.md", f"## {entry}"), flags=re.MULTILINE)
     assert found, f"RUNBOOK.md, {entry}: it has no symptom"
     assert words in found[1], f"RUNBOOK.md, {entry}: its symptom does not say {words}"
-    assert re.search(re.escape(words).replace("…", ".*"), produced), f"{words}: not in\n{produced}"
+    assert produced is None or re.search(re.escape(words).replace("…", ".*"), produced), f"{words}: not in\n{produced}"
 
 
 def commands(text: str) -> list[str]:
