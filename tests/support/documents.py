@@ -32,8 +32,8 @@ def section(document: Path, heading: str) -> str:
 def shows(entry: str, words: str, produced: str | None = None) -> None:
     """Asserts that these words stand in the symptom of RUNBOOK.md's entry, and in what a test has produced.
 
-    `entry`: its heading. `…` stands for any text. `produced`: None for a state that the test has seen, and that says nothing
-    by itself.
+    `entry`: its heading. `…` stands for any text. `produced`: None for a state that the test has seen, and that has no
+    words of its own.
     """
     found = re.search(r"^\| Symptom \| (.*) \|$", section(ROOT / "RUNBOOK.md", f"## {entry}"), flags=re.MULTILINE)
     assert found, f"RUNBOOK.md, {entry}: it has no symptom"
