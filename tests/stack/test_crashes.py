@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -80,15 +79,14 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
 
     pipeline.tlc.faults[path] = kill_in_mid_transfer
     try:
-        with polling(pipeline, versions) as seen, holding(pipeline) as holds:
+        with (
+            polling(pipeline, versions) as seen,
+            holding(pipeline) as holds,
+            meanwhile(lambda: killed.extend(holds.kill_who_waits()), every=0.1),
+        ):
             pipeline.clear_run(run_id)
-            deadline = time.monotonic() + 400
-            while (state := pipeline.state(run_id)) not in ("success", "failed"):
-                for stage in holds.kill_who_waits():
-                    killed.append(stage)
-                assert time.monotonic() < deadline, f"{state}; killed {killed}: {pipeline.states(run_id)}"
-                time.sleep(0.1)
-        assert state == "success", pipeline.states(run_id)
+            state = pipeline.wait(run_id, seconds=400)
+        assert state == "success", f"killed {killed}: {pipeline.states(run_id)}"
     finally:
         del pipeline.tlc.faults[path]
     assert set(killed) == {"download", *holds_of(pipeline.dataset)}

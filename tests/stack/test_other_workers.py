@@ -8,7 +8,7 @@ from urllib.parse import quote
 from dev.backfill import ENDED
 from include.runbook import SETTING
 from tests.support.documents import shows
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import POLL_SECONDS, Pipeline
 from tests.support.warehouse_content import RAW, content, query
 
 MONTH = "2022-11"
@@ -37,7 +37,7 @@ def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema
         deadline = time.monotonic() + 60
         while (state := api.call("GET", path)["state"]) not in ENDED:
             assert time.monotonic() < deadline, state
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
         assert state == "failed"
         assert refusal in str(api.call("GET", f"{path}/taskInstances/drop_run_schemas/logs/1"))
     assert (query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)) == before

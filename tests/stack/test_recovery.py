@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev.backfill import ENDED, Backfill
+from dev.backfill import Backfill
 from dev.programs import run
 from include.datasets import GREEN
 from include.month import Month
@@ -20,7 +20,8 @@ from include.retry import RETRIES
 from include.runbook import SOURCE
 from tests.support.documents import shows
 from tests.support.helpers import cut
-from tests.support.pipeline import Pipeline
+from tests.support.meanwhile import meanwhile
+from tests.support.pipeline import POLL_SECONDS, Pipeline
 from tests.support.processes import client_of, kill
 from tests.support.warehouse_content import content, query
 
@@ -56,15 +57,11 @@ def test_a_month_goes_through_whatever_heals(published: Pipeline, admin: psycopg
             published.clear_run(run_id)
             published.wait_for_task(run_id, "load_month", "success")
             refuse_connections_until_a_task_was_refused(published, admin, run_id)
-            deadline = time.monotonic() + 120
-            while published.state(run_id) not in ENDED:
-                assert time.monotonic() < deadline, published.states(run_id)
-                deadlock()
-                conflict()
-                time.sleep(0.05)
+            with meanwhile(deadlock, every=0.05), meanwhile(conflict, every=0.05):
+                state = published.wait(run_id)
     finally:
         del published.tlc.faults[PATH]
-    assert published.state(run_id) == "success", published.states(run_id)
+    assert state == "success", published.states(run_id)
     assert content(published.dsn, month=MONTH) == expected
 
     tasks = published.tasks(run_id)
@@ -234,7 +231,7 @@ def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psyco
         deadline = time.monotonic() + 60
         while "up_for_retry" not in pipeline.states(run_id).values():
             assert time.monotonic() < deadline, pipeline.states(run_id)
-            time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
 
 
 @contextmanager

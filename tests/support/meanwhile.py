@@ -9,12 +9,19 @@ from contextlib import contextmanager
 
 @contextmanager
 def meanwhile(action: Callable[[], None], every: float) -> Iterator[None]:
-    """Calls the action in a thread, each time `every` seconds after the last call has ended."""
+    """Calls the action in a thread, each time `every` seconds after the last call has ended.
+
+    What the action raises ends that, and is raised at the end.
+    """
     stop = threading.Event()
+    raised: list[Exception] = []
 
     def repeat() -> None:
-        while not stop.wait(every):
-            action()
+        try:
+            while not stop.wait(every):
+                action()
+        except Exception as error:
+            raised.append(error)
 
     thread = threading.Thread(target=repeat)
     thread.start()
@@ -23,3 +30,5 @@ def meanwhile(action: Callable[[], None], every: float) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+    if raised:
+        raise raised[0]

@@ -26,6 +26,9 @@ from include.month import Month
 from tests.support.project import ROWS, Project
 from tests.support.warehouse_content import content, drop_schemas
 
+# Between two questions to the API. Twice a second takes a fifth of what the api-server takes for three months of tasks.
+POLL_SECONDS = 0.5
+
 
 @dataclass
 class Pipeline:
@@ -82,7 +85,7 @@ class Pipeline:
             if states.count("success") >= runs:
                 return
             assert time.monotonic() < deadline, f"reports of {month}: {states}"
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
         """Airflow takes no other before it has noticed the end of the last, within 30 s."""
@@ -90,7 +93,7 @@ class Pipeline:
         path, of_dag = "/backfills", {"dag_id": self.dataset.dag_id}
         while not all(each["completed_at"] for each in self.stack.api.pages(path, "backfills", **of_dag)):
             assert time.monotonic() < deadline, "a backfill is not closed"
-            time.sleep(1)
+            time.sleep(POLL_SECONDS)
 
     def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
         """The month in the published tables after one load of the file that is up, alone, without Airflow."""
@@ -114,7 +117,7 @@ class Pipeline:
         run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
         while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
             assert time.monotonic() < deadline, f"taxi_restatements is still {state}"
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
         path = paths.task(run_id, f"find_restated_{self.dataset.name}")
         task = self.stack.api.call("GET", path)
         assert task["try_number"] == 1, task
@@ -146,7 +149,7 @@ class Pipeline:
         found = self.stack.api.pages(f"{self.paths.run(run_id)}/taskInstances", "task_instances")
         return {each["task_id"]: each for each in found}
 
-    def wait(self, run_id: str, seconds: float = 300, every: float = 0.5) -> str:
+    def wait(self, run_id: str, seconds: float = 300, every: float = POLL_SECONDS) -> str:
         """Waits for the run's end, looking `every` so many seconds; returns its state."""
         deadline = time.monotonic() + seconds
         while (state := self.state(run_id)) not in ENDED:
@@ -167,7 +170,7 @@ class Pipeline:
         deadline = time.monotonic() + seconds
         while (found := self.stack.api.call("GET", self.paths.task(run_id, task))["state"]) != state:
             assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
-            time.sleep(0.2)
+            time.sleep(POLL_SECONDS)
 
     def wait_for_failure(self, run_id: str, task: str) -> None:
         """Waits until the task has failed and its run has ended.

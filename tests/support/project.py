@@ -64,7 +64,10 @@ class Project:
         load_month(self.dataset, Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
 
     def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
-        """dbt with these arguments, in a process of its own."""
+        """dbt with these arguments, in a process of its own.
+
+        It leaves no log and no file for other commands: DBT_WRITE_JSON="true" is for those that read one.
+        """
         warm_up_once()
         variables = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DBT_"))}
@@ -75,6 +78,7 @@ class Project:
             "DBT_TARGET_PATH": str(self.target / f"{self.schema}-{month}"),
             "DBT_LOG_PATH": str(self.target),
             "DBT_LOG_LEVEL_FILE": "none",
+            "DBT_WRITE_JSON": "false",
             "DBT_USE_COLORS": "false",
         }
         words = [*arguments, *(["--vars", f"{{ds: {month}-01}}"] if month else [])]
@@ -92,9 +96,9 @@ class Project:
         """`dbt build` of the month without unit tests, as Airflow runs it; the arguments may select a part of it."""
         return self.dbt("build", "--exclude-resource-type", "unit_test", *arguments, month=month, **environment)
 
-    def publish(self, month: str) -> None:
+    def publish(self, month: str, **environment: str) -> None:
         """Build the month; every audit must pass."""
-        done = self.build(month)
+        done = self.build(month, **environment)
         assert done.returncode == 0, done.output
 
     def run(self, month: str) -> None:

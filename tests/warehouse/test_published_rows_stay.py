@@ -15,6 +15,7 @@ from tests.support.project import Project
 from tests.support.warehouse_content import content, query
 from tests.support.warehouses import warehouse
 
+FILES = {"DBT_WRITE_JSON": "true"}  # which --state and retry read
 # By the name that dbt gives the parameter. {state}: the target folder of a build in another schema, of another file.
 FLAGS = {
     "full_refresh": ["--full-refresh"],
@@ -72,7 +73,7 @@ def two_months(
         other = replace(project, schema="airflow_other")
         for each, month, version in ((project, "2023-12", 1), (other, "2024-01", 2)):
             each.load(month, version)
-            each.publish(month)
+            each.publish(month, **FILES)
         yield project, target / "commands" / "airflow_other-2024-01"
 
 
@@ -91,9 +92,9 @@ def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Proj
     ended = {}
     for words in tried:
         if command == "retry":
-            project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01")
+            project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01", **FILES)
         given = [word.replace("{state}", str(state)) for word in (*COMMANDS[command], *words)]
-        done = project.dbt(*command.split(), *given, month="2024-01")
+        done = project.dbt(*command.split(), *given, month="2024-01", **FILES)
         ended[" ".join(words)] = (done.returncode, done.output)
         assert content(project.dsn) == before, (command, words, done.output)
 
