@@ -40,8 +40,8 @@ SECONDS_A_MONTH = 120  # a backfill that takes longer fails
 def measure_scale(state: Path, warehouse: EmbeddedPostgres) -> list[Measure]:
     """For each number, a backfill of so many months that were not loaded before, all of them allowed to run at once.
 
-    One month is loaded first, which fills the caches. The time of `airflow backfill create` counts as wall clock; its
-    CPU is told apart, with that of this process, which serves the files and asks for the runs' states.
+    One month is loaded first, which fills the caches. The CPU of this process, which serves the files and asks for the
+    runs' states, is told apart.
     """
     executor = os.environ.get("EXECUTOR", "local")
     numbers = [int(number) for number in os.environ.get("SIDE_BY_SIDE", SIDE_BY_SIDE).split()]
@@ -105,7 +105,7 @@ def _backfill(pipeline: Pipeline, months: list[Month]) -> None:
     """Returns when all its runs have succeeded. Asks once in POLL_SECONDS for one number, to leave the server alone."""
     api, asked = pipeline.stack.api, _range(months) | {"limit": 1}
     deadline = time.monotonic() + SECONDS_A_MONTH * len(months)
-    Backfill(api, pipeline.stack.environment(), GREEN, months).create(parallel=len(months))
+    Backfill(api, GREEN, months).create(parallel=len(months))
     while api.call("GET", pipeline.paths.runs, params=asked | {"state": ENDED})["total_entries"] < len(months):
         assert time.monotonic() < deadline, f"the backfill of {months[0]} to {months[-1]} does not end"
         time.sleep(POLL_SECONDS)
@@ -142,7 +142,7 @@ def _parts(usage: Usage, tries: int) -> dict[str, str]:
     rest = usage.machine - usage.total - usage.besides
     return {part: text(cpu) for part, cpu in sorted(usage.parts.items())} | {
         "all parts": text(usage.total),
-        "this benchmark and `airflow backfill create`": text(usage.besides),
+        "this benchmark": text(usage.besides),
         "all else on this machine": text(rest),
     }
 

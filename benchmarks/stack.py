@@ -129,7 +129,7 @@ def measure_backfill(state: Path) -> list[Measure]:
     found: dict[str, Usage] = {}
     for name, dags, parallel in (("ours", ROOT / "dags", 4), ("lesson", LESSON, 1)):
         with stack(state, YEAR, WHOLE, dags) as pipeline:
-            backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), GREEN, YEAR)
+            backfill = Backfill(pipeline.stack.api, GREEN, YEAR)
 
             def run(backfill: Backfill = backfill, parallel: int = parallel) -> None:
                 backfill.create(parallel)

@@ -199,7 +199,7 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
     backfills = []
     for dataset, months in asked.items():
         stack.write_sample(dataset, months)
-        backfills.append(Backfill(stack.api, stack.environment(), dataset, months))
+        backfills.append(Backfill(stack.api, dataset, months))
         backfills[-1].create(parallel, reprocess)
         console.print(
             f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side"

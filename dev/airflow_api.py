@@ -27,15 +27,16 @@ class AirflowApi:
         params: dict[str, Any] | None = None,
         json: dict[str, Any] | None = None,
         below: str = "/api/v2",
+        timeout: float = 30,
     ) -> Any:
-        """The answer's JSON. An HTTP error raises requests.HTTPError."""
+        """The answer's JSON. An HTTP error raises requests.HTTPError, `timeout` seconds of silence requests.Timeout."""
         path = f"{below}{path}"
-        response = self._request(method, path, params, json)
+        response = self._request(method, path, params, json, timeout)
         if response.status_code == requests.codes.unauthorized:  # no token yet, or one that has run out
             token = self._session.post(f"{self.url}/auth/token", json=self._login, timeout=10)
             token.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-            response = self._request(method, path, params, json)
+            response = self._request(method, path, params, json, timeout)
         response.raise_for_status()
         return response.json() if response.content else {}
 
@@ -57,9 +58,9 @@ class AirflowApi:
         return f"{self.url}/dags/{dag}/runs/{quote(run, safe='')}/tasks/{task}"
 
     def _request(
-        self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None
+        self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None, timeout: float
     ) -> requests.Response:
-        return self._session.request(method, f"{self.url}{path}", params=params, json=json, timeout=30)
+        return self._session.request(method, f"{self.url}{path}", params=params, json=json, timeout=timeout)
 
 
 def instant(text: str) -> float:

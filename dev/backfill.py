@@ -9,17 +9,18 @@ from functools import cached_property
 from typing import Any
 
 import pendulum
+import requests
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dev.airflow_api import AirflowApi
 from dev.console import console
 from dev.dag_paths import DagPaths
 from dev.errors import StackError
-from dev.programs import run
 from dev.stalls import PATIENCE_SECONDS, Stalls
 from include.datasets import Dataset
 from include.month import Month, MonthError
 
+CREATE_SECONDS = 300
 POLL_SECONDS = 2
 LOOK_SECONDS = 10
 # Airflow looks every 30 s for backfills whose runs have ended; for one that never got a run, 2 minutes after its start.
@@ -68,13 +69,12 @@ class Backfill:
     def __init__(
         self,
         api: AirflowApi,
-        environment: dict[str, str],
         dataset: Dataset,
         months: list[Month],
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         """`patience`: after how many seconds without progress the reason is printed."""
-        self.api, self.environment, self.months, self.patience = api, environment, months, patience
+        self.api, self.months, self.patience = api, months, patience
         self.dataset, self.paths = dataset, DagPaths(dataset.dag_id)
 
     def create(self, parallel: int = 3, reprocess: str = "none") -> None:
@@ -139,17 +139,19 @@ class Backfill:
                     self._tell_of_failure(month, dag_run)
 
     def _create(self, parallel: int, reprocess: str) -> None:
-        options = {
-            "--dag-id": self.dataset.dag_id,
-            "--from-date": self.months[0].start_in(self.zone).isoformat(),
-            "--to-date": self.months[-1].start_in(self.zone).isoformat(),
-            "--max-active-runs": str(parallel),
-            "--reprocess-behavior": reprocess,
+        """As `airflow backfill create` does, without the 5 s of CPU that the program takes to start."""
+        asked = {
+            "dag_id": self.dataset.dag_id,
+            "from_date": self.months[0].start_in(self.zone).isoformat(),
+            "to_date": self.months[-1].start_in(self.zone).isoformat(),
+            "max_active_runs": parallel,
+            "reprocess_behavior": reprocess,
         }
-        words = [word for option in options.items() for word in option]
-        done = run("airflow", "backfill", "create", *words, environment=self.environment, capture=True)
-        if done.returncode:
-            raise StackError(f"Airflow refuses the backfill:\n{done.stdout[-3000:]}")
+        try:
+            self.api.call("POST", "/backfills", json=asked, timeout=CREATE_SECONDS)
+        except requests.HTTPError as error:
+            said = error.response.text if error.response is not None else str(error)
+            raise StackError(f"Airflow refuses the backfill: {said[:3000]}") from None
 
     def _active(self) -> dict[str, Any] | None:
         """The running backfill, if any. Where all its runs have ended, waits until Airflow has closed it."""

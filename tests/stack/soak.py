@@ -34,7 +34,7 @@ def test_a_year_four_months_side_by_side_into_an_empty_database(pipeline: Pipeli
     for number in range(1, ROUNDS + 1):
         drop_schemas(pipeline.dsn, "^airflow_default")
         began = time.monotonic()
-        backfill = Backfill(pipeline.stack.api, pipeline.stack.environment(), GREEN, YEAR)
+        backfill = Backfill(pipeline.stack.api, GREEN, YEAR)
         backfill.create(parallel=4, reprocess="completed")
         outcome = backfill.follow()
         results.add(fingerprint(pipeline.dsn))

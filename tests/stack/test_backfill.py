@@ -32,10 +32,7 @@ def running(pipeline: Pipeline) -> Pipeline:
 
 
 def backfill_of(pipeline: Pipeline, first: str, last: str | None = None) -> Backfill:
-    stack = pipeline.stack
-    return Backfill(
-        stack.api, stack.environment(), GREEN, months_between(GREEN, first, last or first), patience=PATIENCE
-    )
+    return Backfill(pipeline.stack.api, GREEN, months_between(GREEN, first, last or first), patience=PATIENCE)
 
 
 def backfills(pipeline: Pipeline) -> list[dict]:

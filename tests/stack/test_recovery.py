@@ -173,9 +173,7 @@ def test_tries_count_from_the_latest_clear_and_a_killed_task_runs_again_soon(pub
     # cleared by a backfill
     before = published.tasks(run_id)[task]["try_number"]
     published.wait_for_backfills_to_close()
-    Backfill(published.stack.api, published.stack.environment(), GREEN, [Month.parse(MONTH)]).create(
-        reprocess="completed"
-    )
+    Backfill(published.stack.api, GREEN, [Month.parse(MONTH)]).create(reprocess="completed")
     assert published.wait(run_id) == "success"
     assert (published.tasks(run_id)[task]["try_number"], tries_since_cleared()) == (before + 1, 1)
 

@@ -67,9 +67,9 @@ class Pipeline:
         write_month(self.tlc.folder, month, ROWS, version, self.dataset)
 
     def backfill(self, *months: str) -> None:
-        """`airflow backfill create` over the months, all side by side; returns when all have succeeded."""
+        """A backfill of the months, all side by side; returns when all have succeeded."""
         asked = months_between(self.dataset, months[0], months[-1])
-        backfill = Backfill(self.stack.api, self.stack.environment(), self.dataset, asked)
+        backfill = Backfill(self.stack.api, self.dataset, asked)
         backfill.create(parallel=16)
         for month in months:
             run_id = self.run_of(month)
