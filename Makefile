@@ -21,7 +21,7 @@ RUN := $(VENV)/bin/python
 MANIFEST := dbt/manifest/manifest.json
 DOCS := dbt/site/index.html
 DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
-OTHER_TESTS_LOG := .local/tests/other-tests.log
+TESTS_LOGS := .local/tests
 UV_VERSION := 0.13.9
 # The target `celery`, where that executor is asked for; else nothing.
 CELERY := $(filter celery,$(EXECUTOR))
@@ -31,7 +31,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-unit test-stack test-others soak images browser pgbouncer celery lint bench manifest docs env install
+.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-unit test-stack test-own-stack test-others soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(CELERY)
@@ -40,23 +40,30 @@ demo up backfill: manifest docs $(CELERY)
 down restore ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# Two at once, of about the same length: those that share one running stack, and all others. With ARGS, which may name
-# files, one after the other.
+# Three at once: those that share one running stack, those with a stack of their own, and all others. Two at once left an
+# eighth of two cores idle. With ARGS, which may name files, one after the other.
 test: manifest
 ifeq ($(strip $(ARGS)),)
-	@$(MAKE) --no-print-directory --jobs=2 test-stack test-others
+	@$(MAKE) --no-print-directory --jobs=3 test-stack test-own-stack test-others
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
-test-stack: manifest docs browser celery
+test-stack: manifest docs browser $(CELERY)
 	@$(RUN) -m pytest tests/stack
 
-# Shown as a whole at its end, so that it does not mix with the other's.
+test-own-stack: manifest docs celery
+	@$(call shown_at_the_end,$(TESTS_LOGS)/own-stack.log,tests/own_stack)
+
 test-others: manifest docs celery pgbouncer
-	@mkdir -p $(dir $(OTHER_TESTS_LOG))
-	@echo "The other tests run beside those that share a stack, and are shown when they end. Until then: $(OTHER_TESTS_LOG)"
-	@$(RUN) -m pytest tests/unit tests/warehouse tests/own_stack > $(OTHER_TESTS_LOG) 2>&1; ended=$$?; cat $(OTHER_TESTS_LOG); exit $$ended
+	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,tests/unit tests/warehouse)
+
+# Tests whose output is shown as a whole, so that it does not mix with the others'.
+define shown_at_the_end
+mkdir -p $(dir $(1)); \
+echo "$(2): shown when they end. Until then: $(1)"; \
+$(RUN) -m pytest $(2) > $(1) 2>&1; ended=$$?; cat $(1); exit $$ended
+endef
 
 # The pictures of README, made by the tests of Airflow's pages.
 images: manifest docs browser
