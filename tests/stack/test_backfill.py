@@ -107,6 +107,11 @@ def test_a_backfill_poisons_none_before_it_and_a_run_that_a_cancel_has_poisoned_
     assert running.wait(run_id) == "success"
 
 
+def test_a_backfill_that_airflow_refuses_says_airflows_own_reason(running: Pipeline):
+    with pytest.raises(StackError, match="Airflow refuses the backfill: .*future dates"):
+        Backfill(running.stack.api, GREEN, [Month.parse("2199-01")]).create()
+
+
 def test_what_holds_a_backfill_up_is_said_within_a_minute(running: Pipeline, wait_until_said):
     """A pool without slots, a DAG that is paused, a scheduler that was killed; and it goes on afterwards."""
     stack, api = running.stack, running.stack.api
