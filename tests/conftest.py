@@ -113,8 +113,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterat
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PIPELINE_RETRY_SECONDS", "1")
         environment.setenv("PIPELINE_POLL_SECONDS", "10")
-        # of the 6 % of a core that an idle DAG processor takes, most is reading files that no test changes, every 30 s
-        environment.setenv("AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "600")
         environment.setenv("PIPELINE_NOTIFY", "oncall")
         environment.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
         executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
