@@ -108,7 +108,7 @@ def test_a_backfill_poisons_none_before_it_and_a_run_that_a_cancel_has_poisoned_
 
 
 def test_a_backfill_that_airflow_refuses_says_airflows_own_reason(running: Pipeline):
-    with pytest.raises(StackError, match="Airflow refuses the backfill: .*future dates"):
+    with pytest.raises(StackError, match=r"Airflow refuses the backfill: .*future dates"):
         Backfill(running.stack.api, GREEN, [Month.parse("2199-01")]).create()
 
 
