@@ -20,7 +20,7 @@ from dev.stalls import PATIENCE_SECONDS, Stalls
 from include.datasets import Dataset
 from include.month import Month, MonthError
 
-CREATE_SECONDS = 300
+CREATE_SECONDS = 300  # Airflow answers when it has made the runs of all months
 POLL_SECONDS = 2
 LOOK_SECONDS = 10
 # Airflow looks every 30 s for backfills whose runs have ended; for one that never got a run, 2 minutes after its start.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from urllib.parse import quote
-
-from dev.backfill import ENDED
+from dev.dag_paths import DagPaths
 from include.runbook import SETTING
 from tests.support.documents import shows
-from tests.support.pipeline import POLL_SECONDS, Pipeline
+from tests.support.pipeline import Pipeline
 from tests.support.warehouse_content import RAW, content, query
 
 MONTH = "2022-11"
@@ -31,15 +28,11 @@ def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema
             assert refusal in log, task
             shows(SETTING.heading, "AIRFLOW_STUDENT is … where this task runs, and … where its DAG was drawn", log)
             assert pipeline.tasks(run_id)[task]["try_number"] == 2, task
-        api, maintenance = pipeline.stack.api, "/dags/taxi_maintenance/dagRuns"
-        dropping = api.call("POST", maintenance, json={"logical_date": None})["dag_run_id"]
-        path = f"{maintenance}/{quote(dropping, safe='')}"
-        deadline = time.monotonic() + 60
-        while (state := api.call("GET", path)["state"]) not in ENDED:
-            assert time.monotonic() < deadline, state
-            time.sleep(POLL_SECONDS)
+        maintenance = DagPaths("taxi_maintenance")
+        dropping, state = pipeline.run_to_its_end(maintenance, seconds=60)
         assert state == "failed"
-        assert refusal in str(api.call("GET", f"{path}/taskInstances/drop_run_schemas/logs/1"))
+        log = pipeline.stack.api.call("GET", f"{maintenance.task(dropping, 'drop_run_schemas')}/logs/1")
+        assert refusal in str(log)
     assert (query(pipeline.dsn, schemas), content(pipeline.dsn, RAW), content(pipeline.dsn)) == before
     # and with all processes alike, they run
     pipeline.clear(run_id, *tasks)

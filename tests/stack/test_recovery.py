@@ -58,7 +58,7 @@ def test_a_month_goes_through_whatever_heals(published: Pipeline, admin: psycopg
             published.wait_for_task(run_id, "load_month", "success")
             refuse_connections_until_a_task_was_refused(published, admin, run_id)
             with meanwhile(deadlock, every=0.05), meanwhile(conflict, every=0.05):
-                state = published.wait(run_id)
+                state = published.wait(run_id, seconds=120)
     finally:
         del published.tlc.faults[PATH]
     assert state == "success", published.states(run_id)

@@ -113,17 +113,23 @@ class Pipeline:
 
     def ask_the_source(self, seconds: float = 120) -> str:
         """What the daily DAG does, now: the log of its task for the dataset."""
-        paths, deadline = DagPaths("taxi_restatements"), time.monotonic() + seconds
-        run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
-        while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
-            assert time.monotonic() < deadline, f"taxi_restatements is still {state}"
-            time.sleep(POLL_SECONDS)
+        paths = DagPaths("taxi_restatements")
+        run_id, state = self.run_to_its_end(paths, seconds)
         path = paths.task(run_id, f"find_restated_{self.dataset.name}")
         task = self.stack.api.call("GET", path)
         assert task["try_number"] == 1, task
         log = str(self.stack.api.call("GET", f"{path}/logs/1"))
         assert state == "success", log
         return log
+
+    def run_to_its_end(self, paths: DagPaths, seconds: float) -> tuple[str, str]:
+        """A manual run of a DAG that has no months: its id, and its state at its end."""
+        deadline = time.monotonic() + seconds
+        run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
+        while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
+            assert time.monotonic() < deadline, f"{run_id} of {paths.dag} is still {state}"
+            time.sleep(POLL_SECONDS)
+        return run_id, state
 
     def mark_as_succeeded(self, run_id: str, task: str) -> None:
         """As the grid does; tasks that could not run without it go on."""

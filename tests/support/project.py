@@ -28,6 +28,7 @@ from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.warm_up import warm_up
 
 ROWS = 400
+WRITES_FILES = {"DBT_WRITE_JSON": "true"}  # for a command whose files another one reads
 TIMEOUT_SECONDS = 300
 
 
@@ -67,7 +68,7 @@ class Project:
     def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
         """dbt with these arguments, in a process of its own.
 
-        It leaves no log and no file for other commands: DBT_WRITE_JSON="true" is for those that read one.
+        It leaves no log, and no file for other commands unless WRITES_FILES is given.
         """
         warm_up_once()
         variables = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}

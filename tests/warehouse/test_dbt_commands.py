@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from include.settings import DBT_PROJECT
-from tests.support.project import Project
+from tests.support.project import WRITES_FILES, Project
 from tests.support.warehouse_content import content, query
 
 SCHEMAS = "select nspname from pg_namespace where nspname like 'airflow%' order by 1"
@@ -52,7 +52,7 @@ def parsed_without(target: Path) -> Path:
 @pytest.mark.parametrize("command", NEED_NONE, ids=words)
 def test_a_command_that_needs_no_month_works_without_one(built: Project, tmp_path: Path, command: list[str]):
     before = (content(built.dsn), query(built.dsn, SCHEMAS))
-    done = built.dbt(*command, DBT_TARGET_PATH=str(tmp_path), DBT_WRITE_JSON="true")
+    done = built.dbt(*command, DBT_TARGET_PATH=str(tmp_path), **WRITES_FILES)
     assert done.returncode == 0, done.output
     assert "1970" not in done.output
     assert (content(built.dsn), query(built.dsn, SCHEMAS)) == before
@@ -63,7 +63,7 @@ def test_a_command_that_needs_no_month_works_without_one(built: Project, tmp_pat
 def test_every_other_command_asks_for_the_month_and_makes_nothing(
     built: Project, parsed_without: Path, tmp_path: Path, command: list[str], parsed_before: bool
 ):
-    where = {"DBT_TARGET_PATH": str(parsed_without if parsed_before else tmp_path), "DBT_WRITE_JSON": "true"}
+    where = {"DBT_TARGET_PATH": str(parsed_without if parsed_before else tmp_path)} | WRITES_FILES
     if parsed_before:
         assert built.dbt("parse", **where).returncode == 0
     before = (content(built.dsn), query(built.dsn, SCHEMAS))

@@ -11,11 +11,10 @@ from dbt.cli.main import cli
 
 from dev.postgres import EmbeddedPostgres
 from dev.tlc_mirror import TlcMirror
-from tests.support.project import Project
+from tests.support.project import WRITES_FILES, Project
 from tests.support.warehouse_content import content, query
 from tests.support.warehouses import warehouse
 
-FILES = {"DBT_WRITE_JSON": "true"}  # which --state and retry read
 # By the name that dbt gives the parameter. {state}: the target folder of a build in another schema, of another file.
 FLAGS = {
     "full_refresh": ["--full-refresh"],
@@ -73,7 +72,7 @@ def two_months(
         other = replace(project, schema="airflow_other")
         for each, month, version in ((project, "2023-12", 1), (other, "2024-01", 2)):
             each.load(month, version)
-            each.publish(month, **FILES)
+            each.publish(month, **WRITES_FILES)
         yield project, target / "commands" / "airflow_other-2024-01"
 
 
@@ -92,9 +91,9 @@ def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Proj
     ended = {}
     for words in tried:
         if command == "retry":
-            project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01", **FILES)
+            project.dbt("run", "--select", "fct_trips", "--empty", month="2024-01", **WRITES_FILES)
         given = [word.replace("{state}", str(state)) for word in (*COMMANDS[command], *words)]
-        done = project.dbt(*command.split(), *given, month="2024-01", **FILES)
+        done = project.dbt(*command.split(), *given, month="2024-01", **WRITES_FILES)
         ended[" ".join(words)] = (done.returncode, done.output)
         assert content(project.dsn) == before, (command, words, done.output)
 
