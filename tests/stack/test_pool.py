@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import psycopg
 
 from dev.programs import run
@@ -16,27 +13,13 @@ from tests.support.warehouse_content import query
 MONTHS = ("2018-01", "2018-02", "2018-03", "2018-04")
 SLOTS = 2
 CONNECTIONS_OF_A_TASK = 2  # include/transform.py: the threads of its dbt
-POOL = "/pools/default_pool"
 OCCUPIED = "select 1 from task_instance where pool = 'default_pool' and state in ('queued', 'running')"
-
-
-@contextmanager
-def slots(pipeline: Pipeline, number: int) -> Iterator[None]:
-    def give(number: int) -> None:
-        pipeline.stack.api.call("PATCH", POOL, json={"slots": number}, params={"update_mask": ["slots"]})
-
-    before = pipeline.stack.api.call("GET", POOL)["slots"]
-    give(number)
-    try:
-        yield
-    finally:
-        give(before)
 
 
 def test_a_new_airflow_has_so_many_slots_that_postgres_has_connections_for_them(pipeline: Pipeline):
     [(maximum,)] = query(pipeline.dsn, "show max_connections")
     assert maximum == "100", "Postgres' default"
-    assert pipeline.stack.api.call("GET", POOL)["slots"] * CONNECTIONS_OF_A_TASK == 64
+    assert pipeline.pool()["slots"] * CONNECTIONS_OF_A_TASK == 64
 
 
 def test_a_backfill_of_more_runs_than_there_are_slots_waits_and_opens_no_more_connections(pipeline: Pipeline):
@@ -47,7 +30,7 @@ def test_a_backfill_of_more_runs_than_there_are_slots_waits_and_opens_no_more_co
     words += ["--from-date", f"{MONTHS[0]}-01", "--to-date", f"{MONTHS[-1]}-01"]
     pipeline.wait_for_backfills_to_close()
     metadata = pipeline.stack.postgres.dsn(pipeline.stack.choices.metadata_database, "postgres")
-    with slots(pipeline, SLOTS), psycopg.connect(metadata, autocommit=True) as admin:
+    with pipeline.slots(SLOTS), psycopg.connect(metadata, autocommit=True) as admin:
         tasks, connections, before = [0], [0], set[int]()
 
         def look() -> None:

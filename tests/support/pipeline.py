@@ -28,6 +28,7 @@ from tests.support.warehouse_content import content, drop_schemas
 
 # Between two questions to the API. Twice a second takes a fifth of what the api-server takes for three months of tasks.
 POLL_SECONDS = 0.5
+POOL = "/pools/default_pool"
 
 
 @dataclass
@@ -130,6 +131,24 @@ class Pipeline:
             assert time.monotonic() < deadline, f"{run_id} of {paths.dag} is still {state}"
             time.sleep(POLL_SECONDS)
         return run_id, state
+
+    def pool(self) -> dict[str, Any]:
+        """The pool that all tasks run in."""
+        return self.stack.api.call("GET", POOL)
+
+    @contextmanager
+    def slots(self, number: int) -> Iterator[None]:
+        """So many tasks at once, until the end; then as many as before."""
+
+        def give(number: int) -> None:
+            self.stack.api.call("PATCH", POOL, json={"slots": number}, params={"update_mask": ["slots"]})
+
+        before = self.pool()["slots"]
+        give(number)
+        try:
+            yield
+        finally:
+            give(before)
 
     def mark_as_succeeded(self, run_id: str, task: str) -> None:
         """As the grid does; tasks that could not run without it go on."""
