@@ -6,7 +6,7 @@ import csv
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +19,7 @@ from include.datasets import GREEN
 from include.settings import ROOT
 from tests.support.documents import section, write_files
 from tests.support.project_copy import ProjectCopy, project_copy
+from tests.support.until import until
 from tests.support.warehouse_content import query
 
 ROWS = [(f"gauge {number % 3}", f"2024-01-{number % 31 + 1:02} 06:00:00", f"{number / 4:.2f}") for number in range(200)]
@@ -128,15 +129,6 @@ def tasks_in_the_grid(project: ProjectCopy) -> set[str]:
     return {task["task_id"] for task in found["tasks"]}
 
 
-def comes_true(condition: Callable[[], bool], seconds: float) -> float:
-    """How many seconds it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.25)
-    return time.monotonic() - began
-
-
 def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_dbt_refuses_is_named(
     copied_project: ProjectCopy, tmp_path: Path
 ):
@@ -148,7 +140,7 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     # dbt refuses it: the DAG stays, and three places say why
     model = copied_project.folder / "dbt/models/marts/tlc/fct_refused.sql"
     model.write_text("select * from {{ ref('nowhere') }}")
-    comes_true(lambda: "dbt refuses the project" in log.read_text(), seconds=PARSE_SECONDS)
+    until(lambda: "dbt refuses the project" in log.read_text(), otherwise=log.read_text, seconds=PARSE_SECONDS)
     assert "which was not found" in log.read_text()
     done = copied_project.try_to_run("dev", "doctor")
     assert done.returncode == 1
@@ -162,8 +154,12 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     new = {f"build.int_payment_types.{what}" for what in ("run", "test")}
     new |= {f"publish.fct_payment_types.{what}" for what in ("run", "test")}
     written = time.monotonic()
-    comes_true(lambda: "told to draw the DAGs" in log.read_text(), seconds=PARSE_SECONDS)
-    comes_true(lambda: tasks_in_the_grid(copied_project) == before | new, seconds=DRAW_SECONDS)
+    until(lambda: "told to draw the DAGs" in log.read_text(), otherwise=log.read_text, seconds=PARSE_SECONDS)
+    until(
+        lambda: tasks_in_the_grid(copied_project) == before | new,
+        otherwise=lambda: tasks_in_the_grid(copied_project) ^ before,
+        seconds=DRAW_SECONDS,
+    )
     print(f"in the grid {time.monotonic() - written:.1f} s after the last file was written")
     run("dev", "backfill", FROM="2024-01", TO="2024-01", TLC_DIR=str(tmp_path))
     of_types = "select sum(trips)::int from airflow_default.fct_payment_types"

@@ -36,6 +36,7 @@ from tests.support.cutting_proxy import cutting_proxy
 from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.processes import kill
+from tests.support.until import until
 from tests.support.warehouse_content import query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
@@ -129,10 +130,11 @@ def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
     file.write_text(file.read_text() + "\n# of another version\n")
     start_workers(pipeline)
     pipeline.clear_run(run_id)
-    deadline = time.monotonic() + 120
-    while not (refused := [name for name, state in pipeline.states(run_id).items() if state == "up_for_retry"]):
-        assert time.monotonic() < deadline, pipeline.states(run_id)
-        time.sleep(0.2)
+    refused = until(
+        lambda: [name for name, state in pipeline.states(run_id).items() if state == "up_for_retry"],
+        otherwise=lambda: pipeline.states(run_id),
+        seconds=120,
+    )
     attempt = pipeline.tasks(run_id)[refused[0]]["try_number"]
     said = pipeline.log(run_id, refused[0], attempt)
     assert "of the project, and its DAG was drawn from revision" in said, said[-2000:]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
-from collections.abc import Callable
 from urllib.parse import unquote
 
 import pyarrow.parquet as pq
@@ -19,6 +17,7 @@ from tests.support.helpers import rewrite, trips_path
 from tests.support.mailbox import Mailbox, words_of
 from tests.support.pipeline import Pipeline
 from tests.support.processes import client_of, kill
+from tests.support.until import until
 from tests.support.warehouse_content import query
 
 AUDITED, KILLED = Month.parse("2021-08"), Month.parse("2021-09")
@@ -32,13 +31,6 @@ def lines(pipeline: Pipeline, run_id: str, task: str, attempt: int) -> list[tupl
     answer = pipeline.stack.api.call("GET", path, params={"full_content": True})
     found = [(line.get("level", ""), line["event"]) for line in answer["content"]]
     return [line for line in found if not line[1].startswith("::")]
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def spoil(pipeline: Pipeline, month: Month) -> None:
@@ -105,7 +97,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     for _ in range(2):
         pipeline.clear(run_id, AUDIT)
         pipeline.wait_for_failure(run_id, AUDIT)
-        until(lambda: len(mails.about(title)) == 1)
+        until(lambda: len(mails.about(title)) == 1, otherwise=lambda: mails.about(title), seconds=60)
     assert pipeline.tasks(run_id)[AUDIT]["try_number"] == 3
     assert lines(pipeline, run_id, AUDIT, 3)[-3][1].endswith("try 3")
     [mail] = mails.about(title)
@@ -145,7 +137,7 @@ def test_a_month_whose_task_is_killed_each_time_is_told_once(pipeline: Pipeline,
         del pipeline.tlc.faults[trips_path(KILLED)]
     assert pipeline.tasks(run_id)["load_month"]["try_number"] == RETRIES + 1
     title = TITLE.format(KILLED, "a task was killed")
-    until(lambda: len(mails.about(title)) == 1)
+    until(lambda: len(mails.about(title)) == 1, otherwise=lambda: mails.about(title), seconds=60)
     words = words_of(mails.about(title)[0])
     assert "task load_month of taxi_pipeline, try 5" in words
     assert "RUNBOOK.md, A worker is gone (CeleryExecutor)" in words

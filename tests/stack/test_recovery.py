@@ -21,8 +21,9 @@ from include.runbook import SOURCE
 from tests.support.documents import shows
 from tests.support.helpers import cut
 from tests.support.meanwhile import meanwhile
-from tests.support.pipeline import POLL_SECONDS, Pipeline
+from tests.support.pipeline import Pipeline
 from tests.support.processes import client_of, kill
+from tests.support.until import until
 from tests.support.warehouse_content import content, query
 
 MONTH, DAY = "2023-06", "2023-06-01"
@@ -226,10 +227,11 @@ def altered_role(admin: psycopg.Connection, so: str, back: str) -> Iterator[None
 
 def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psycopg.Connection, run_id: str) -> None:
     with altered_role(admin, "connection limit 0", back="connection limit -1"):
-        deadline = time.monotonic() + 60
-        while "up_for_retry" not in pipeline.states(run_id).values():
-            assert time.monotonic() < deadline, pipeline.states(run_id)
-            time.sleep(POLL_SECONDS)
+        until(
+            lambda: "up_for_retry" in pipeline.states(run_id).values(),
+            otherwise=lambda: pipeline.states(run_id),
+            seconds=60,
+        )
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from dev.sample_months import write_zones
 from dev.stack import Stack
 from include.settings import ROOT
 from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.until import until
 
 WORKERS = ("worker-1", "worker-2")
 MODEL = "build.int_trips_judged.run"
@@ -71,10 +71,12 @@ def tasks_on(pipeline: Pipeline, run_id: str, worker: str, state: str | None = N
 
 def wait_until_running_on(pipeline: Pipeline, run_id: str, worker: str, seconds: float = 120) -> list[str]:
     """Waits until tasks of the run are running on the worker: their names."""
-    deadline = time.monotonic() + seconds
-    while not (running := tasks_on(pipeline, run_id, worker, "running")):
-        assert time.monotonic() < deadline, pipeline.states(run_id)
-        time.sleep(0.1)
+    running = until(
+        lambda: tasks_on(pipeline, run_id, worker, "running"),
+        otherwise=lambda: pipeline.states(run_id),
+        seconds=seconds,
+        every=0.1,
+    )
     return list(running)
 
 

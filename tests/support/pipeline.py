@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +23,9 @@ from dev.tlc_mirror import TlcMirror
 from include.datasets import GREEN, Dataset
 from include.month import Month
 from tests.support.project import ROWS, Project
+from tests.support.until import POLL_SECONDS, until
 from tests.support.warehouse_content import content, drop_schemas
 
-# Between two questions to the API. Twice a second takes a fifth of what the api-server takes for three months of tasks.
-POLL_SECONDS = 0.5
 POOL = "/pools/default_pool"
 
 
@@ -78,23 +76,28 @@ class Pipeline:
 
     def wait_for_report(self, month: str, runs: int = 1, seconds: float = 120) -> None:
         """Waits until so many runs of the report's DAG for the month have succeeded."""
-        deadline, path = time.monotonic() + seconds, f"/dags/{self.dataset.report_dag_id}/dagRuns"
-        while True:
+        path = f"/dags/{self.dataset.report_dag_id}/dagRuns"
+
+        def states() -> list[str]:
             made = self.stack.api.pages(path, "dag_runs")
-            states = [run["state"] for run in made if run["partition_key"] == month]
-            assert "failed" not in states, states
-            if states.count("success") >= runs:
-                return
-            assert time.monotonic() < deadline, f"reports of {month}: {states}"
-            time.sleep(POLL_SECONDS)
+            found = [run["state"] for run in made if run["partition_key"] == month]
+            assert "failed" not in found, found
+            return found
+
+        until(
+            lambda: states().count("success") >= runs,
+            otherwise=lambda: f"reports of {month}: {states()}",
+            seconds=seconds,
+        )
 
     def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
         """Airflow takes no other before it has noticed the end of the last, within 30 s."""
-        deadline = time.monotonic() + seconds
-        path, of_dag = "/backfills", {"dag_id": self.dataset.dag_id}
-        while not all(each["completed_at"] for each in self.stack.api.pages(path, "backfills", **of_dag)):
-            assert time.monotonic() < deadline, "a backfill is not closed"
-            time.sleep(POLL_SECONDS)
+
+        def still_open() -> list[dict[str, Any]]:
+            made = self.stack.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id)
+            return [each for each in made if not each["completed_at"]]
+
+        until(lambda: not still_open(), otherwise=still_open, seconds=seconds)
 
     def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
         """The month in the published tables after one load of the file that is up, alone, without Airflow."""
@@ -125,12 +128,10 @@ class Pipeline:
 
     def run_to_its_end(self, paths: DagPaths, seconds: float) -> tuple[str, str]:
         """A manual run of a DAG that has no months: its id, and its state at its end."""
-        deadline = time.monotonic() + seconds
         run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
-        while (state := self.stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
-            assert time.monotonic() < deadline, f"{run_id} of {paths.dag} is still {state}"
-            time.sleep(POLL_SECONDS)
-        return run_id, state
+        return run_id, until(
+            lambda: self._ended(paths, run_id), otherwise=lambda: f"{run_id} of {paths.dag} goes on", seconds=seconds
+        )
 
     def pool(self) -> dict[str, Any]:
         """The pool that all tasks run in."""
@@ -176,11 +177,12 @@ class Pipeline:
 
     def wait(self, run_id: str, seconds: float = 300, every: float = POLL_SECONDS) -> str:
         """Waits for the run's end, looking `every` so many seconds; returns its state."""
-        deadline = time.monotonic() + seconds
-        while (state := self.state(run_id)) not in ENDED:
-            assert time.monotonic() < deadline, f"{run_id} is still {state}: {self.states(run_id)}"
-            time.sleep(every)
-        return state
+        return until(
+            lambda: self._ended(self.paths, run_id),
+            otherwise=lambda: f"{run_id} is still {self.state(run_id)}: {self.states(run_id)}",
+            seconds=seconds,
+            every=every,
+        )
 
     def states(self, run_id: str) -> dict[str, str]:
         return {name: task["state"] for name, task in self.tasks(run_id).items()}
@@ -192,10 +194,15 @@ class Pipeline:
         self.stack.api.call("POST", f"{self.paths.dag}/clearTaskInstances", json=body)
 
     def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
-        deadline = time.monotonic() + seconds
-        while (found := self.stack.api.call("GET", self.paths.task(run_id, task))["state"]) != state:
-            assert time.monotonic() < deadline, f"{task} is {found}, not {state}"
-            time.sleep(POLL_SECONDS)
+
+        def found() -> str:
+            return self.stack.api.call("GET", self.paths.task(run_id, task))["state"]
+
+        until(
+            lambda: found() == state,
+            otherwise=lambda: f"{task} is {found()}, not {state}",
+            seconds=seconds,
+        )
 
     def wait_for_failure(self, run_id: str, task: str) -> None:
         """Waits until the task has failed and its run has ended.
@@ -211,6 +218,11 @@ class Pipeline:
     def clear_run(self, run_id: str) -> None:
         """Clears every task of the run."""
         self.stack.api.call("POST", f"{self.paths.run(run_id)}/clear", json={"dry_run": False})
+
+    def _ended(self, paths: DagPaths, run_id: str) -> str | None:
+        """The run's state, if it has ended."""
+        state = self.stack.api.call("GET", paths.run(run_id))["state"]
+        return state if state in ENDED else None
 
     def run_of(self, month: str) -> str:
         """The id of the run whose logical date is the month's first instant."""
