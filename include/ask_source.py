@@ -45,7 +45,8 @@ GENTLY = Pace()
 ADDRESS_SECONDS = 60.0
 # The trigger fires no sooner. Where a deferred task is resumed before the executor has reported that its process ended,
 # Airflow 3.3.2 takes it for one that was killed: it is tried again, and the log of its first try can be read no more
-# (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine).
+# (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine). The report may
+# be late by `[workers] min_heartbeat_interval`, 2 s in config/airflow.cfg.
 LEAST_SECONDS = 5.0
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -218,7 +219,10 @@ def test_the_trigger_fires_no_sooner_than_airflow_has_noticed_the_end_of_the_tas
     began = time.monotonic()
     assert event_of(trigger_for("https://other.example"))["fault"]
     assert time.monotonic() - began >= 1
-    assert LEAST_SECONDS > 3  # the longest that a report was seen to be late
+    settings = ConfigParser(interpolation=None)
+    settings.read(ROOT / "config" / "airflow.cfg")
+    # by so much a report may be late, and by what a busy machine adds
+    assert settings.getint("workers", "min_heartbeat_interval") + 3 <= LEAST_SECONDS
 
 
 def test_no_secret_of_the_address_is_in_airflow_s_database():
