@@ -74,7 +74,7 @@ def redis_is_killed_while_tasks_run(pipeline: Pipeline, run_id: str) -> Struck:
     hit = unfinished(pipeline, run_id)
     struck = stop_redis_for(pipeline, OUTAGE)
     log = (pipeline.stack.state / "logs" / "scheduler.log").read_text()
-    shows("The broker is gone (CeleryExecutor)", "Error sending Celery workload", log)
+    shows("The broker is gone (CeleryExecutor)", "Celery Task Timeout Error for Workload", log)
     return struck, hit
 
 
