@@ -140,7 +140,7 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     # dbt refuses it: the DAG stays, and three places say why
     model = copied_project.folder / "dbt/models/marts/tlc/fct_refused.sql"
     model.write_text("select * from {{ ref('nowhere') }}")
-    until(lambda: "dbt refuses the project" in log.read_text(), otherwise=log.read_text, seconds=PARSE_SECONDS)
+    until(log.read_text, lambda text: "dbt refuses the project" in text, seconds=PARSE_SECONDS)
     assert "which was not found" in log.read_text()
     done = copied_project.try_to_run("dev", "doctor")
     assert done.returncode == 1
@@ -154,12 +154,8 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     new = {f"build.int_payment_types.{what}" for what in ("run", "test")}
     new |= {f"publish.fct_payment_types.{what}" for what in ("run", "test")}
     written = time.monotonic()
-    until(lambda: "told to draw the DAGs" in log.read_text(), otherwise=log.read_text, seconds=PARSE_SECONDS)
-    until(
-        lambda: tasks_in_the_grid(copied_project) == before | new,
-        otherwise=lambda: tasks_in_the_grid(copied_project) ^ before,
-        seconds=DRAW_SECONDS,
-    )
+    until(log.read_text, lambda text: "told to draw the DAGs" in text, seconds=PARSE_SECONDS)
+    until(lambda: tasks_in_the_grid(copied_project), lambda tasks: tasks == before | new, seconds=DRAW_SECONDS)
     print(f"in the grid {time.monotonic() - written:.1f} s after the last file was written")
     run("dev", "backfill", FROM="2024-01", TO="2024-01", TLC_DIR=str(tmp_path))
     of_types = "select sum(trips)::int from airflow_default.fct_payment_types"

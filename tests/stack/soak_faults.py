@@ -130,11 +130,8 @@ def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
     file.write_text(file.read_text() + "\n# of another version\n")
     start_workers(pipeline)
     pipeline.clear_run(run_id)
-    refused = until(
-        lambda: [name for name, state in pipeline.states(run_id).items() if state == "up_for_retry"],
-        otherwise=lambda: pipeline.states(run_id),
-        seconds=120,
-    )
+    states = until(lambda: pipeline.states(run_id), lambda states: "up_for_retry" in states.values(), seconds=120)
+    refused = [name for name, state in states.items() if state == "up_for_retry"]
     attempt = pipeline.tasks(run_id)[refused[0]]["try_number"]
     said = pipeline.log(run_id, refused[0], attempt)
     assert "of the project, and its DAG was drawn from revision" in said, said[-2000:]

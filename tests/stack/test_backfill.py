@@ -18,6 +18,7 @@ from include.datasets import GREEN
 from include.month import Month
 from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
+from tests.support.until import until
 
 PATIENCE = 6
 DAG = f"/dags/{GREEN.dag_id}"
@@ -61,15 +62,17 @@ def wait_until_said(capsys: pytest.CaptureFixture) -> Callable[..., str]:
     """Waits until the words have been printed; returns all that was printed so far."""
     printed: list[str] = []
 
+    def said() -> str:
+        printed.append(capsys.readouterr().out)
+        return "".join(printed)
+
     def wait(*words: str, seconds: float = 60) -> str:
-        deadline = time.monotonic() + seconds
-        while True:
-            printed.append(capsys.readouterr().out)
-            text = "".join(printed)
-            if all(word in text for word in words):
-                return text
-            assert time.monotonic() < deadline, f"not said in {seconds} s: {words}; but: {text}"
-            time.sleep(0.2)
+        return until(
+            said,
+            lambda text: all(word in text for word in words),
+            seconds=seconds,
+            besides=lambda: f"and not {words}",
+        )
 
     return wait
 

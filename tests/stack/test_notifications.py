@@ -97,7 +97,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     for _ in range(2):
         pipeline.clear(run_id, AUDIT)
         pipeline.wait_for_failure(run_id, AUDIT)
-        until(lambda: len(mails.about(title)) == 1, otherwise=lambda: mails.about(title), seconds=60)
+        until(lambda: mails.about(title), lambda found: len(found) == 1, seconds=60)
     assert pipeline.tasks(run_id)[AUDIT]["try_number"] == 3
     assert lines(pipeline, run_id, AUDIT, 3)[-3][1].endswith("try 3")
     [mail] = mails.about(title)
@@ -137,7 +137,7 @@ def test_a_month_whose_task_is_killed_each_time_is_told_once(pipeline: Pipeline,
         del pipeline.tlc.faults[trips_path(KILLED)]
     assert pipeline.tasks(run_id)["load_month"]["try_number"] == RETRIES + 1
     title = TITLE.format(KILLED, "a task was killed")
-    until(lambda: len(mails.about(title)) == 1, otherwise=lambda: mails.about(title), seconds=60)
+    until(lambda: mails.about(title), lambda found: len(found) == 1, seconds=60)
     words = words_of(mails.about(title)[0])
     assert "task load_month of taxi_pipeline, try 5" in words
     assert "RUNBOOK.md, A worker is gone (CeleryExecutor)" in words

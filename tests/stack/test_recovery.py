@@ -227,11 +227,7 @@ def altered_role(admin: psycopg.Connection, so: str, back: str) -> Iterator[None
 
 def refuse_connections_until_a_task_was_refused(pipeline: Pipeline, admin: psycopg.Connection, run_id: str) -> None:
     with altered_role(admin, "connection limit 0", back="connection limit -1"):
-        until(
-            lambda: "up_for_retry" in pipeline.states(run_id).values(),
-            otherwise=lambda: pipeline.states(run_id),
-            seconds=60,
-        )
+        until(lambda: pipeline.states(run_id), lambda states: "up_for_retry" in states.values(), seconds=60)
 
 
 @contextmanager

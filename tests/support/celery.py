@@ -73,9 +73,9 @@ def wait_until_running_on(pipeline: Pipeline, run_id: str, worker: str, seconds:
     """Waits until tasks of the run are running on the worker: their names."""
     running = until(
         lambda: tasks_on(pipeline, run_id, worker, "running"),
-        otherwise=lambda: pipeline.states(run_id),
         seconds=seconds,
         every=0.1,
+        besides=lambda: pipeline.states(run_id),
     )
     return list(running)
 

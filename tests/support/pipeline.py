@@ -84,11 +84,7 @@ class Pipeline:
             assert "failed" not in found, found
             return found
 
-        until(
-            lambda: states().count("success") >= runs,
-            otherwise=lambda: f"reports of {month}: {states()}",
-            seconds=seconds,
-        )
+        until(states, lambda found: found.count("success") >= runs, seconds=seconds)
 
     def wait_for_backfills_to_close(self, seconds: float = 120) -> None:
         """Airflow takes no other before it has noticed the end of the last, within 30 s."""
@@ -97,7 +93,7 @@ class Pipeline:
             made = self.stack.api.pages("/backfills", "backfills", dag_id=self.dataset.dag_id)
             return [each for each in made if not each["completed_at"]]
 
-        until(lambda: not still_open(), otherwise=still_open, seconds=seconds)
+        until(still_open, lambda found: not found, seconds=seconds)
 
     def content_of_a_clean_load(self, month: str, scratch: Path) -> dict[str, Any]:
         """The month in the published tables after one load of the file that is up, alone, without Airflow."""
@@ -129,9 +125,8 @@ class Pipeline:
     def run_to_its_end(self, paths: DagPaths, seconds: float) -> tuple[str, str]:
         """A manual run of a DAG that has no months: its id, and its state at its end."""
         run_id = self.stack.api.call("POST", paths.runs, json={"logical_date": None})["dag_run_id"]
-        return run_id, until(
-            lambda: self._ended(paths, run_id), otherwise=lambda: f"{run_id} of {paths.dag} goes on", seconds=seconds
-        )
+        path = paths.run(run_id)
+        return run_id, until(lambda: self.stack.api.call("GET", path)["state"], ENDED.__contains__, seconds=seconds)
 
     def pool(self) -> dict[str, Any]:
         """The pool that all tasks run in."""
@@ -178,10 +173,11 @@ class Pipeline:
     def wait(self, run_id: str, seconds: float = 300, every: float = POLL_SECONDS) -> str:
         """Waits for the run's end, looking `every` so many seconds; returns its state."""
         return until(
-            lambda: self._ended(self.paths, run_id),
-            otherwise=lambda: f"{run_id} is still {self.state(run_id)}: {self.states(run_id)}",
+            lambda: self.state(run_id),
+            ENDED.__contains__,
             seconds=seconds,
             every=every,
+            besides=lambda: self.states(run_id),
         )
 
     def states(self, run_id: str) -> dict[str, str]:
@@ -194,15 +190,8 @@ class Pipeline:
         self.stack.api.call("POST", f"{self.paths.dag}/clearTaskInstances", json=body)
 
     def wait_for_task(self, run_id: str, task: str, state: str, seconds: float = 120) -> None:
-
-        def found() -> str:
-            return self.stack.api.call("GET", self.paths.task(run_id, task))["state"]
-
-        until(
-            lambda: found() == state,
-            otherwise=lambda: f"{task} is {found()}, not {state}",
-            seconds=seconds,
-        )
+        path = self.paths.task(run_id, task)
+        until(lambda: self.stack.api.call("GET", path)["state"], lambda found: found == state, seconds=seconds)
 
     def wait_for_failure(self, run_id: str, task: str) -> None:
         """Waits until the task has failed and its run has ended.
@@ -218,11 +207,6 @@ class Pipeline:
     def clear_run(self, run_id: str) -> None:
         """Clears every task of the run."""
         self.stack.api.call("POST", f"{self.paths.run(run_id)}/clear", json={"dry_run": False})
-
-    def _ended(self, paths: DagPaths, run_id: str) -> str | None:
-        """The run's state, if it has ended."""
-        state = self.stack.api.call("GET", paths.run(run_id))["state"]
-        return state if state in ENDED else None
 
     def run_of(self, month: str) -> str:
         """The id of the run whose logical date is the month's first instant."""

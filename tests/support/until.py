@@ -7,17 +7,25 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Found = TypeVar("Found")
-# Between two questions, most of them to Airflow's API. Twice a second takes a fifth of what the api-server takes for
-# three months of tasks.
+# Between two looks, most of them at Airflow's API. Twice a second takes a fifth of what the api-server takes for three
+# months of tasks.
 POLL_SECONDS = 0.5
 
 
 def until(
-    holds: Callable[[], Found], otherwise: Callable[[], object], seconds: float, every: float = POLL_SECONDS
+    look: Callable[[], Found],
+    holds: Callable[[Found], object] = bool,
+    *,
+    seconds: float,
+    every: float = POLL_SECONDS,
+    besides: Callable[[], object] = str,
 ) -> Found:
-    """Asks again and again until the answer is true, and returns that. Fails with `otherwise()` when time is up."""
+    """Looks again and again until what it finds holds, and returns that.
+
+    Fails when time is up, with what it found last and what `besides` says then.
+    """
     deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, otherwise()
+    while not holds(found := look()):
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still {found} {besides()}"
         time.sleep(every)
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from configparser import ConfigParser
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from include.dbt_operators import RunDbt
 from include.retry import RETRIES, RetryWhatHeals
 from include.settings import DBT_MANIFEST, RETRY, ROOT
 from include.timetable import MonthlyOncePublished
+from tests.support.airflow_cfg import PROJECT
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +71,8 @@ def test_every_task_has_an_owner_a_bound_and_retries_only_what_heals(dagbag: Dag
 
 def test_no_message_is_delivered_again_while_its_task_may_still_run(dagbag: DagBag):
     """Airflow would end the task and try it again, each time."""
-    settings = ConfigParser(interpolation=None)
-    settings.read(ROOT / "config" / "airflow.cfg")
     longest = max(task.execution_timeout.total_seconds() for dag in dagbag.dags.values() for task in dag.tasks)
-    assert settings.getint("celery_broker_transport_options", "visibility_timeout") >= longest + 600
+    assert int(PROJECT["celery_broker_transport_options", "visibility_timeout"]) >= longest + 600
 
 
 def test_a_killed_task_waits_as_long_before_each_retry_however_often_it_was_cleared(dagbag: DagBag):

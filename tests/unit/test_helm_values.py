@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from airflow.dag_processing.dagbag import DagBag
 from dev.celery_workers import FOLDERS
 from include.datasets import DATASETS
 from include.settings import ROOT, SETTINGS, WAREHOUSE_CONNECTION
+from tests.support.airflow_cfg import PROJECT, settings_of
 
 DEPLOY = ROOT / "deploy"
 VALUES_FILE = DEPLOY / "helm" / "values.yaml"
@@ -60,17 +60,6 @@ NAMES_OF_SECRETS = (
     ("apiSecretKeySecretName",),
     ("jwtSecretName",),
 )
-Settings = dict[tuple[str, str], str]
-
-
-def settings_of(text: str) -> Settings:
-    """Of a text in the form of airflow.cfg."""
-    parser = ConfigParser(interpolation=None)
-    parser.read_string(text)
-    return {(section, key): value for section in parser.sections() for key, value in parser.items(section)}
-
-
-PROJECT = settings_of((ROOT / "config/airflow.cfg").read_text())
 
 
 def in_values(*path: str) -> Any:

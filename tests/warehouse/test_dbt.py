@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ import pytest
 from include.month import Month
 from include.raw_tables import partition_of
 from tests.support.project import ROWS, Done, Project
+from tests.support.until import until
 from tests.support.warehouse_content import content, query
 
 
@@ -160,10 +160,15 @@ def wait_until_blocked(project: Project, holder: psycopg.Connection, invocations
         )
         select count(*) - 1 from blocked
     """
-    while query(project.dsn, blocked, holder.info.backend_pid)[0][0] < len(invocations):
+
+    def all_wait(sessions: int) -> bool:
+        if sessions >= len(invocations):
+            return True
         for invocation in invocations:
             assert not invocation.done(), invocation.result().output
-        time.sleep(0.05)
+        return False
+
+    until(lambda: query(project.dsn, blocked, holder.info.backend_pid)[0][0], all_wait, seconds=120, every=0.05)
 
 
 @pytest.mark.parametrize("lock", ["create", "fct_trips/2024-01-01", "dim_zones"])

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -45,6 +44,7 @@ from tests.support.helpers import (
     rewrite,
     trips_path,
 )
+from tests.support.until import until
 from tests.support.warehouse_content import RAW, content, query
 
 ROWS = {JANUARY: 90, FEBRUARY: 60}
@@ -468,22 +468,23 @@ def closed_gate(dsn: str, row: int) -> Iterator[Callable[[], None]]:
 
 def wait_until_blocked(dsn: str, sessions: int, loads: list[Future] | None = None) -> list[int]:
     """Process ids of the sessions that wait for an advisory lock, once there are so many."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        blocked = [
-            pid
-            for (pid,) in query(
-                dsn,
-                "select pid from pg_locks where locktype = 'advisory' and not granted"
-                " and database = (select oid from pg_database where datname = current_database())",
-            )
-        ]
-        if len(blocked) == sessions:
-            return blocked
+
+    def blocked() -> list[int]:
+        waiting = query(
+            dsn,
+            "select pid from pg_locks where locktype = 'advisory' and not granted"
+            " and database = (select oid from pg_database where datname = current_database())",
+        )
+        return [pid for (pid,) in waiting]
+
+    def all_wait(pids: list[int]) -> bool:
+        if len(pids) == sessions:
+            return True
         for each in loads or []:
             assert not each.done(), f"a load did not wait: {each.exception() or 'it is complete'}"
-        time.sleep(0.01)
-    raise AssertionError(f"{len(blocked)} sessions wait for an advisory lock, not {sessions}")
+        return False
+
+    return until(blocked, all_wait, seconds=60, every=0.01)
 
 
 @pytest.mark.parametrize("row", [1, BATCH_ROWS + 4_000, MANY_ROWS], ids=["first row", "second batch", "last row"])
