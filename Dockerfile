@@ -6,9 +6,9 @@ ENV AIRFLOW_CONFIG=/usr/local/airflow/config/airflow.cfg \
     PYTHONDONTWRITEBYTECODE=
 
 # The DAG is drawn from dbt's manifest; parsing needs no database.
-RUN python -m include.manifest
+RUN python -m include manifest
 # dbt's docs, which Airflow shows behind its login.
-RUN python -m include.dbt_docs
+RUN python -m include docs
 
 # Says what the process lacks; a Celery worker looks for itself when it starts. It takes 3 s of CPU.
-HEALTHCHECK --interval=5m --timeout=60s --start-period=2m CMD ["python", "-m", "include.check"]
+HEALTHCHECK --interval=5m --timeout=60s --start-period=2m CMD ["python", "-m", "include", "check"]

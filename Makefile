@@ -118,7 +118,7 @@ install:
 # The DAG is drawn from dbt's manifest; parsing needs no database. One that is damaged, or not made from the present files,
 # is made anew. If dbt refuses the project, the old one stays.
 manifest: env
-	@$(RUN) -c 'import sys; from include.manifest import fault, stale; sys.exit(bool(fault() or stale()))' || $(RUN) -m include.manifest
+	@$(RUN) -c 'import sys; from include.transform.manifest import fault, stale; sys.exit(bool(fault() or stale()))' || $(RUN) -m include manifest
 	@$(MAKE) --silent --no-print-directory $(MANIFEST)
 
 # dbt's docs, which Airflow shows. They need no database either.
@@ -127,7 +127,7 @@ docs: env
 
 # for another version of dbt
 $(MANIFEST): $(VENV)/.locked
-	@$(RUN) -m include.manifest
+	@$(RUN) -m include manifest
 
 $(DOCS): $(VENV)/.locked $(DBT_FILES)
-	@$(RUN) -m include.dbt_docs
+	@$(RUN) -m include docs

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.measures import Measure, report
 from dev.console import console
-from dev.postgres import EmbeddedPostgres
+from dev.services.postgres import EmbeddedPostgres
 from include.settings import ROOT
 
 STATE = ROOT / ".local" / "bench"

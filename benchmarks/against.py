@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmarks.cpu import TASKS, CpuMeter, Usage
 from benchmarks.measures import Measure, spread
 from benchmarks.stack import SMALL, THREE_MONTHS, build_and_publish, pause_all_else, stack
-from dev.background_process import inherited_environment
 from dev.console import console
-from dev.stack import Stack
+from dev.stack.stack import Stack
+from dev.system.process import inherited_environment
 from include.settings import ROOT
 from tests.support.pipeline import Pipeline
 

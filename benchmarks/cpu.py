@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from dev.background_process import BackgroundProcess
-from dev.postgres import EmbeddedPostgres
-from dev.stack import Stack
+from dev.services.postgres import EmbeddedPostgres
+from dev.stack.stack import Stack
+from dev.system.process import BackgroundProcess
 from tests.support.meanwhile import meanwhile
 
 TASKS = "tasks and their workers"

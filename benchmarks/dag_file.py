@@ -7,8 +7,8 @@ import multiprocessing
 from airflow.dag_processing.dagbag import DagBag
 
 from benchmarks.measures import Measure, seconds
+from include.processes.warm_up import warm_up
 from include.settings import ROOT
-from include.warm_up import warm_up
 
 RUNS = 9
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.measures import Measure, seconds, spread
+from dev.change.table_diff import table_diff
 from dev.console import console
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.table_diff import table_diff
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN, YELLOW
 from include.month import Month
 from tests.support.project_copy import project_copy
@@ -54,8 +54,8 @@ def _measure_edit(scratch: Path) -> Measure:
         for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=before"]):
             who = ["-c", "user.name=a benchmark", "-c", "user.email=benchmark@localhost"]
             subprocess.run(["git", *who, *words], cwd=copy.folder, check=True)
-        copy.run("include.manifest")
-        copy.run("include.dbt_docs")
+        copy.run("include.transform.manifest")
+        copy.run("include.transform.dbt_docs")
         copy.run("dev", "backfill", FROM=str(MONTH), TO=str(MONTH), TLC_DIR=str(folder))
         mart = copy.folder / MART
         before, after = EDITED

@@ -9,8 +9,8 @@ import psycopg
 
 from benchmarks.measures import Measure, seconds, spread
 from dev.console import console
-from dev.postgres import EmbeddedPostgres
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
 from include.datasets import GREEN
 from tests.support.project import Project
 

@@ -13,14 +13,15 @@ import psycopg
 import sqlalchemy
 
 from benchmarks.measures import Measure, seconds, spread
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
-from include.load import load_month
+from include.ingest.load import load_month
+from include.ingest.raw_tables import create_raw_tables
 from include.month import Month
-from include.raw_tables import create_raw_tables, partition_of
-from include.warehouse import Warehouse
+from include.warehouse.partitions import partition_of
+from include.warehouse.session import Warehouse
 
 MONTH = Month.parse("2024-01")
 # 45 runs, because 15 are too few: their median ratio was 1.27 one time and 1.33 the next, and single ratios lay between

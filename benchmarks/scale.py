@@ -20,12 +20,12 @@ from typing import Any
 from benchmarks.cpu import TASKS, CpuMeter, Usage
 from benchmarks.measures import Measure, spread
 from benchmarks.stack import THREE_MONTHS, build_and_publish, load_and_pause_all_else, stack
-from dev.airflow_api import instant
-from dev.backfill import ENDED, Backfill
-from dev.choices import Choices
 from dev.console import console
-from dev.postgres import EmbeddedPostgres
-from dev.warehouse_address import WarehouseAddress
+from dev.runs.backfill import ENDED, Backfill
+from dev.services.airflow_api import instant
+from dev.services.postgres import EmbeddedPostgres
+from dev.services.warehouse_address import WarehouseAddress
+from dev.stack.choices import Choices
 from include.datasets import GREEN
 from include.month import Month
 from tests.support.pipeline import Pipeline

@@ -13,11 +13,11 @@ from benchmarks.cpu import POSTGRES, CpuMeter, Usage
 from benchmarks.measures import Measure, spread
 from benchmarks.memory import memory
 from benchmarks.task_parts import parts_of_tasks
-from dev.airflow_api import instant
-from dev.backfill import Backfill, months_between
 from dev.console import console
-from dev.sample_months import write_month, write_zones
-from dev.stack import Stack
+from dev.runs.backfill import Backfill, months_between
+from dev.services.airflow_api import instant
+from dev.stack.stack import Stack
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
 from include.month import Month
 from include.settings import ROOT
@@ -36,7 +36,7 @@ DBT_THREE, DBT_ONE = "three months, plain dbt", "one month, plain dbt"
 def stack(
     state: Path, months: list[Month], rows: int, dags: Path = ROOT / "dags", **choices: Any
 ) -> Iterator[Pipeline]:
-    """A stack that starts from nothing, over generated months. `choices`: of dev.choices, all but the source."""
+    """A stack that starts from nothing, over generated months. `choices`: of dev.stack.choices, all but the source."""
     shutil.rmtree(state, ignore_errors=True)
     folder = state / "tlc"
     folder.mkdir(parents=True)

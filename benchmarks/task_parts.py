@@ -6,8 +6,7 @@ import re
 from itertools import pairwise
 from statistics import median
 
-from dev.airflow_api import instant
-from dev.dag_paths import DagPaths
+from dev.services.airflow_api import DagPaths, instant
 from include.datasets import GREEN
 from tests.support.pipeline import Pipeline
 

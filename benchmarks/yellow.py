@@ -20,9 +20,9 @@ import psycopg
 from benchmarks.cpu import postmaster
 from benchmarks.measures import Measure, seconds, spread
 from dev.console import console
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import YELLOW
 from tests.support.helpers import fork
 from tests.support.meanwhile import meanwhile

@@ -12,17 +12,17 @@ COMMAND = sys.argv[1:3]
 # dbt task imported dbt itself, and 48 s when it inherited the imports (2 cores). Under another executor than Airflow's
 # local one a scheduler forks no task.
 if COMMAND == ["celery", "worker"]:
-    from include.check import require_a_worker_s_needs
-    from include.warm_up import warm_up, warm_up_celery_results
+    from include.processes.check import require_a_worker_s_needs
+    from include.processes.warm_up import warm_up, warm_up_celery_results
 
     require_a_worker_s_needs()
     warm_up()
     warm_up_celery_results()
 elif "scheduler" in COMMAND and "LocalExecutor" in conf.get("core", "executor"):
-    from include.warm_up import warm_up
+    from include.processes.warm_up import warm_up
 
     warm_up()
 elif "dag-processor" in COMMAND:
-    from include.warm_up import read_dag_files
+    from include.processes.warm_up import read_dag_files
 
     read_dag_files()

@@ -16,15 +16,15 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, task
 
-from include.connection import warehouse_fields
+from include.alerts.outbox import send_pending
 from include.datasets import DATASETS
-from include.drawn_settings import settings_tags
-from include.kept_versions import drop_kept_versions
-from include.notify import send_pending
-from include.retry import task_arguments
-from include.run_schemas import drop_run_schemas
+from include.failures.task_defaults import task_arguments
+from include.ingest.versions import drop_kept_versions
+from include.processes.drift import settings_tags
 from include.settings import KEEP_MEBIBYTES
-from include.warehouse import Warehouse, connection_string
+from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.run_schemas import drop_run_schemas
+from include.warehouse.session import Warehouse
 
 with DAG(
     dag_id="taxi_maintenance",

@@ -14,24 +14,24 @@ except ModuleNotFoundError as error:  # else a task's log names a module, and no
         "PYTHONPATH must name the project's folder and its config: /opt/airflow:/opt/airflow/config"
     ) from error
 
-from include.assets import file_asset, mark_events, raw_assets
-from include.availability import month_is_available
-from include.connection import base_url, warehouse_fields
-from include.dag_run import macros, month_of, refuse_date_of_today, version_of
+from include.alerts.month_alerts import tell_if_late, tell_of_restated
 from include.datasets import DATASETS, Dataset
-from include.drawn_settings import settings_tags
-from include.failure import tell_of_a_killed_task
-from include.kept_dags import kept_dags
-from include.load import load_month as load
-from include.month_param import month_param, version_param
-from include.occasions import tell_if_late, tell_of_restated
-from include.restore import restore_month
-from include.retry import task_arguments
+from include.failures.listener import tell_of_a_killed_task
+from include.failures.task_defaults import task_arguments
+from include.ingest.load import load_month as load
+from include.ingest.restore import restore_month
+from include.processes.dag_cache import kept_dags
+from include.processes.drift import settings_tags
+from include.runs.assets import file_asset, mark_events, raw_assets
+from include.runs.month_of_run import macros, month_of, refuse_date_of_today, version_of
+from include.runs.params import month_param, version_param
+from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
-from include.timetable import MonthlyOncePublished
-from include.transform import dbt_task_group
-from include.warehouse import connection_string
-from include.zone import default_zone
+from include.source.address import base_url
+from include.source.availability import month_is_available
+from include.support.timezone import default_zone
+from include.transform.task_groups import dbt_task_group
+from include.warehouse.connection import connection_string, warehouse_fields
 
 ZONE = default_zone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.

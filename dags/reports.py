@@ -7,15 +7,14 @@ from typing import Any
 
 from airflow.sdk import DAG, PartitionedAssetTimetable, task
 
-from include.assets import mark_events, report_asset, report_path, table_asset
-from include.connection import warehouse_fields
-from include.dag_run import month_of_partition
 from include.datasets import DATASETS, Dataset
-from include.drawn_settings import settings_tags
-from include.month_param import month_param
+from include.failures.task_defaults import task_arguments
+from include.processes.drift import settings_tags
 from include.report.write import write_reports as write
-from include.retry import task_arguments
-from include.warehouse import connection_string
+from include.runs.assets import mark_events, report_asset, report_path, table_asset
+from include.runs.month_of_run import month_of_partition
+from include.runs.params import month_param
+from include.warehouse.connection import connection_string, warehouse_fields
 
 DAG_TEXT = """One HTML page for each published month of {dataset.title}, with charts, behind Airflow's login.
 

@@ -15,9 +15,9 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, CronTriggerTimetable, task_group
 
 from include.datasets import DATASETS, Dataset
-from include.drawn_settings import settings_tags
-from include.restatements import FindRestated
-from include.retry import task_arguments
+from include.failures.task_defaults import task_arguments
+from include.ingest.restatements import FindRestated
+from include.processes.drift import settings_tags
 
 
 def restatements(dataset: Dataset) -> None:

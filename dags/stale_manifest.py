@@ -5,6 +5,6 @@ Not of the file of the DAGs that are drawn from it: Airflow would start no task 
 
 from __future__ import annotations
 
-from include.manifest import require_fresh
+from include.transform.manifest import require_fresh
 
 require_fresh()

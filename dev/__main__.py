@@ -20,22 +20,22 @@ import psycopg
 import requests
 from rich.markdown import Markdown
 
-from dev.backfill import REPROCESS, Backfill, months_between
-from dev.choices import Choices
 from dev.console import console
 from dev.errors import StackError
-from dev.ledger import as_calendars, as_json
-from dev.programs import run
-from dev.published import published_table
-from dev.restore import restore as put_back
-from dev.stack import Stack
+from dev.runs.backfill import REPROCESS, Backfill, months_between
+from dev.runs.ledger_table import as_calendars, as_json
+from dev.runs.published_table import published_table
+from dev.runs.restore import restore as put_back
+from dev.stack.choices import Choices
+from dev.stack.stack import Stack
+from dev.system.programs import run
 from include.datasets import DATASETS, GREEN, TLC, Dataset
 from include.month import Month, MonthError
-from include.run_schemas import drop_run_schemas as drop_old
 from include.settings import DBT_MANIFEST, ROOT, SettingError
+from include.warehouse.run_schemas import drop_run_schemas as drop_old
 
 if TYPE_CHECKING:
-    from dev.developer_build import Workshop
+    from dev.change.workshop import Workshop
 
 STATE = ROOT / ".local"
 MOST_PARALLEL, MOST_DAYS = 200, 36_500
@@ -101,8 +101,8 @@ def dbt(stack: Stack) -> int:
 
 def dev(stack: Stack) -> int:
     """Build what a developer changed, or what ARGS select, in the developer's own schemas."""
-    from dev.base_manifest import base_manifest, commit_of, read_manifest
-    from dev.developer_build import build
+    from dev.change.base_manifest import base_manifest, commit_of, read_manifest
+    from dev.change.build import build
 
     workshop = _workshop(stack)
     if state := os.environ.get("STATE"):
@@ -122,9 +122,8 @@ def dev(stack: Stack) -> int:
 
 def diff(stack: Stack) -> int:
     """The developer's tables of the month, or MODEL, beside the published ones. 1 where they differ."""
-    from dev.dbt_ci import compare
-    from dev.diff_text import as_markdown
-    from dev.table_diff import NoRows
+    from dev.change.diff_text import as_markdown
+    from dev.change.table_diff import NoRows, compare
 
     workshop = _workshop(stack)
     again = f"make dev DATASET={workshop.dataset.name} MONTH={workshop.month}"
@@ -141,7 +140,7 @@ def diff(stack: Stack) -> int:
 
 def dbt_ci(stack: Stack) -> int:
     """Build what was changed since BASE for one month, in a Postgres that is thrown away, and tell what it changes."""
-    from dev.dbt_ci import try_change
+    from dev.change.ci import try_change
 
     if not (base := os.environ.get("BASE")):
         raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
@@ -237,7 +236,7 @@ def _show_address(stack: Stack) -> None:
 
 
 def _workshop(stack: Stack) -> "Workshop":
-    from dev.developer_build import Workshop, developer_name
+    from dev.change.workshop import Workshop, developer_name
 
     dataset = _dataset()
     month = _month()

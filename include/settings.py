@@ -1,6 +1,6 @@
 """Every name and setting that more than one file needs. Importable without Airflow.
 
-`python -m include.settings` prints the settings as rows of README's table.
+`python -m include settings` prints the settings as rows of README's table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from include.month import Month, MonthError
 
 ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
-DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.manifest makes it
-DBT_DOCS = DBT_PROJECT / "site" / "index.html"  # include.dbt_docs makes it
+DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.transform.manifest makes it
+DBT_DOCS = DBT_PROJECT / "site" / "index.html"  # include.transform.dbt_docs makes it
 DBT_PROFILES = ROOT / "profiles" / "profiles.yml"
 
 WAREHOUSE_CONNECTION = "azure_pg"
@@ -214,7 +214,3 @@ SETTINGS: tuple[Setting, ...] = (
 def rows_of_readme() -> list[str]:
     """A row of Markdown for each setting: name, default, meaning."""
     return [f"| `{each.name}` | {each.shown_default} | {each.meaning} |" for each in SETTINGS]
-
-
-if __name__ == "__main__":
-    print("\n".join(rows_of_readme()))

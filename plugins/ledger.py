@@ -6,7 +6,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include import failure, reason
+from include.failures import listener as failure
+from include.failures import reason
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

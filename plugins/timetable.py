@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include.timetable import MonthlyOncePublished
+from include.runs.timetable import MonthlyOncePublished
 
 
 class Timetables(AirflowPlugin):

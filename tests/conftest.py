@@ -11,10 +11,10 @@ import pytest
 from hypothesis import settings
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_zones
-from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.stack.stack import Stack
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_zones
 from include.settings import ROOT
 from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.support.mailbox import Mailbox, mailbox

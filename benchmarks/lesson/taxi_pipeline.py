@@ -11,10 +11,10 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, Connection, CronDataIntervalTimetable, Variable, task
 
 from include.datasets import GREEN
+from include.ingest.raw_tables import create_raw_tables
 from include.month import Month
-from include.raw_tables import create_raw_tables
 from include.settings import DBT_PROFILES, DBT_PROJECT
-from include.warehouse import Warehouse
+from include.warehouse.session import Warehouse
 
 LOG = """
     insert into {}.load_log (table_name, source_month, url, sha256, bytes, rows, unknown_columns, loaded_at, dag_run)

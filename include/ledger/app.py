@@ -17,16 +17,15 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_authentic
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
-from include.connection import warehouse_fields
 from include.datasets import DATASETS, Dataset
 from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
+from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
-from include.timetable import MonthlyOncePublished
-from include.warehouse import connection_string
-from include.zone import default_zone
+from include.support.timezone import default_zone
+from include.warehouse.connection import connection_string, warehouse_fields
 
 LOG = logging.getLogger(__name__)
 NOT_KEPT = {"Cache-Control": "no-store"}  # by browsers, which would show them after a logout
@@ -53,7 +52,7 @@ def docs(user: GetUserDep) -> FileResponse:
     if not any(may("GET", dataset, user) for dataset in DATASETS.values()):
         raise HTTPException(HTTPStatus.FORBIDDEN, "dbt's docs are for who may read the runs of a pipeline.")
     if not DBT_DOCS.exists():
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"{DBT_DOCS} is missing. Make it: python -m include.dbt_docs")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"{DBT_DOCS} is missing. Make it: python -m include docs")
     return FileResponse(DBT_DOCS, headers=NOT_KEPT)
 
 

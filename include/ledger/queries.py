@@ -15,13 +15,13 @@ from psycopg.sql import SQL, Identifier, Literal
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from include.dag_run import month_of
 from include.datasets import Dataset
+from include.failures.reason import KEY
+from include.ingest.source_checks import IS_RESTATED
 from include.ledger.months import FAILED, WAIT, TaskOfMonth
 from include.month import Month, MonthError
-from include.reason import KEY
+from include.runs.month_of_run import month_of
 from include.settings import SettingError
-from include.source_checks import IS_RESTATED
 
 FILES = """
     select source_month, bytes, sha256 as loaded_sha256, loaded_at

@@ -7,10 +7,10 @@ from psycopg.sql import SQL, Identifier
 
 from include.datasets import Dataset
 from include.month import Month, MonthError
-from include.raw_tables import partition_of
 from include.report.figures import figures_of
 from include.report.page import page_of
 from include.report.store import replace_report
+from include.warehouse.partitions import partition_of
 
 # Its own report, and those of the next month and of the same month a year later, which compare themselves with it.
 APPEARS_IN = (0, 1, 12)

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import dev.__main__ as commands
-from dev.airflow_api import instant
-from dev.background_process import inherited_environment
-from dev.celery_workers import hostname
-from dev.programs import command
-from include.runbook import KILLED, REVISION
+from dev.services.airflow_api import instant
+from dev.services.celery import hostname
+from dev.system.process import inherited_environment
+from dev.system.programs import command
+from include.alerts.runbook import KILLED, REVISION
 from include.settings import ROOT
 from tests.support.celery import (
     HEARTBEAT_TIMEOUT,

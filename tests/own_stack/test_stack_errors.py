@@ -19,14 +19,14 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 import dev.__main__ as commands
-from dev.background_process import BackgroundProcess
-from dev.choices import Choices
 from dev.errors import StackError
-from dev.ports import LOOPBACK, is_free, kept_port
-from dev.postgres import EmbeddedPostgres
-from dev.source import Source
-from dev.stack import Stack
-from dev.stack_secrets import StackSecrets
+from dev.services.postgres import EmbeddedPostgres
+from dev.services.secrets import StackSecrets
+from dev.stack.choices import Choices
+from dev.stack.stack import Stack
+from dev.stack.trip_source import Source
+from dev.system.ports import LOOPBACK, is_free, kept_port
+from dev.system.process import BackgroundProcess
 from tests.support.meanwhile import meanwhile
 
 NOBODY = 65534

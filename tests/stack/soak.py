@@ -8,8 +8,8 @@ import random
 import time
 from pathlib import Path
 
-from dev.backfill import Backfill, months_between
-from dev.postgres import EmbeddedPostgres
+from dev.runs.backfill import Backfill, months_between
+from dev.services.postgres import EmbeddedPostgres
 from include.datasets import GREEN
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.histories import run_histories

@@ -17,8 +17,8 @@ import psutil
 import pytest
 import redis
 
-from dev.airflow_api import instant
-from dev.background_process import BackgroundProcess
+from dev.services.airflow_api import instant
+from dev.system.process import BackgroundProcess
 from tests.support.celery import (
     HEARTBEAT_TIMEOUT,
     MODEL,

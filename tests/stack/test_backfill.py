@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dev.backfill import Backfill, Outcome, months_between
 from dev.errors import StackError
+from dev.runs.backfill import Backfill, Outcome, months_between
 from include.datasets import GREEN
 from include.month import Month
 from tests.support.documents import shows

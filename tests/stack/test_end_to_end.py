@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
+from include.alerts.runbook import DROPPED, LATE, LOAD, MONTH
 from include.datasets import GREEN
 from include.month import Month
-from include.runbook import DROPPED, LATE, LOAD, MONTH
 from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.project import ROWS

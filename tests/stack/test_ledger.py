@@ -12,9 +12,9 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session
 
 import dev.__main__ as commands
-from dev.airflow_api import instant
 from dev.errors import StackError
-from dev.ledger import IN_JSON
+from dev.runs.ledger_table import IN_JSON
+from dev.services.airflow_api import instant
 from include.datasets import DATASETS
 from include.ledger.app import app
 from include.ledger.queries import figures_by_month, tasks_by_month

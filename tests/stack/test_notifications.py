@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import pyarrow.parquet as pq
 import requests
 
-from include import runbook
+from include.alerts import runbook
+from include.failures.retry import RETRIES
 from include.month import Month
-from include.retry import RETRIES
 from tests.support.documents import shows
 from tests.support.helpers import rewrite, trips_path
 from tests.support.mailbox import Mailbox, words_of

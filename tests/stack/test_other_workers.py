@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dev.dag_paths import DagPaths
-from include.runbook import SETTING
+from dev.services.airflow_api import DagPaths
+from include.alerts.runbook import SETTING
 from tests.support.documents import shows
 from tests.support.pipeline import Pipeline
 from tests.support.warehouse_content import RAW, content, query

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from dev.programs import run
+from dev.system.programs import run
 from include.datasets import GREEN
 from tests.support.meanwhile import meanwhile
 from tests.support.pipeline import Pipeline
@@ -12,7 +12,7 @@ from tests.support.warehouse_content import query
 
 MONTHS = ("2018-01", "2018-02", "2018-03", "2018-04")
 SLOTS = 2
-CONNECTIONS_OF_A_TASK = 2  # include/transform.py: the threads of its dbt
+CONNECTIONS_OF_A_TASK = 2  # include/transform/task_groups.py: the threads of its dbt
 OCCUPIED = "select 1 from task_instance where pool = 'default_pool' and state in ('queued', 'running')"
 
 

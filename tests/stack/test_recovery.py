@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev.backfill import Backfill
-from dev.programs import run
+from dev.runs.backfill import Backfill
+from dev.system.programs import run
+from include.alerts.runbook import SOURCE
 from include.datasets import GREEN
+from include.failures.retry import RETRIES
 from include.month import Month
-from include.retry import RETRIES
-from include.runbook import SOURCE
 from tests.support.documents import shows
 from tests.support.helpers import cut
 from tests.support.meanwhile import meanwhile

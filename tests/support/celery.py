@@ -13,10 +13,10 @@ from typing import Any
 import psutil
 import psycopg
 
-from dev.airflow_services import tasks_at_once
-from dev.celery_workers import hostname
-from dev.sample_months import write_zones
-from dev.stack import Stack
+from dev.services.airflow import tasks_at_once
+from dev.services.celery import hostname
+from dev.stack.stack import Stack
+from dev.tlc.sample_months import write_zones
 from include.settings import ROOT
 from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.until import until

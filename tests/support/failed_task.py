@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
-from include.retry import RetryWhatHeals
+from include.failures.retry import RetryWhatHeals
 
 
 def failed_task(

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.datasets import GREEN
-from include.download import Download
+from include.ingest.raw_tables import create_raw_tables
 from include.month import Month
-from include.raw_tables import create_raw_tables
-from include.warehouse import Warehouse
+from include.source.download import Download
+from include.warehouse.session import Warehouse
 
 SCHEMA = "airflow_test"
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import file_of
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import file_of
 from include.datasets import Dataset
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.project import Project

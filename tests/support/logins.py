@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from dev.stack import Stack
+from dev.stack.stack import Stack
 
 # as Airflow itself makes them when somebody logs in
 MAKE_A_LOGIN = """

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from dev.ports import LOOPBACK
+from dev.system.ports import LOOPBACK
 
 
 @dataclass

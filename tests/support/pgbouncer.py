@@ -15,8 +15,8 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.ports import LOOPBACK
-from dev.private_file import write_private
+from dev.system.files import write_private
+from dev.system.ports import LOOPBACK
 
 SBIN = "/usr/sbin"  # Debian's place for servers, and not on everyone's PATH
 READY_SECONDS = 20

@@ -10,16 +10,16 @@ from typing import Any
 
 import psutil
 
-from dev.airflow_services import OPTIONS
-from dev.backfill import ENDED, Backfill, months_between
-from dev.background_process import BackgroundProcess
-from dev.choices import Choices
-from dev.dag_paths import DagPaths
-from dev.programs import command
-from dev.sample_months import write_month
-from dev.source import Source
-from dev.stack import Stack
-from dev.tlc_mirror import TlcMirror
+from dev.runs.backfill import ENDED, Backfill, months_between
+from dev.services.airflow import OPTIONS
+from dev.services.airflow_api import DagPaths
+from dev.stack.choices import Choices
+from dev.stack.stack import Stack
+from dev.stack.trip_source import Source
+from dev.system.process import BackgroundProcess
+from dev.system.programs import command
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month
 from include.datasets import GREEN, Dataset
 from include.month import Month
 from tests.support.project import ROWS, Project
@@ -219,7 +219,7 @@ class Pipeline:
 def running_pipeline(stack: Stack, folder: Path, **choices: Any) -> Iterator[Pipeline]:
     """The stack, up, over a mirror of the folder; stopped afterwards, its data left.
 
-    `choices`: of dev.choices, all but the source.
+    `choices`: of dev.stack.choices, all but the source.
     """
     with TlcMirror(folder) as tlc:
         try:

@@ -18,14 +18,14 @@ from dbt.cli.main import dbtRunner
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN, Dataset
-from include.load import load_month
+from include.ingest.load import load_month
 from include.month import Month
-from include.own_thread import result_of_thread
+from include.processes.warm_up import warm_up
 from include.settings import DBT_PROFILES, DBT_PROJECT
-from include.warm_up import warm_up
+from include.support.threads import result_of_thread
 
 ROWS = 400
 WRITES_FILES = {"DBT_WRITE_JSON": "true"}  # for a command whose files another one reads

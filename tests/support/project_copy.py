@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.stack import Stack
+from dev.stack.stack import Stack
 from include.settings import ROOT
 from tests.support.project import Done
 

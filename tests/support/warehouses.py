@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from dev.postgres import EmbeddedPostgres, let_developers_read
+from dev.services.postgres import EmbeddedPostgres, let_developers_read
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from itertools import pairwise
 
 import pytest
 
-from dev.tlc_mirror import TlcMirror, TlcRequest
-from include import ask_source
-from include.ask_source import GENTLY, LEAST_SECONDS, Asked, AskSource, Pace, ask, digest
+from dev.tlc.mirror import TlcMirror, TlcRequest
 from include.settings import ROOT
+from include.source import etag_trigger as ask_source
+from include.source.etag_trigger import GENTLY, LEAST_SECONDS, Asked, AskSource, Pace, ask, digest
 from tests.support.airflow_cfg import PROJECT
 
 MONTHS = [f"2{number:03}-01" for number in range(20)]
@@ -240,7 +240,7 @@ def test_a_triggerer_with_another_address_asks_nobody_and_says_which_setting(sou
 
 
 def test_the_triggerer_imports_no_arrow_dbt_or_driver_beyond_what_airflow_does():
-    listed = "import sys, airflow.triggers.base; own = set(sys.modules); import include.ask_source; "
+    listed = "import sys, airflow.triggers.base; own = set(sys.modules); import include.source.etag_trigger; "
     listed += "print(*(set(sys.modules) - own))"
     done = subprocess.run([sys.executable, "-c", listed], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 import requests
 
-from include.availability import MonthUnavailable, month_is_available
 from include.datasets import GREEN
 from include.month import Month
+from include.source.availability import MonthUnavailable, month_is_available
 from tests.support.helpers import JANUARY, trips_path
 
 MARCH = datetime(2024, 3, 1, tzinfo=UTC)

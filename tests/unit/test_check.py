@@ -1,4 +1,4 @@
-"""`python -m include.check` names what a process lacks."""
+"""`python -m include check` names what a process lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from include import check
+from include.processes import check
 from include.settings import ROOT
 from tests.support.project_copy import LEFT_OUT
 
@@ -111,8 +111,8 @@ def test_a_missing_manifest_is_named_and_the_command_that_makes_it(tmp_path: Pat
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
     own = {"PYTHONPATH": f"{copy}:{copy / 'config'}", "AIRFLOW_CONFIG": str(copy / "config" / "airflow.cfg")}
     own |= {f"AIRFLOW__CORE__{folder.upper()}_FOLDER": str(copy / folder) for folder in ("dags", "plugins")}
-    words = [sys.executable, "-m", "include.check"]
+    words = [sys.executable, "-m", "include", "check"]
     done = subprocess.run(words, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True)
     assert done.returncode == 1
     manifest = copy / "dbt" / "manifest" / "manifest.json"
-    assert done.stdout.splitlines() == [f"{manifest} is missing: python -m include.manifest, in {copy}."]
+    assert done.stdout.splitlines() == [f"{manifest} is missing: python -m include manifest, in {copy}."]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from dev import airflow_services, celery_workers
-from dev.airflow_services import code_version
-from dev.celery_workers import revision_of_project
-from include import file_state
+from dev.services import airflow as airflow_services
+from dev.services import celery as celery_workers
+from dev.services.airflow import code_version
+from dev.services.celery import revision_of_project
+from include.support import fingerprint as file_state
 
 FILES = ("config/airflow.cfg", "include/loader.py", "include/reports/page.html", "plugins/ledger.py")
 VERSIONS = pytest.mark.parametrize("version", [code_version, revision_of_project])

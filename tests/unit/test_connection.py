@@ -11,10 +11,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.sdk.execution_time.context import set_current_context
 
-from include.connection import base_url, warehouse_fields
 from include.datasets import GREEN
-from include.retry import heals
+from include.failures.retry import heals
 from include.settings import SettingError
+from include.source.address import base_url
+from include.warehouse.connection import warehouse_fields
 
 
 def test_every_field_comes_from_the_airflow_connection(monkeypatch: pytest.MonkeyPatch):

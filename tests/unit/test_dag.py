@@ -11,12 +11,12 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from cosmos.operators.local import DbtLocalBaseOperator
 
-from include import transform
 from include.datasets import DATASETS, Dataset
-from include.dbt_operators import RunDbt
-from include.retry import RETRIES, RetryWhatHeals
+from include.failures.retry import RETRIES, RetryWhatHeals
+from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_MANIFEST, RETRY, ROOT
-from include.timetable import MonthlyOncePublished
+from include.transform import task_groups as transform
+from include.transform.operators import RunDbt
 from tests.support.airflow_cfg import PROJECT
 
 

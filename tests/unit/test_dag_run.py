@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.dag_run import month_of, refuse_date_of_today, run_schema_of
 from include.datasets import YELLOW, student_max_length
 from include.month import Month, MonthError
+from include.runs.month_of_run import month_of, refuse_date_of_today, run_schema_of
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
 months = days.map(Month.containing)

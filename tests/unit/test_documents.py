@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from include import runbook
-from include.runbook import Entry
+from include.alerts import runbook
+from include.alerts.runbook import Entry
 from include.settings import ROOT
 from tests.support.documents import shows
 
@@ -47,7 +47,7 @@ def test_the_links_of_a_document_lead_somewhere(name: str):
 
 
 def test_the_symptom_of_every_entry_of_the_runbook_is_produced_by_a_test():
-    """By one that calls `shows` with it: with the heading, or an entry of include/runbook.py."""
+    """By one that calls `shows` with it: with the heading, or an entry of include/alerts/runbook.py."""
     headings = set(re.findall(r"^## (.*)\n\n\| \| \|\n\| --- \| --- \|\n\| Symptom", RUNBOOK, flags=re.MULTILINE))
     assert len(headings) > 20
     entries = {name: each.heading for name, each in vars(runbook).items() if isinstance(each, Entry)}

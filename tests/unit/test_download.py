@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from dev.ports import LOOPBACK
+from dev.system.ports import LOOPBACK
 from include import download as module
-from include.download import DownloadError, FileUnavailable, download, is_available
-from include.retry import heals
+from include.failures.retry import heals
+from include.source.download import DownloadError, FileUnavailable, download, is_available
 from tests.support.helpers import JANUARY, cut, fork, trips_path
 
 PATH = trips_path(JANUARY)

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from include import drawn_settings
-from include.drawn_settings import REVISION, ZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
-from include.revision import revision
+from include.processes import drift as drawn_settings
+from include.processes.drift import REVISION, ZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
+from include.processes.revision import revision
 from include.settings import ROOT, SettingError
 from include.settings import SETTINGS as DECLARED
 

@@ -14,19 +14,21 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType, TaskDeferralTimeout
 from airflow.sdk.execution_time.comms import ErrorResponse
 
-from include import notify, runbook
-from include.ask_source import SourceNotAsked
-from include.availability import MonthUnavailable
+from include.alerts import outbox as notify
+from include.alerts import runbook
+from include.alerts.runbook import ENTRIES
 from include.datasets import DATASETS
-from include.dbt_log import DbtFailed, FailedNode
-from include.download import FileChanged
-from include.drawn_settings import OtherRevision
-from include.failure import on_task_instance_failed, tell_of_a_killed_task
+from include.failures.diagnosis import entry_of
+from include.failures.listener import on_task_instance_failed, tell_of_a_killed_task
+from include.ingest.restore import VersionNotKept
 from include.month import MonthError
-from include.restore import VersionNotKept
-from include.runbook import ENTRIES, entry_of
+from include.processes.drift import OtherRevision
 from include.settings import ROOT, SettingError
-from include.source_files import FileContentError
+from include.source.availability import MonthUnavailable
+from include.source.download import FileChanged
+from include.source.etag_trigger import SourceNotAsked
+from include.source.reader import FileContentError
+from include.transform.dbt_log import DbtFailed, FailedNode
 from tests.support.failed_task import failed_task
 
 AUDIT = FailedNode("test", "reject_share", 2, "reject_share: Guards against x.\n  rows=400\n  rows=401")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from airflow.dag_processing.dagbag import DagBag
 
-from dev.celery_workers import FOLDERS
+from dev.services.celery import FOLDERS
 from include.datasets import DATASETS
 from include.settings import ROOT, SETTINGS, WAREHOUSE_CONNECTION
 from tests.support.airflow_cfg import PROJECT, settings_of

@@ -12,9 +12,9 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from include import kept_dags as module
-from include.kept_dags import keep_dags, kept_dags
+from include.processes.dag_cache import keep_dags, kept_dags
+from include.processes.warm_up import read_dag_files
 from include.settings import DBT_MANIFEST, ROOT
-from include.warm_up import read_dag_files
 
 PIPELINES = ROOT / "dags" / "pipelines.py"
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from dev import celery_workers, manifest_keeper
-from dev.airflow_api import AirflowApi
-from dev.celery_workers import CeleryWorkers
+from dev.services import celery as celery_workers
+from dev.services.airflow_api import AirflowApi
+from dev.services.celery import CeleryWorkers
+from dev.stack import manifest_watcher as manifest_keeper
 from include.settings import DBT_MANIFEST, ROOT
 
 DAGS = [{"file_token": "of-pipelines"}, {"file_token": "of-pipelines"}, {"file_token": "of-reports"}]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from include import occasions
+from include.alerts import month_alerts as occasions
+from include.alerts.month_alerts import tell_if_late, tell_of_restated
 from include.datasets import GREEN
 from include.month import Month
-from include.occasions import tell_if_late, tell_of_restated
 
 JANUARY = Month.parse("2024-01")
 

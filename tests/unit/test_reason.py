@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from cosmos.exceptions import CosmosDbtRunError
 
+from include.failures.reason import KEY, MOST_CHARACTERS, on_task_instance_failed, reason_of
 from include.month import MonthError
-from include.reason import KEY, MOST_CHARACTERS, on_task_instance_failed, reason_of
 
 DBT = "dbt invocation completed with errors: "
 CASES = {

@@ -11,10 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from dev.sample_months import FEWEST_ROWS, NULL_BLOCK, schema_of, write_month, write_zones
+from dev.tlc.sample_months import FEWEST_ROWS, NULL_BLOCK, schema_of, write_month, write_zones
 from include.datasets import DATASETS, YELLOW, ZONES, Dataset
 from include.month import Month, MonthError
-from include.source_files import read_file
+from include.source.reader import read_file
 from tests.support.helpers import JANUARY, downloaded
 
 GENERATIONS = ["2020-04", "2023-01", "2023-02", "2024-12", "2025-01", "2026-01"]

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dev.sample_months import write_month, write_zones
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import DATASETS, GREEN, YELLOW, ZONES, Dataset
+from include.failures.retry import heals
 from include.month import Month
-from include.retry import heals
-from include.source_files import BATCH_ROWS, FileContentError, read_file
+from include.source.reader import BATCH_ROWS, FileContentError, read_file
 from tests.support.helpers import JANUARY, downloaded, rewrite
 
 ROWS = 100

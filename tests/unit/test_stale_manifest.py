@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from include import check, manifest, project_files
-from include.manifest import MADE_FROM, require_fresh, stale
+from include.processes import check
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
+from include.transform import manifest, project_files
+from include.transform.manifest import MADE_FROM, require_fresh, stale
 from tests.support.helpers import ends_well, fork
 
 MODEL = "dbt/models/marts/tlc/fct_trips.sql"
-COMMAND = "python -m include.manifest"
+COMMAND = "python -m include manifest"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pendulum import instance
 
 from include.datasets import GREEN
 from include.month import Month
-from include.timetable import MonthlyOncePublished, interval
+from include.runs.timetable import MonthlyOncePublished, interval
 
 TIMETABLE = MonthlyOncePublished(timedelta(days=48))
 START = instance(GREEN.first_month.start)
@@ -44,7 +44,7 @@ def now(monkeypatch: pytest.MonkeyPatch):
             def now(cls, tz=None):
                 return datetime.fromisoformat(text)
 
-        monkeypatch.setattr("include.timetable.datetime", Clock)
+        monkeypatch.setattr("include.runs.timetable.datetime", Clock)
 
     return set_to
 

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import file_of
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import file_of
 from include.datasets import GREEN
 from include.settings import ROOT
 from tests.support.documents import commands, section, write_files

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from include.month import Month
-from include.raw_tables import partition_of
+from include.warehouse.partitions import partition_of
 from tests.support.project import ROWS, Done, Project
 from tests.support.until import until
 from tests.support.warehouse_content import content, query

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from dev.warehouse_address import WarehouseAddress
-from include import dbt_operators
-from include.dbt_log import DbtFailed, FailedNode
-from include.dbt_operators import RunDbt, RunModel
-from include.failure import on_task_instance_failed
-from include.retry import RetryWhatHeals
-from include.runbook import AUDIT, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, Entry, entry_of
+from dev.services.warehouse_address import WarehouseAddress
+from include.alerts.runbook import AUDIT, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, Entry
+from include.failures.diagnosis import entry_of
+from include.failures.listener import on_task_instance_failed
+from include.failures.retry import RetryWhatHeals
+from include.transform import operators as dbt_operators
+from include.transform.dbt_log import DbtFailed, FailedNode
+from include.transform.operators import RunDbt, RunModel
 from tests.support.documents import shows
 from tests.support.failed_task import failed_task
 from tests.support.helpers import ends_well, fork

@@ -15,11 +15,12 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time.timeout import timeout
 from cosmos.exceptions import CosmosDbtRunError
 
-from dev.warehouse_address import WarehouseAddress
-from include import dbt_operators
-from include.dbt_operators import RunDbt, RunModel
-from include.runbook import TIME, entry_of
+from dev.services.warehouse_address import WarehouseAddress
+from include.alerts.runbook import TIME
+from include.failures.diagnosis import entry_of
 from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.transform import operators as dbt_operators
+from include.transform.operators import RunDbt, RunModel
 from tests.support.documents import shows
 from tests.support.helpers import ends_well, fork
 from tests.support.project import Project

@@ -14,11 +14,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.base_manifest import read_manifest
-from dev.developer_build import Workshop, build, developer_name
+from dev.change.base_manifest import read_manifest
+from dev.change.build import build
+from dev.change.workshop import Workshop, developer_name
 from dev.errors import StackError
-from dev.postgres import EmbeddedPostgres
-from dev.warehouse_address import WarehouseAddress
+from dev.services.postgres import EmbeddedPostgres
+from dev.services.warehouse_address import WarehouseAddress
 from include.settings import DBT_MANIFEST
 from tests.support.helpers import JANUARY, fork
 from tests.support.project import Done, Project, warm_up_once

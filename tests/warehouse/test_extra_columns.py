@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dev.sample_months import write_month, write_zones
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
-from include.json_values import as_json
-from include.load import load_month
-from include.retry import heals
-from include.source_files import FileContentError
+from include.failures.retry import heals
+from include.ingest.load import load_month
+from include.source.json_columns import as_json
+from include.source.reader import FileContentError
 from tests.support.helpers import JANUARY, SCHEMA, raw_content, rewrite
 from tests.support.warehouse_content import query
 

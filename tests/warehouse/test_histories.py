@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.postgres import EmbeddedPostgres
+from dev.services.postgres import EmbeddedPostgres
 from include.datasets import GREEN, YELLOW, Dataset
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.histories import run_histories

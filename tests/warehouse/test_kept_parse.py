@@ -12,10 +12,10 @@ import pytest
 from dbt.cli.main import dbtRunner
 from psycopg.conninfo import conninfo_to_dict
 
-from include import kept_parse
 from include.datasets import DATASETS, Dataset
-from include.kept_parse import ENVIRONMENT, keep_parse, parse_of_run, parse_project
 from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.transform import parse_cache as kept_parse
+from include.transform.parse_cache import ENVIRONMENT, keep_parse, parse_of_run, parse_project
 from tests.support.helpers import ends_well, fork
 from tests.support.warehouse_content import query
 
@@ -163,6 +163,6 @@ def test_where_nothing_was_kept_dbt_parses_for_itself(monkeypatch: pytest.Monkey
 
 def test_a_project_that_dbt_refuses_is_not_kept(project: Path, monkeypatch: pytest.MonkeyPatch):
     (project / "models" / "marts" / "tlc" / "new.sql").write_text("select * from {{ ref('nowhere') }}")
-    monkeypatch.setattr("include.manifest.DBT_PROJECT", project)
+    monkeypatch.setattr("include.transform.manifest.DBT_PROJECT", project)
     assert keep_parse() is None
     assert parse_of_run(run_of(DATASETS["green"])) is None

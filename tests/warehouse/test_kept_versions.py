@@ -13,21 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dev.postgres import EmbeddedPostgres
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
+from include.alerts.runbook import UNDO
 from include.datasets import GREEN, YELLOW
-from include.kept_versions import drop_kept_versions, kept_versions
+from include.failures.retry import heals
+from include.ingest.load import load_month
+from include.ingest.restore import VersionNotKept, restore_month
+from include.ingest.source_checks import loaded_months
+from include.ingest.versions import drop_kept_versions, kept_versions
 from include.ledger.queries import figures_by_month
-from include.load import load_month
 from include.month import Month
-from include.restore import VersionNotKept, restore_month
-from include.retry import heals
-from include.runbook import UNDO
 from include.settings import SettingError
-from include.source_checks import loaded_months
-from include.source_files import FileContentError
-from include.warehouse import Warehouse
+from include.source.reader import FileContentError
+from include.warehouse.session import Warehouse
 from tests.support.documents import shows
 from tests.support.helpers import FEBRUARY, JANUARY, SCHEMA, as_always, at_row, fork, raw_content
 from tests.support.project import Project

@@ -21,17 +21,17 @@ import pytest
 import requests
 from psycopg import sql
 
-from dev.ports import LOOPBACK
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
+from dev.system.ports import LOOPBACK
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
-from include.download import FileChanged, FileUnavailable
-from include.load import load_month
+from include.failures.retry import heals
+from include.ingest.load import load_month
 from include.month import Month
-from include.retry import heals
 from include.settings import ROOT
-from include.source_files import BATCH_ROWS, FileContentError
-from include.warehouse import Warehouse
+from include.source.download import FileChanged, FileUnavailable
+from include.source.reader import BATCH_ROWS, FileContentError
+from include.warehouse.session import Warehouse
 from tests.support.helpers import (
     FEBRUARY,
     JANUARY,
@@ -530,7 +530,7 @@ def test_a_loader_killed_on_the_way_changes_nothing_and_can_be_started_again_at_
     before = raw_content(dsn)
     shutil.copy(large_month, source.folder)
     program = (
-        "import sys; from include.datasets import GREEN; from include.load import load_month;"
+        "import sys; from include.datasets import GREEN; from include.ingest.load import load_month;"
         "from include.month import Month;"
         "load_month(GREEN, Month.parse('2024-01'), *sys.argv[1:], 'killed')"
     )

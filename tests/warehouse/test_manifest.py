@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from include.manifest import is_whole
 from include.settings import DBT_MANIFEST, ROOT
+from include.transform.manifest import is_whole
 from tests.support.documents import shows
 
-COMMAND = "python -m include.manifest"
+COMMAND = "python -m include manifest"
 WHOLE = DBT_MANIFEST.read_bytes()
 DAMAGED = {
     "empty": b"",
@@ -135,7 +135,7 @@ def test_make_remakes_a_damaged_manifest_and_leaves_a_whole_one_alone(project: P
 def test_a_project_that_dbt_refuses_leaves_the_manifest_as_it_was_and_says_why(project: Path):
     before = (project / "dbt/manifest/manifest.json").read_bytes()
     (project / "dbt/models/marts/broken.sql").write_text("select * from {{ ref('nowhere') }}")
-    done = run(project, "python", "-m", "include.manifest")
+    done = run(project, "python", "-m", "include", "manifest")
     assert done.returncode == 1
     assert "nowhere" in done.stdout
     assert (project / "dbt/manifest/manifest.json").read_bytes() == before
@@ -144,7 +144,7 @@ def test_a_project_that_dbt_refuses_leaves_the_manifest_as_it_was_and_says_why(p
 
 def test_the_command_needs_no_month_no_database_and_no_airflow(project: Path):
     (project / "dbt/manifest/manifest.json").unlink()
-    done = run(project, "python", "-v", "-m", "include.manifest", PG_RUN_SCHEMA="airflow_default_20240101")
+    done = run(project, "python", "-v", "-m", "include", "manifest", PG_RUN_SCHEMA="airflow_default_20240101")
     assert done.returncode == 0, done.stdout[-2000:]
     assert is_whole(project / "dbt/manifest/manifest.json")
     assert "import 'dbt.cli.main'" in done.stdout
@@ -153,7 +153,7 @@ def test_the_command_needs_no_month_no_database_and_no_airflow(project: Path):
 
 def test_readme_image_and_makefile_make_it_by_the_same_command():
     for file in ("README.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
-        assert "-m include.manifest" in (ROOT / file).read_text(), file
+        assert "-m include manifest" in (ROOT / file).read_text(), file
         assert "dbt parse" not in (ROOT / file).read_text(), file
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert "dbt/manifest" in ignored, "the image makes its own"
@@ -190,13 +190,13 @@ def test_a_stale_manifest_is_an_import_error_beside_the_dags_and_a_fault_until_i
     said = "manifest.json is stale: since it was made, dbt/models/marts/tlc/fct_trips.sql was changed"
     assert said in last
     assert last.endswith(f"Make it anew, in {project}: {COMMAND}")
-    checked = run(project, "python", "-m", "include.check")
+    checked = run(project, "python", "-m", "include", "check")
     assert checked.returncode == 1
     assert said in checked.stdout
     shows("`manifest.json is stale`", "manifest.json is stale: since it was made, … was changed", last)
-    assert run(project, "python", "-m", "include.manifest").returncode == 0
+    assert run(project, "python", "-m", "include", "manifest").returncode == 0
     assert look(project) == ({}, dags)
-    assert said not in run(project, "python", "-m", "include.check").stdout
+    assert said not in run(project, "python", "-m", "include", "check").stdout
 
 
 # ---------- nothing else writes it
@@ -222,7 +222,7 @@ def test_no_dbt_command_changes_the_manifest_the_dag_is_drawn_from(project: Path
 def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path):
     manifest, page = project / "dbt/manifest/manifest.json", project / "dbt/site/index.html"
     before = manifest.read_bytes()
-    done = run(project, "python", "-m", "include.dbt_docs")
+    done = run(project, "python", "-m", "include", "docs")
     assert done.returncode == 0, done.stdout[-2000:]
     text = page.read_text()
     assert '"schema": "airflow_default_YYYYMMDD"' in text
@@ -232,11 +232,11 @@ def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path)
     assert [file.name for file in page.parent.iterdir()] == ["index.html"]
     # a project that dbt refuses leaves the docs as they were
     (project / "dbt/models/marts/broken.sql").write_text("select * from {{ ref('nowhere') }}")
-    assert run(project, "python", "-m", "include.dbt_docs").returncode == 1
+    assert run(project, "python", "-m", "include", "docs").returncode == 1
     assert page.read_text() == text
 
 
 def test_image_and_makefile_make_the_docs_by_the_same_command():
     for file in ("README.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
-        assert "-m include.dbt_docs" in (ROOT / file).read_text(), file
+        assert "-m include docs" in (ROOT / file).read_text(), file
     assert "dbt/site" in (ROOT / ".dockerignore").read_text().split()

@@ -18,8 +18,8 @@ import matplotlib
 import psycopg
 import pytest
 
-from dev.postgres import EmbeddedPostgres
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
 from include.datasets import YELLOW
 from include.month import Month
 from include.report.figures import MonthFigures, Payment, PublishedMonth, Tips, Zone, figures_of

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from dev.warehouse_address import WarehouseAddress
+from dev.services.warehouse_address import WarehouseAddress
 from include import notify as module
+from include.alerts.outbox import month_is_well, notify, send_pending
 from include.datasets import GREEN, YELLOW, Dataset
 from include.month import Month
-from include.notify import month_is_well, notify, send_pending
 from tests.support.mailbox import Mailbox, free_port, mailbox, silent_server, smtp_connection, webhook, words_of
 from tests.support.warehouse_content import query
 

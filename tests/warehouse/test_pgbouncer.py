@@ -22,13 +22,13 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from include.datasets import GREEN
+from include.failures.retry import heals
 from include.month import Month
 from include.report.store import report_file
 from include.report.write import write_reports
-from include.retry import heals
-from include.run_schemas import drop_run_schemas
 from include.settings import REPORTS
-from include.warehouse import Warehouse
+from include.warehouse.run_schemas import drop_run_schemas
+from include.warehouse.session import Warehouse
 from tests.support.meanwhile import meanwhile
 from tests.support.pgbouncer import POOL, Pooler, pgbouncer, program
 from tests.support.project import Project

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dbt.cli.main import cli
 
-from dev.postgres import EmbeddedPostgres
-from dev.tlc_mirror import TlcMirror
+from dev.services.postgres import EmbeddedPostgres
+from dev.tlc.mirror import TlcMirror
 from tests.support.project import WRITES_FILES, Project
 from tests.support.warehouse_content import content, query
 from tests.support.warehouses import warehouse

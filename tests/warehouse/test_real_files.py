@@ -10,9 +10,9 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from dev.tlc_mirror import TlcMirror
+from dev.tlc.mirror import TlcMirror
 from include.datasets import GREEN, YELLOW
-from include.load import load_month
+from include.ingest.load import load_month
 from include.month import Month
 from tests.support.helpers import SCHEMA, raw_content
 from tests.support.project import Project

@@ -8,12 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from include.alerts.runbook import REPORT
 from include.datasets import GREEN, YELLOW
+from include.failures.diagnosis import entry_of
 from include.month import Month, MonthError
 from include.report import write
 from include.report.store import replace_report, report_file
 from include.report.write import write_reports
-from include.runbook import REPORT, entry_of
 from include.settings import REPORTS
 from tests.support.documents import shows
 from tests.support.project import Project

@@ -25,16 +25,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
-from dev.ports import LOOPBACK
-from include.availability import MonthUnavailable
-from include.download import DownloadError, FileChanged, FileUnavailable, download
-from include.drawn_settings import OtherRevision
-from include.libpq import is_english
+from dev.system.ports import LOOPBACK
+from include.alerts.runbook import API_SERVER
+from include.failures.diagnosis import entry_of
+from include.failures.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
 from include.month import MonthError
-from include.retry import MAX_DELAY, RETRIES, RetryWhatHeals, delay, heals
-from include.runbook import API_SERVER, entry_of
+from include.processes.drift import OtherRevision
 from include.settings import RETRY, SettingError
-from include.source_files import FileContentError
+from include.source.availability import MonthUnavailable
+from include.source.download import DownloadError, FileChanged, FileUnavailable, download
+from include.source.reader import FileContentError
+from include.warehouse.libpq import is_english
 from tests.support.documents import shows
 from tests.support.helpers import JANUARY, trips_path
 from tests.support.pgbouncer import pgbouncer

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dev.postgres import EmbeddedPostgres
+from dev.services.postgres import EmbeddedPostgres
 from include.settings import ROOT
 from tests.support.project import Project
 from tests.support.warehouse_content import PUBLISHED, content, fingerprint

@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 
 from include.datasets import GREEN
-from include.run_schemas import drop_run_schemas
+from include.warehouse.run_schemas import drop_run_schemas
 from tests.support.project import Project
 from tests.support.warehouse_content import content, query
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from dev.sample_months import write_month, write_zones
-from dev.tlc_mirror import TlcMirror
-from include.ask_source import SourceNotAsked
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
+from include.alerts.runbook import ASKED, RESTATED
 from include.datasets import GREEN
+from include.ingest.load import load_month
+from include.ingest.restatements import FindRestated, find_restated
+from include.ingest.restore import restore_month
+from include.ingest.source_checks import loaded_months
 from include.ledger.queries import figures_by_month
-from include.load import load_month
 from include.month import Month
-from include.restatements import FindRestated, find_restated
-from include.restore import restore_month
-from include.runbook import ASKED, RESTATED
-from include.source_checks import loaded_months
-from include.warehouse import Warehouse
+from include.source.etag_trigger import SourceNotAsked
+from include.warehouse.session import Warehouse
 from tests.support.documents import shows
 from tests.support.helpers import FEBRUARY, JANUARY
 from tests.support.warehouse_content import query

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dev.diff_text import as_markdown
-from dev.postgres import EmbeddedPostgres
-from dev.table_diff import EXAMPLES, NoRows, table_diff, tables_of
+from dev.change.diff_text import as_markdown
+from dev.change.table_diff import EXAMPLES, NoRows, table_diff, tables_of
+from dev.services.postgres import EmbeddedPostgres
 from tests.support.helpers import JANUARY
 from tests.support.warehouses import warehouse
 

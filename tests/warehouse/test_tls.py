@@ -15,14 +15,13 @@ import psycopg2
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dev.warehouse_address import WarehouseAddress
-from include.connection import warehouse_fields
+from dev.services.warehouse_address import WarehouseAddress
 from include.datasets import GREEN
-from include.libpq import PROFILE, SETTINGS, dbt_environment
-from include.load import load_month
-from include.retry import heals
+from include.failures.retry import heals
+from include.ingest.load import load_month
 from include.settings import DBT_PROFILES, SettingError
-from include.warehouse import connection_string
+from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.libpq import PROFILE, SETTINGS, dbt_environment
 from tests.support.certificates import Authority
 from tests.support.helpers import JANUARY
 from tests.support.postgres_proxy import PostgresProxy, postgres_proxy

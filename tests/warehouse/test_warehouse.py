@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import Identifier
 
-from include.raw_tables import POSTGRES_TYPES
-from include.source_files import FIRST_TIME
-from include.warehouse import Warehouse
+from include.ingest.raw_tables import POSTGRES_TYPES
+from include.source.reader import FIRST_TIME
+from include.warehouse.session import Warehouse
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 JSON = st.recursive(

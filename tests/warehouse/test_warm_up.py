@@ -16,9 +16,9 @@ import pytest
 from dbt.cli.main import dbtRunner
 from mashumaro.core.meta.code import builder
 
-from include.kept_parse import ENVIRONMENT, parse_project
+from include.processes.warm_up import warm_up
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
-from include.warm_up import warm_up
+from include.transform.parse_cache import ENVIRONMENT, parse_project
 from tests.support.helpers import ends_well, fork
 
 OF_A_RUN = ENVIRONMENT | {"PG_SCHEMA": "airflow_test", "PG_RUN_SCHEMA": "airflow_test_20240101"}
@@ -80,7 +80,7 @@ def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):
 def warmed_up(executor: str, *command: str) -> bool:
     """Whether a process of this command, in an interpreter of its own, has loaded the warm-up."""
     program = f"import sys; sys.argv = {['airflow', *command]!r}; import airflow_local_settings; "
-    program += "print('include.warm_up' in sys.modules)"
+    program += "print('include.processes.warm_up' in sys.modules)"
     own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'config'}", "AIRFLOW__CORE__EXECUTOR": executor}
     done = subprocess.run([sys.executable, "-c", program], env=os.environ | own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

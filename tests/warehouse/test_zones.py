@@ -15,14 +15,14 @@ import pytest
 from airflow.sdk import timezone
 from airflow.timetables.base import TimeRestriction
 
-from dev.postgres import EmbeddedPostgres
-from include.availability import MonthUnavailable, month_is_available
-from include.dag_run import month_of, run_schema_of
+from dev.services.postgres import EmbeddedPostgres
 from include.datasets import GREEN
 from include.month import Month
+from include.runs.month_of_run import month_of, run_schema_of
+from include.runs.timetable import MonthlyOncePublished
 from include.settings import ROOT, SettingError
-from include.timetable import MonthlyOncePublished
-from include.zone import default_zone
+from include.source.availability import MonthUnavailable, month_is_available
+from include.support.timezone import default_zone
 
 MAY = Month.parse("2024-05")
 # west, east, UTC; and two where clocks change at midnight of a month's first day, which comes twice, or not at all
@@ -51,9 +51,9 @@ sys.argv = ["airflow", "backfill", "create", *create, "--from-date", f"{first}-0
 with contextlib.redirect_stdout(io.StringIO()) as printed:
     main()
 
-from include.dag_run import month_of, run_schema_of
-from include.drawn_settings import settings_tags
-from include.zone import default_zone
+from include.runs.month_of_run import month_of, run_schema_of
+from include.processes.drift import settings_tags
+from include.support.timezone import default_zone
 for tag in settings_tags():
     print("TAG", tag)
 table = printed.getvalue().partition("Runs to be attempted:")[2]
@@ -106,7 +106,7 @@ def test_timetable_command_line_and_month_agree_on_where_months_begin(monkeypatc
     timetable = MonthlyOncePublished(GREEN.published_after)
     for zone in {*ZONES, *LEFT_OUT, *sorted(zoneinfo.available_timezones())[::20]}:
         tz = pendulum.timezone(zone)
-        monkeypatch.setattr("include.timetable.default_zone", lambda tz=tz: tz)
+        monkeypatch.setattr("include.runs.timetable.default_zone", lambda tz=tz: tz)
         month = GREEN.first_month
         while month < Month.parse("2027-01"):
             instant = pendulum.instance(month.start_in(tz)).in_timezone("UTC")

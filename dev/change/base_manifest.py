@@ -1,0 +1,89 @@
+"""dbt's manifest of another revision of this project, and as dbt's `--state` for one month of production."""
+
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dev.errors import StackError
+from dev.system.programs import run
+from include.settings import ROOT
+from include.transform.manifest import places
+
+
+def commit_of(revision: str) -> str:
+    """The full name of git's commit. Raises StackError where there is none of that name."""
+    done = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if done.returncode:
+        why = done.stderr.decode().strip() or "git knows no such commit here"
+        raise StackError(f"BASE={revision}: {why}. Give a branch, tag or commit, or STATE=<folder of a manifest.json>.")
+    return done.stdout.decode().strip()
+
+
+def project_differs(commit: str) -> bool:
+    """Whether a file of the dbt project, or of its profile, is another than in the commit, is new, or is gone."""
+    of_project = ("--", "dbt", "profiles")
+    new = _git("ls-files", "--others", "--exclude-standard", *of_project)
+    return bool(_git("diff", "--quiet", commit, *of_project).returncode or new.stdout)
+
+
+@contextmanager
+def dbt_project_of(commit: str) -> Iterator[Path]:
+    """A folder with `dbt` and `profiles` as of the commit, for the time being."""
+    archive = _git("archive", "--format=tar", commit, "dbt", "profiles")
+    if archive.returncode:
+        raise StackError(f"{commit[:12]} has no dbt project: {archive.stderr.decode().strip()}")
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+        yield Path(folder)
+
+
+def base_manifest(commit: str, kept: Path) -> dict[str, Any]:
+    """The manifest of the project as of the commit. Parsed once (some 5 s), and kept in the folder."""
+    file = kept / f"{commit}-dbt-{version('dbt-core')}.json"
+    if not file.exists():
+        with dbt_project_of(commit) as project:
+            words = ["parse", "--quiet", *places(project / "target", project / "dbt", project / "profiles")]
+            done = run("dbt", *words, environment={"PG_SCHEMA": "airflow_default"}, capture=True)
+            if done.returncode:
+                raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")
+            kept.mkdir(parents=True, exist_ok=True)
+            draft = file.with_suffix(".draft")
+            draft.write_bytes((project / "target" / "manifest.json").read_bytes())
+            draft.replace(file)
+    return read_manifest(file)
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Raises StackError where the file is not dbt's manifest."""
+    try:
+        manifest: dict[str, Any] = json.loads(file.read_bytes())
+        manifest["nodes"], manifest["sources"]
+        return manifest
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StackError(f"{file} is not a manifest of dbt's ({type(error).__name__}: {error}).") from None
+
+
+def write_state(manifest: dict[str, Any], folder: Path, database: str, published: str, run_schema: str) -> None:
+    """Writes dbt's `--state`: the manifest, its models where production has them: in these schemas of the database."""
+    for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
+        if node["resource_type"] in ("model", "source"):
+            of_run = node["resource_type"] == "model" and node["config"].get("schema") != "published"
+            schema = run_schema if of_run else published
+            name = node.get("alias") or node["identifier"]
+            node |= {"database": database, "schema": schema, "relation_name": f'"{database}"."{schema}"."{name}"'}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True)
+    except FileNotFoundError:
+        raise StackError("git is not installed: give STATE=<folder of the deployment's manifest.json>.") from None

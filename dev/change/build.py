@@ -1,0 +1,133 @@
+"""`dbt build --target dev`: what a developer changed, in schemas of their own, beside production's tables.
+
+Models that are not built, and were not changed, are read from production's tables, where these are made from the file
+that is loaded now: dbt's `--defer --state`. The others above the selected ones are built as well.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+
+from dev.change.base_manifest import write_state
+from dev.change.production_tables import ProductionTables, production_tables
+from dev.change.workshop import Workshop
+from dev.console import console
+from include.transform.manifest import places
+
+CHANGED = "state:modified+"
+
+
+def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name: str) -> int:
+    """Builds what the words select, else what differs from the manifest `base`. Returns dbt's exit status.
+
+    `words` are options of `dbt build`. Raises StackError where the month is not loaded.
+    """
+    production = production_tables(workshop.address.uri(), workshop.dataset, workshop.published, workshop.month)
+    state = workshop.folder / "state"
+    write_state(base, state, workshop.address.dbname, workshop.published, production.run_schema)
+    options, others = _selection(words)
+    select = options.select or [CHANGED]
+    exclude = ["--exclude", *options.exclude] if options.exclude else []
+    with workshop.address.dbt_environment() as connection:
+        os.environ.update(connection | {"PG_SCHEMA": workshop.published, "DEV_USER": workshop.user})
+        os.environ.pop("PG_RUN_SCHEMA", None)
+        common = ["--target", "dev", "--vars", json.dumps({"ds": workshop.month.ds}), *places(workshop.folder)]
+        parsed = dbtRunner().invoke(["parse", "--quiet", "--no-write-json", *common])
+        if not parsed.success or not isinstance(parsed.result, Manifest):
+            console.print(str(parsed.exception), style="red", markup=False)
+            return 1
+        manifest = parsed.result
+        common += ["--state", str(state)]
+        asked = _models(manifest, ["--select", *select, *exclude, *common])
+        changed = _models(manifest, ["--select", "state:modified", *common])
+        touched = _models(manifest, ["--select", CHANGED, *common])
+        if asked is None or changed is None or touched is None:
+            return 1
+        if not asked and not options.select:
+            console.print(f"No model differs from {base_name}. To build one all the same: ARGS='-s fct_trips'")
+            return 0
+        needed, read = _above(manifest, asked, touched, production)
+        _tell(workshop, base_name, manifest, asked, changed, touched, needed, read, production)
+        select = [*select, *(manifest.nodes[each].name for each in sorted(needed))]
+        command = ["build", "--select", *select, *exclude, *others, "--defer", "--favor-state", *common]
+        done = dbtRunner(manifest).invoke([*command, "--no-write-json"])
+    if done.exception:
+        console.print(str(done.exception), style="red", markup=False)
+    return 0 if done.success else 1
+
+
+def _selection(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """What the words select and exclude, in dbt's words, and the words that are left."""
+    parser = argparse.ArgumentParser(prog="ARGS", add_help=False, allow_abbrev=False)
+    parser.add_argument("-s", "--select", "-m", "--models", nargs="+", action="extend")
+    parser.add_argument("--exclude", nargs="+", action="extend")
+    return parser.parse_known_args(words)
+
+
+def _models(manifest: Manifest, words: list[str]) -> set[str] | None:
+    """The ids of the models that dbt's selection finds; None where dbt refuses it, and says why."""
+    command = ["list", "--resource-type", "model", "--output", "json", "--output-keys", "unique_id", *words]
+    with contextlib.redirect_stdout(io.StringIO()):
+        done = dbtRunner(manifest).invoke([*command, "--quiet"])
+    if not done.success or not isinstance(done.result, list):
+        console.print(str(done.exception), style="red", markup=False)
+        return None
+    return {json.loads(line)["unique_id"] for line in done.result}
+
+
+def _above(
+    manifest: Manifest, asked: set[str], touched: set[str], production: ProductionTables
+) -> tuple[set[str], set[str]]:
+    """The models above those asked for: those to be built as well, and those to be read from production.
+
+    `touched` are the changed ones, and those made from them.
+    """
+    needed: set[str] = set()
+    read: set[str] = set()
+    left = list(asked)
+    while left:
+        for above in manifest.nodes[left.pop()].depends_on_nodes:
+            if above not in manifest.nodes or above in asked | needed | read:
+                continue
+            if above not in touched and production.holds(manifest.nodes[above].name):
+                read.add(above)
+            else:
+                needed.add(above)
+                left.append(above)
+    return needed, read
+
+
+def _tell(
+    workshop: Workshop,
+    base_name: str,
+    manifest: Manifest,
+    asked: set[str],
+    changed: set[str],
+    touched: set[str],
+    needed: set[str],
+    read: set[str],
+    production: ProductionTables,
+) -> None:
+    def names(ids: Iterable[str]) -> str:
+        return ", ".join(sorted(manifest.nodes[each].name for each in ids)) or "none"
+
+    console.print(f"Changed since {base_name}: {names(changed)}")
+    console.print(f"Built in {workshop.schema} and {workshop.schema}_{workshop.month.ds_nodash}: {names(asked)}")
+    if needed & touched:
+        console.print(f"  and above them, as they or what they are made from was changed: {names(needed & touched)}")
+    if needed - touched:
+        console.print(
+            f"  and above them, as production has none of the file that is loaded now: {names(needed - touched)}"
+        )
+    of_run = {each for each in read if manifest.nodes[each].name in production.of_run}
+    if of_run:
+        console.print(f"Read from {production.run_schema}: {names(of_run)}")
+    if read - of_run:
+        console.print(f"Read from {workshop.published}: {names(read - of_run)}")

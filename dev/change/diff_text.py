@@ -1,0 +1,69 @@
+"""What two versions of a month's tables have otherwise, in Markdown: for a terminal and for a pull request."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dev.change.table_diff import TableDiff
+
+WIDTH = 60  # of a value that is shown
+
+
+def as_markdown(diffs: Iterable[TableDiff], here: str, there: str) -> str:
+    """`here` and `there`: the schemas."""
+    return "\n\n".join([f"`{here}` (here) beside `{there}` (there)", *(_of_table(diff) for diff in diffs)]) + "\n"
+
+
+def _of_table(diff: TableDiff) -> str:
+    title = f"### {diff.table}: {'differs' if diff.differs else f'the same {diff.rows_here:,} rows'}"
+    if not diff.differs:
+        return title
+    parts = [
+        title,
+        _table(
+            ["", "rows"],
+            [
+                ["here", f"{diff.rows_here:,}"],
+                ["there", f"{diff.rows_there:,}"],
+                ["only here", f"{diff.only_here:,}"],
+                ["only there", f"{diff.only_there:,}"],
+                ["changed", f"{diff.rows_changed:,}"],
+            ],
+        ),
+    ]
+    if diff.only_columns:
+        parts.append(f"Columns of one side alone: {', '.join(diff.only_columns)}")
+    if diff.types:
+        parts.append(f"Other types: {', '.join(diff.types)}")
+    for side in ("here", "there"):
+        if rows := diff.examples.get(side):
+            parts += [
+                f"Only {side}, the first {len(rows)}:",
+                _table(list(rows[0]), [list(row.values()) for row in rows]),
+            ]
+    if diff.changed:
+        most = sorted(diff.changed.items(), key=lambda each: -each[1])
+        parts.append(_table(["changed column", "rows"], [[name, f"{count:,}"] for name, count in most]))
+        for name, _ in most:
+            rows = diff.examples[name]
+            headings = [*diff.key, f"{name} here", f"{name} there"]
+            parts.append(_table(headings, [list(row.values()) for row in rows]))
+    sums = [
+        [name, f"{here or 0:,}", f"{there or 0:,}", f"{(here or 0) - (there or 0):+,}"]
+        for name, (here, there) in diff.sums.items()
+        if here != there
+    ]
+    if sums:
+        parts.append(_table(["sum of", "here", "there", "difference"], sums))
+    elif diff.sums:
+        parts.append(f"Equal sums: {', '.join(diff.sums)}")
+    return "\n\n".join(parts)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(_cell(value) for value in line)} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"

@@ -1,0 +1,202 @@
+"""What a developer's table of a month has otherwise than the published one: rows, columns, sums. It only reads."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from dev.change.workshop import Workshop
+from include.month import Month
+
+EXAMPLES = 5
+# They say when a month was published, not what.
+TIMES = frozenset({"published_at"})
+COLUMNS = """
+    select attname, format_type(atttypid, atttypmod), atttypid = 'numeric'::regtype
+    from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum
+"""
+KEY = """
+    select attname from pg_index join pg_attribute on attrelid = indrelid and attnum = any(indkey)
+    where indrelid = to_regclass(%s) and indisprimary order by array_position(indkey::int2[], attnum)
+"""
+# The join of two months of 3.5 million rows would otherwise be written to disk in parts.
+SESSION = "set work_mem = '256MB'; set jit = off; set default_transaction_read_only = on"
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """`here` is the developer's table, `there` the published one. Counts are of rows.
+
+    `changed`: by column, the rows with the same key and another value. `sums`: by column of type numeric, both sums.
+    `examples`: by kind (`here`, `there`, or a column's name), the first rows by key, each as names and values.
+    `only_columns`: columns that only one of the tables has, as `name (here)`. `types`: columns whose type differs.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    rows_here: int
+    rows_there: int
+    only_here: int
+    only_there: int
+    rows_changed: int
+    changed: dict[str, int] = field(default_factory=dict)
+    sums: dict[str, tuple[Decimal | None, Decimal | None]] = field(default_factory=dict)
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    only_columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.only_here or self.only_there or self.rows_changed or self.only_columns or self.types)
+
+
+class NoRows(Exception):
+    """The developer's table is not there, or has no rows of the month."""
+
+
+def tables_of(dsn: str, schema: str) -> list[str]:
+    """Tables of the schema that have a primary key, by name: the marts."""
+    query = """
+        select relname from pg_class join pg_index on indrelid = pg_class.oid and indisprimary
+        where relnamespace = to_regnamespace(%s) and relkind in ('r', 'p') and relname <> 'audit_log' order by 1
+    """
+    with psycopg.connect(dsn) as connection:
+        return [name for (name,) in connection.execute(query, [sql.Identifier(schema).as_string()]).fetchall()]
+
+
+def table_diff(dsn: str, table: str, here: str, there: str, month: Month) -> TableDiff:
+    """Compares the table of two schemas by primary key; of a table with source_month, the month's rows.
+
+    Raises NoRows where the schema `here` has none, psycopg.Error where a table cannot be read.
+    """
+    names = [sql.Identifier(schema, table).as_string() for schema in (here, there)]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(SESSION)
+        ours, theirs = (
+            {name: (kind, is_numeric) for name, kind, is_numeric in connection.execute(COLUMNS, [each]).fetchall()}
+            for each in names
+        )
+        if not ours:
+            raise NoRows(f"{here}.{table} is not there")
+        key = tuple(name for (name,) in connection.execute(KEY, [names[0]]).fetchall())
+        of_month = sql.SQL("where source_month = {}").format(sql.Literal(month.first_day))
+        where = of_month if "source_month" in ours else sql.SQL("")
+        only_columns = (
+            *(f"{name} (here)" for name in ours if name not in theirs),
+            *(f"{name} (there)" for name in theirs if name not in ours),
+        )
+        if not set(key) <= theirs.keys():  # not published yet, or by another key
+            [[rows]] = connection.execute(_count(here, table, where)).fetchall()
+            return TableDiff(table, key, rows, 0, rows, 0, 0, only_columns=only_columns)
+        both = [name for name in ours if name in theirs and name not in {*key, *TIMES}]
+        joined = _Join(here, there, table, key, both, where)
+        numeric = [name for name in both if ours[name][1] and theirs[name][1]]
+        [counted] = connection.execute(joined.counts(numeric)).fetchall()
+        rows_here, rows_there, only_here, only_there, rows_changed, *rest = counted
+        if not rows_here:
+            raise NoRows(f"{here}.{table} has no rows of {month}")
+        changed = {name: count for name, count in zip(both, rest, strict=False) if count}
+        totals = rest[len(both) :]
+        kinds = {"here": only_here, "there": only_there} | changed
+        return TableDiff(
+            table=table,
+            key=key,
+            rows_here=rows_here,
+            rows_there=rows_there,
+            only_here=only_here,
+            only_there=only_there,
+            rows_changed=rows_changed,
+            changed=changed,
+            sums={name: (totals[2 * i], totals[2 * i + 1]) for i, name in enumerate(numeric)},
+            examples={kind: joined.examples(connection, kind) for kind, count in kinds.items() if count},
+            only_columns=only_columns,
+            types=tuple(
+                f"{name} ({ours[name][0]} here, {theirs[name][0]} there)"
+                for name in (*key, *both)
+                if name in theirs and ours[name][0] != theirs[name][0]
+            ),
+        )
+
+
+class _Join:
+    """Both tables' rows side by side, by key: `h` and `t`, of which one is null where the other has no such row."""
+
+    def __init__(
+        self, here: str, there: str, table: str, key: Iterable[str], columns: list[str], where: sql.Composable
+    ) -> None:
+        self.key, self.columns = list(key), columns
+        self.rows = sql.SQL(
+            "from (select * from {here} {where}) as h full join (select * from {there} {where}) as t using ({key})"
+        ).format(
+            here=sql.Identifier(here, table),
+            there=sql.Identifier(there, table),
+            where=where,
+            key=_names(self.key),
+        )
+        self.only_here, self.only_there = (
+            sql.SQL("{} is null").format(sql.Identifier(side, self.key[0])) for side in ("t", "h")
+        )
+
+    def counts(self, numeric: list[str]) -> sql.Composed:
+        """SQL: a row of the counts, then the number of changed values by column, then the sums, two by column."""
+        count = sql.SQL("count(*) filter (where {})")
+        negated = sql.SQL("not ({})")
+        either = sql.SQL(" or ").join([sql.SQL("false"), *map(self._changed, self.columns)])
+        parts = [
+            count.format(negated.format(self.only_there)),
+            count.format(negated.format(self.only_here)),
+            count.format(self.only_here),
+            count.format(self.only_there),
+            count.format(sql.SQL("{} and ({})").format(self._both(), either)),
+            *(count.format(sql.SQL("{} and {}").format(self._both(), self._changed(name))) for name in self.columns),
+            *(sql.SQL("sum({})").format(sql.Identifier(side, name)) for name in numeric for side in ("h", "t")),
+        ]
+        return sql.SQL("select {} {}").format(sql.SQL(", ").join(parts), self.rows)
+
+    def examples(self, connection: psycopg.Connection, kind: str) -> list[dict[str, Any]]:
+        """The first rows by key: only here, only there, or with another value in the column of that name."""
+        key = _names(self.key)
+        if kind in ("here", "there"):
+            side, where = ("h", self.only_here) if kind == "here" else ("t", self.only_there)
+            values = sql.SQL(", ").join(sql.Identifier(side, name) for name in self.columns)
+            shown = sql.SQL("{}, {}").format(key, values) if self.columns else key
+        else:
+            where = sql.SQL("{} and {}").format(self._both(), self._changed(kind))
+            shown = sql.SQL("{}, {} as here, {} as there").format(
+                key, sql.Identifier("h", kind), sql.Identifier("t", kind)
+            )
+        query = sql.SQL("select {} {} where {} order by {} limit {}").format(
+            shown, self.rows, where, key, sql.Literal(EXAMPLES)
+        )
+        with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            return cursor.execute(query).fetchall()
+
+    def _both(self) -> sql.Composable:
+        return sql.SQL("not ({}) and not ({})").format(self.only_here, self.only_there)
+
+    def _changed(self, name: str) -> sql.Composable:
+        return sql.SQL("{} is distinct from {}").format(sql.Identifier("h", name), sql.Identifier("t", name))
+
+
+def _names(names: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _count(schema: str, table: str, where: sql.Composable) -> sql.Composed:
+    return sql.SQL("select count(*) from {} {}").format(sql.Identifier(schema, table), where)
+
+
+def compare(workshop: Workshop, only: str | None = None) -> list[TableDiff]:
+    """The developer's tables of the month, or the one named, beside the published ones. Raises NoRows for that one."""
+    dsn = workshop.address.uri()
+    found = []
+    for table in [only] if only else tables_of(dsn, workshop.schema):
+        try:
+            found.append(table_diff(dsn, table, workshop.schema, workshop.published, workshop.month))
+        except NoRows:
+            if only:
+                raise
+    return found

@@ -1,0 +1,54 @@
+"""Putting a kept version of a month back, followed to its end."""
+
+import time
+
+from dev.console import console
+from dev.errors import StackError
+from dev.runs.backfill import ENDED, POLL_SECONDS
+from dev.services.airflow_api import DagPaths
+from dev.stack.stack import Stack
+from include.datasets import Dataset
+from include.ingest.versions import KeptVersion, kept_versions
+from include.month import Month
+from include.warehouse.session import Warehouse
+
+
+def restore(stack: Stack, dataset: Dataset, month: Month, version: str = "") -> bool:
+    """Whether the run that puts the version back, by default the one replaced last, has succeeded.
+
+    `version`: the first digits of its SHA-256. Raises StackError where no such version is kept, or the DAG is paused,
+    and requests.RequestException.
+    """
+    kept = _kept(stack, dataset, month, version)
+    paths = DagPaths(dataset.dag_id)
+    if stack.api.call("GET", paths.dag)["is_paused"]:
+        raise StackError(f"The DAG is paused; unpause it first: {stack.api.url}{paths.dag}")
+    asked = {"logical_date": None, "conf": {"month": str(month), "version": kept.sha256}}
+    run_id = stack.api.call("POST", paths.runs, json=asked)["dag_run_id"]
+    console.print(
+        f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
+        f"{kept.sha256}; dag run {run_id}",
+        highlight=False,
+    )
+    while (state := stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
+        time.sleep(POLL_SECONDS)
+    for task in stack.api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
+        console.print(
+            f"[red]failed[/red]: {task['task_id']}: {stack.api.task_link(dataset.dag_id, run_id, task['task_id'])}"
+        )
+    return bool(state == "success")
+
+
+def _kept(stack: Stack, dataset: Dataset, month: Month, version: str) -> KeptVersion:
+    with Warehouse(stack.warehouse.uri(), stack.published_schema(dataset)) as warehouse:
+        found = kept_versions(warehouse, dataset.monthly.table, month.ds)
+    others = [each for each in found if not each.is_loaded]
+    for each in others:
+        if each.sha256.startswith(version):
+            return each
+    there = ", ".join(map(str, others)) or "none"
+    raise StackError(
+        f"No version {version + ' ' if version else ''}of {dataset.name} {month} is kept that could be put back. Kept: "
+        f"{there}. Nothing was changed. What the source has is loaded by: make backfill DATASET={dataset.name} "
+        f"FROM={month} TO={month} REPROCESS=completed"
+    )

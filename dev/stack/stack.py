@@ -1,0 +1,204 @@
+"""The local stack: Postgres, the TLC mirror where one is needed, Airflow, and what keeps dbt's manifest up to date."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev.console import console
+from dev.errors import StackError
+from dev.services.airflow import ADMIN, AirflowServices, code_version, tasks_at_once
+from dev.services.airflow_api import AirflowApi
+from dev.services.celery import CeleryWorkers
+from dev.services.postgres import EmbeddedPostgres
+from dev.services.redis import Redis
+from dev.services.secrets import StackSecrets
+from dev.services.warehouse_address import WarehouseAddress
+from dev.stack.choices import Choices
+from dev.system.files import locked
+from dev.system.ports import LOOPBACK, kept_port, remembered_port
+from dev.system.process import BackgroundProcess
+from dev.system.programs import run
+from dev.tlc.sample_months import file_of, write_month, write_zones
+from include.datasets import TLC, Dataset
+from include.month import Month
+from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
+
+MIRROR_SECONDS = 30
+RESULTS = "celery"  # the database of Celery's results, and its role: a worker has no other login of Postgres'
+
+
+class Stack:
+    """A stack belongs to one state folder. Stacks with different state folders run side by side.
+
+    `dags` is the folder Airflow reads; it must hold the DAG `taxi_pipeline`. `durable=False` makes Postgres faster and
+    not crash-safe. Methods raise dev.errors.StackError with what to do about it.
+    """
+
+    def __init__(self, state: Path, dags: Path = ROOT / "dags", durable: bool = True) -> None:
+        self.state = state.absolute()
+        self.postgres = EmbeddedPostgres(self.state, durable)
+        self.airflow = AirflowServices(self.state, dags)
+        self.redis = Redis(self.state)
+        self.workers = CeleryWorkers(self.state)
+        self._mirror = BackgroundProcess(self.state, "tlc-mirror")
+        self._manifest_keeper = BackgroundProcess(self.state, "manifest-keeper")
+
+    def up(self, choices: Choices) -> None:
+        """Start what does not run, restart what runs under other choices, return when all of it is healthy."""
+        with locked(self.state / "stack.lock"):
+            choices.check()
+            choices.remember(self.state)
+            self.postgres.start()
+            self.postgres.ensure_database(choices.metadata_database, "airflow")
+            self._ensure_mirror(choices)
+            self.airflow.choose_port()
+            if choices.executor == "celery":
+                self._ensure_broker(choices)
+            else:
+                self._stop_celery()
+            environment = self.environment()
+            self.airflow.ensure(environment, self.postgres.started())
+            if choices.executor == "celery":
+                console.print(f"Celery: {choices.workers} workers")
+                self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
+            keeper = [sys.executable, "-m", "dev.stack.manifest_watcher", str(self.state)]
+            self._manifest_keeper.ensure(keeper, {"PYTHONPATH": str(ROOT)}, code_version())
+
+    def down(self) -> None:
+        """Stop everything; the data stay."""
+        with locked(self.state / "stack.lock"):
+            self._manifest_keeper.stop()
+            self.airflow.stop()
+            self._stop_celery()
+            self._mirror.stop()
+            self.postgres.stop()
+
+    @property
+    def choices(self) -> Choices:
+        """Those of the last `up`."""
+        if (remembered := Choices.remembered(self.state)) is None:
+            raise StackError("The stack has not been started yet: make up")
+        return remembered
+
+    @property
+    def api(self) -> AirflowApi:
+        return self.airflow.api
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password of the UI."""
+        return ADMIN, StackSecrets.of(self.state).admin
+
+    @property
+    def warehouse(self) -> WarehouseAddress:
+        return self.choices.warehouse or WarehouseAddress.from_dsn(self.postgres.dsn())
+
+    @property
+    def developer(self) -> WarehouseAddress:
+        """The warehouse, for the role of developers. Raises StackError where a server of the user's own lacks one."""
+        if self.choices.warehouse is None:
+            return WarehouseAddress.from_dsn(self.postgres.dsn(role="developer"))
+        if dsn := os.environ.get("DEVELOPER_PG"):
+            return WarehouseAddress.from_dsn(dsn)
+        raise StackError(
+            "The warehouse is a server of your own: set DEVELOPER_PG=<dsn>, for a role that may read what the pipeline "
+            "makes and change none of it (README, Rights in Postgres)."
+        )
+
+    def published_schema(self, dataset: Dataset) -> str:
+        return dataset.published_schema(self.choices.student)
+
+    def environment(self) -> dict[str, str]:
+        """What is laid over a process' environment to run it as a part of the stack; holds passwords."""
+        return self.airflow.environment(
+            metadata_dsn=self.postgres.dsn(self.choices.metadata_database, "airflow"),
+            warehouse=self.warehouse.airflow_connection(),
+            source_url=self._source_url,
+            choices=self.choices,
+            celery=self._celery_settings(self.choices),
+        )
+
+    def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
+        project = {
+            "PG_SCHEMA": self.published_schema(dataset),
+            "DBT_PROJECT_DIR": str(DBT_PROJECT),
+            "DBT_PROFILES_DIR": str(DBT_PROFILES.parent),
+        }
+        with self.warehouse.dbt_environment() as connection:
+            return run("dbt", *arguments, environment=connection | project, capture=capture)
+
+    def check(self) -> dict[str, subprocess.CompletedProcess[str]]:
+        """What `include.processes.check` says of the scheduler's environment and of each worker's."""
+        choices, environment = self.choices, self.environment()
+        environments = {"scheduler": environment}
+        if choices.executor == "celery":
+            environments |= self.workers.environments(choices.workers, environment)
+        # in a folder that is not the project's, as Python finds its modules in the present one too
+        return {
+            name: run("python", "-m", "include", "check", environment=own, capture=True, folder=self.airflow.home)
+            for name, own in environments.items()
+        }
+
+    def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
+        """Generate those of TLC's months that are not there yet, if the source is generated months."""
+        if self.choices.source.kind != "sample" or dataset.host != TLC:
+            return
+        folder = Path(self.choices.source.place)
+        for month in months:
+            if not file_of(folder, dataset, month).exists():
+                write_month(folder, str(month), dataset=dataset)
+
+    def _ensure_broker(self, choices: Choices) -> None:
+        """And the database of Celery's results."""
+        if importlib.util.find_spec("airflow.providers.celery") is None:
+            raise StackError("EXECUTOR=celery needs Celery's packages: make celery")
+        self.postgres.ensure_database(RESULTS, "celery")
+        if choices.broker is None:
+            self.redis.start()
+
+    def _celery_settings(self, choices: Choices) -> dict[str, str]:
+        """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
+        if choices.executor == "local":
+            return {}
+        results = self.postgres.dsn(RESULTS, "celery").replace("postgresql://", "db+postgresql+psycopg2://")
+        return {
+            "CORE__EXECUTOR": "CeleryExecutor",
+            "CELERY__BROKER_URL": choices.broker or self.redis.url(),
+            "CELERY__RESULT_BACKEND": results,
+        }
+
+    def _stop_celery(self) -> None:
+        self.workers.stop()
+        self.redis.stop()
+
+    @property
+    def _source_url(self) -> str:
+        source = self.choices.source
+        return source.place if source.kind == "url" else f"http://{LOOPBACK}:{remembered_port(self._mirror_port_file)}"
+
+    @property
+    def _mirror_port_file(self) -> Path:
+        return self.state / "run" / "tlc-mirror.port"
+
+    def _ensure_mirror(self, choices: Choices) -> None:
+        if choices.source.kind == "url":
+            self._mirror.stop()
+            return
+        folder = Path(choices.source.place)
+        if choices.source.kind == "sample":
+            folder.mkdir(parents=True, exist_ok=True)
+            write_zones(folder)
+        if not self._mirror.is_running():
+            kept_port(self._mirror_port_file)
+        port = str(remembered_port(self._mirror_port_file))
+        command = [sys.executable, "-m", "dev.tlc.mirror", str(folder), "--port", port]
+        self._mirror.ensure(command, {"PYTHONPATH": str(ROOT)})
+        if not self._mirror.comes_to_listen_on(int(port), MIRROR_SECONDS):
+            raise StackError(
+                f"The TLC mirror does not answer on port {port} (make up again chooses another, if it is taken):\n"
+                f"{self._mirror.log_end()}"
+            )

@@ -1,0 +1,52 @@
+"""Loopback ports: chosen free once, then kept, so that addresses survive a restart."""
+
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from dev.errors import StackError
+from dev.system.files import write_private
+
+LOOPBACK = "127.0.0.1"
+# A killed server with threads is gone from the process list a moment before its socket is closed.
+RELEASE_SECONDS = 2
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the loopback port now."""
+    with socket.socket() as probe:
+        # As servers do: connections of a server that just ended (TIME_WAIT) are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
+
+
+def kept_port(file: Path) -> int:
+    """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
+    with suppress(StackError):
+        port = remembered_port(file)
+        deadline = time.monotonic() + RELEASE_SECONDS
+        while time.monotonic() < deadline:
+            if is_free(port):
+                return port
+            time.sleep(0.1)
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port = int(probe.getsockname()[1])
+    write_private(file, f"{port}\n")
+    return port
+
+
+def remembered_port(file: Path) -> int:
+    """The port that was chosen last. Raises StackError where none was."""
+    try:
+        port = int(file.read_text())
+    except (FileNotFoundError, ValueError):
+        port = 0
+    if not 0 < port < 1 << 16:
+        raise StackError("The stack has not been started yet, or not to its end: make up")
+    return port

@@ -1,0 +1,171 @@
+"""Processes that outlive the command which started them."""
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypedDict
+
+import psutil
+
+from dev.errors import StackError
+from dev.system.files import write_private
+
+# The start time of a process is computed from the boot time, which moves when the clock is set.
+SAME_START_SECONDS = 2
+# The triggerer at times takes 12 s to end by itself; it has nothing to lose.
+GRACE_SECONDS = 8
+
+
+class Record(TypedDict):
+    pid: int
+    started: float
+    fingerprint: str
+
+
+class BackgroundProcess:
+    """One named process of a stack: its record in `<state>/run`, its output in `<state>/logs`.
+
+    The record holds the process id and start time, so that another program under a reused id is not taken for it.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        self.name = name
+        self.log = state / "logs" / f"{name}.log"
+        self._record_file = state / "run" / f"{name}.json"
+
+    def ensure(self, argv: list[str], environment: dict[str, str], version: str = "") -> bool:
+        """Start it, unless it runs already with the same command, environment and version. True if it was started.
+
+        It gets this process' environment without the variables that configure Airflow, dbt or Postgres, and on top of
+        that `environment`.
+        """
+        asked = json.dumps([argv, environment, version], sort_keys=True)
+        fingerprint = hashlib.sha256(asked.encode()).hexdigest()
+        if self.is_running() and self._record()["fingerprint"] == fingerprint:
+            return False
+        self.stop()
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self.log.open("ab") as output:
+            process = subprocess.Popen(
+                argv,
+                env=inherited_environment() | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        record = {"pid": process.pid, "started": psutil.Process(process.pid).create_time(), "fingerprint": fingerprint}
+        write_private(self._record_file, json.dumps(record))
+        return True
+
+    def is_running(self) -> bool:
+        """Whether it lives; a zombie does not."""
+        return self._leader() is not None
+
+    def listens_on(self, port: int) -> bool:
+        """Whether it itself, not another program, has the loopback port open."""
+        with suppress(psutil.Error):
+            if leader := self._leader():
+                return any(
+                    each.status == psutil.CONN_LISTEN and each.laddr.port == port
+                    for each in leader.net_connections("tcp")
+                )
+        return False
+
+    def comes_to_listen_on(self, port: int, seconds: float) -> bool:
+        """Waits for the loopback port to be its own; False where it ends before, or so many seconds are over."""
+        deadline = time.monotonic() + seconds
+        while not self.listens_on(port):
+            if not self.is_running() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def pid(self) -> int:
+        """As it was last started."""
+        return self._record()["pid"]
+
+    def started(self) -> float:
+        """When it was last started, in seconds since the epoch."""
+        return self._record()["started"]
+
+    def stop(self) -> None:
+        """End it and all it started; no-op if nothing of it runs."""
+        stop_all([self])
+
+    def log_end(self, lines: int = 15) -> str:
+        """The last lines of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def _record(self) -> Record:
+        try:
+            record = json.loads(self._record_file.read_text())
+            return {
+                "pid": int(record["pid"]),
+                "started": float(record["started"]),
+                "fingerprint": record["fingerprint"],
+            }
+        except (ValueError, TypeError, KeyError):
+            raise StackError(
+                f"{self._record_file} is damaged. Look whether {self.name} still runs and end it; then remove the file."
+            ) from None
+
+    def _leader(self) -> psutil.Process | None:
+        try:
+            record = self._record()
+            process = psutil.Process(record["pid"])
+            same = abs(process.create_time() - record["started"]) < SAME_START_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except (FileNotFoundError, psutil.NoSuchProcess):
+            return None
+
+    def _session(self) -> list[psutil.Process]:
+        """The live processes of its session: the process and what it started, such as a scheduler's tasks.
+
+        What it started may outlive it. The session is known by the process id of its leader, which the kernel reuses
+        only when the session is empty.
+        """
+        if not self._record_file.exists():
+            return []
+        record = self._record()
+        try:
+            if abs(psutil.Process(record["pid"]).create_time() - record["started"]) >= SAME_START_SECONDS:
+                return []
+        except psutil.NoSuchProcess:
+            pass
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == record["pid"] and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (ProcessLookupError, PermissionError, psutil.Error):
+                continue
+        return found
+
+
+def stop_all(processes: Iterable[BackgroundProcess]) -> None:
+    """End them side by side, and all they started: SIGTERM to each, SIGKILL to what is left GRACE_SECONDS later."""
+    processes = list(processes)
+    for process in processes:
+        if leader := process._leader():
+            leader.terminate()
+    deadline = time.monotonic() + GRACE_SECONDS
+    while left := [member for process in processes for member in process._session()]:
+        if time.monotonic() > deadline:
+            for member in left:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+        time.sleep(0.05)
+    for process in processes:
+        process._record_file.unlink(missing_ok=True)
+
+
+def inherited_environment() -> dict[str, str]:
+    """This process' environment without the variables that configure Airflow, dbt, Postgres or Python's paths."""
+    ours = ("AIRFLOW", "AZURE_PG", "COSMOS", "DBT_", "PG", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

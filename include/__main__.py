@@ -1,0 +1,53 @@
+"""The project's commands on a deployment: `python -m include manifest | docs | check | settings`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+
+def manifest() -> int:
+    """write the dbt manifest that the DAGs are drawn from; connects to nothing"""
+    from include.transform.manifest import make_manifest
+
+    return 0 if make_manifest() else 1
+
+
+def docs() -> int:
+    """write dbt's docs, which Airflow shows behind its login; connects to nothing"""
+    from include.transform.dbt_docs import make_docs
+
+    return 0 if make_docs() else 1
+
+
+def check() -> int:
+    """say what this Airflow process lacks to run the pipelines; 1 where tasks would fail"""
+    from include.processes.check import main
+
+    return main()
+
+
+def settings() -> int:
+    """print the settings as rows of a Markdown table"""
+    from include.settings import rows_of_readme
+
+    print("\n".join(rows_of_readme()))
+    return 0
+
+
+# Each imports what it needs when it is called: `check` must not load dbt, nor `manifest` Airflow.
+COMMANDS: tuple[Callable[[], int], ...] = (manifest, docs, check, settings)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m include", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for each in COMMANDS:
+        commands.add_parser(each.__name__, help=each.__doc__, description=each.__doc__)
+    chosen = parser.parse_args().command
+    return next(each for each in COMMANDS if each.__name__ == chosen)()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What else than a failure someone is told of: a month that is late, a file that was restated."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from include.alerts.outbox import notify
+from include.alerts.runbook import LATE, RESTATED
+from include.datasets import Dataset
+from include.month import Month
+from include.settings import LATE as LATE_AFTER
+
+log = logging.getLogger(__name__)
+
+
+def is_late(dataset: Dataset, month: Month, now: datetime) -> bool:
+    """Whether a month that is not there should be: PIPELINE_LATE_SECONDS after the host usually has it."""
+    return now > month.end + dataset.usually_published_after + LATE_AFTER.value()
+
+
+def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
+    """Tells of a month whose file is not there; `now` is an aware time."""
+    if is_late(dataset, month, now):
+        file, usual = dataset.monthly.path.format(month=month), dataset.usually_published_after.days
+        notify(
+            dataset=dataset,
+            month=month,
+            cause="it is late",
+            text=f"{file} is not there, {(now - month.end).days} days after the month ended. Usually it is after "
+            f"{usual}. The run waits for it, and goes on by itself.",
+            section=LATE.heading,
+        )
+
+
+def tell_of_restated(dataset: Dataset, month: Month, loaded: Iterable[Mapping[str, Any]]) -> None:
+    """Tells of each file that is another than at its last load; `loaded` is what `load_month` returns."""
+    for file, facts in zip(dataset.files, loaded, strict=True):
+        if facts["restated"]:
+            path = file.path.format(month=month)
+            notify(
+                dataset=dataset,
+                month=month,
+                cause=RESTATED.cause if file.is_monthly else f"{path} was restated",
+                text=f"{path} is another file than at its last load. It is loaded now, and its figures are published "
+                f"once its audits have passed. SHA-256 {facts['sha256']}",
+                section=RESTATED.heading,
+            )
+
+
+def tell_of_withdrawn(dataset: Dataset, month: Month, why: str) -> None:
+    """The source has other months, and refuses this one, which it had."""
+    text = f"The source no longer gives the file of {dataset.name} {month} ({why}). What is loaded stays."
+    log.warning(text)
+    notify(dataset=dataset, month=month, cause="its file was withdrawn", text=text, section=RESTATED.heading)

@@ -1,0 +1,89 @@
+"""Which entry of RUNBOOK.md helps with a failure."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import requests
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowTaskTimeout, ErrorType, TaskDeferralTimeout
+from cosmos.exceptions import CosmosDbtRunError
+
+from include.alerts.runbook import (
+    API_SERVER,
+    ASKED,
+    AUDIT,
+    DROPPED,
+    LATE,
+    LOAD,
+    MODEL,
+    MONTH,
+    OTHER,
+    POSTGRES,
+    PUBLISHED_TEST,
+    REFUSED,
+    REPORT,
+    REVISION,
+    SETTING,
+    SOURCE,
+    TIME,
+    UNDO,
+    Entry,
+)
+from include.datasets import DATASETS
+from include.failures.retry import NEEDS_A_HAND, heals
+from include.ingest.restore import VersionNotKept
+from include.month import MonthError
+from include.processes.drift import OtherRevision
+from include.settings import SettingError
+from include.source.availability import MonthUnavailable
+from include.source.download import FileChanged
+from include.source.etag_trigger import SourceNotAsked
+from include.source.reader import FileContentError
+from include.transform.dbt_log import DbtFailed
+
+# The first that fits, by the class of the error.
+BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
+    (MonthError, MONTH),
+    (MonthUnavailable, LATE),
+    (FileContentError, LOAD),
+    (VersionNotKept, UNDO),
+    (SourceNotAsked, ASKED),
+    (TaskDeferralTimeout, ASKED),
+    (OtherRevision, REVISION),
+    (SettingError, SETTING),
+    (AirflowTaskTimeout, TIME),
+    (requests.exceptions.SSLError, SETTING),
+    (requests.RequestException, SOURCE),
+    (FileChanged, SOURCE),
+)
+# Else of dbt and Postgres, by their words; the first that fits.
+BY_WORDS = (
+    (re.compile(r"stays as it was|audit_log\" does not exist"), REFUSED),
+    (re.compile(r"the run schema was dropped"), DROPPED),
+)
+
+
+def entry_of(error: BaseException, dag_id: str, task_id: str) -> Entry:
+    """The entry for what a task failed with."""
+    if found := next((entry for kind, entry in BY_CLASS if isinstance(error, kind)), None):
+        return found
+    if isinstance(error, AirflowRuntimeError) and error.error.error is ErrorType.API_SERVER_ERROR:
+        return API_SERVER
+    if isinstance(error, CosmosDbtRunError | psycopg.Error):
+        return _of_postgres(error, task_id)
+    return REPORT if dag_id in {each.report_dag_id for each in DATASETS.values()} else OTHER
+
+
+def _of_postgres(error: BaseException, task_id: str) -> Entry:
+    nodes = error.nodes if isinstance(error, DbtFailed) else ()
+    if any(each.rows is not None for each in nodes):  # an audit's words are its author's
+        return PUBLISHED_TEST if task_id.startswith("publish.") else AUDIT
+    words = str(error)
+    if found := next((entry for pattern, entry in BY_WORDS if pattern.search(words)), None):
+        return found
+    if heals(error):
+        return POSTGRES
+    if NEEDS_A_HAND.search(words):
+        return SETTING
+    return MODEL if isinstance(error, CosmosDbtRunError) else OTHER

@@ -1,0 +1,129 @@
+"""Loads the files of one month into the raw tables, as a whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from typing import Any
+
+from psycopg.sql import Identifier
+
+from include.datasets import Dataset
+from include.ingest.raw_tables import (
+    FilePlace,
+    create_raw_tables,
+    describe_rows,
+    log_the_load,
+    logged_digest,
+    place_of,
+    rows_held,
+)
+from include.ingest.source_checks import note_the_load
+from include.ingest.versions import drop_kept_versions, keep_version
+from include.month import Month
+from include.settings import KEEP_MEBIBYTES
+from include.source.download import Download, FileVersion, download, is_unchanged, require_unchanged
+from include.source.json_columns import key
+from include.source.reader import FileContentError, Table, read_file
+from include.warehouse.libpq import is_english
+from include.warehouse.session import Warehouse
+
+log = logging.getLogger(__name__)
+
+
+def load_month(
+    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str
+) -> list[dict[str, Any]]:
+    """Replaces the month's rows, and those of the dataset's other files, by what the source holds now.
+
+    Loading again, at any time, leaves one copy. Where the month's file is another than before, the version that it
+    replaces is kept (include/ingest/versions.py). Returns what load_log now says of each file. Raises what
+    `download`, `require_unchanged` and `read_file` raise, and psycopg.Error; after any of them the
+    tables are as they were.
+    """
+    with ExitStack() as downloads:
+        files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
+        tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
+        with Warehouse(conninfo, schema) as warehouse:
+            _tell_of_another_language(warehouse)
+            create_raw_tables(warehouse, dataset, month)
+            drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
+            refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
+            loaded = [
+                _replace(warehouse, place_of(warehouse, declared, month), file, table, dag_run)
+                for declared, file, table in zip(dataset.files, files, tables, strict=True)
+            ]
+            warehouse.commit()
+    return loaded
+
+
+def _tell_of_another_language(warehouse: Warehouse) -> None:
+    """Warns where the server's messages are not in English.
+
+    Where an error has no SQLSTATE, include.failures.retry recognises it by its English text.
+    """
+    [[language]] = warehouse.execute("select current_setting('lc_messages')")
+    if not is_english(language):
+        log.warning(
+            "Postgres speaks %s: failures that pass by themselves are not recognised where it gives no SQLSTATE, and "
+            "not tried again. Have the server speak English, to all, as some come before a login: alter system set "
+            "lc_messages = 'C'; select pg_reload_conf()",
+            language,
+        )
+
+
+def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: FileVersion) -> None:
+    """Raises FileContentError if another month was loaded from the same bytes, and the source still has them there.
+
+    If the source has another file for that month by now, this one is loaded: the files of the two months may have been
+    swapped, and put right since. When two months with the same bytes are loaded at once, the second waits here until
+    the first has committed, and then sees it.
+    """
+    warehouse.lock(table, file.sha256)
+    others = warehouse.execute(
+        "select to_char(source_month, 'YYYY-MM'), url, etag from {schema}.load_log "
+        "where table_name = $1 and sha256 = $2 and source_month <> $3::text::date",
+        values=(table, file.sha256, month.ds),
+    )
+    for other, url, etag in others:
+        if not is_unchanged(url, etag):
+            log.warning("%s was loaded from these bytes. The source has another file for it now: load it again", other)
+            continue
+        raise FileContentError(
+            f"{file.url} is, byte for byte, the file that {other} was loaded from ({url}): one of the two months "
+            f"has the other's file. Look at the dates in it. If they are of {other}, wait for the right file of "
+            f"{month}, then clear this task. If they are of {month}, load {other} again first, once its own file is up."
+        )
+
+
+def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Table, dag_run: str) -> dict[str, Any]:
+    """Replaces one file's rows and their line in load_log, in the warehouse's current transaction."""
+    warehouse.lock(*filter(None, (place.table, place.ds)))
+    # another load may have held the lock before, with a newer file than this one: then this load must give way
+    require_unchanged(file)
+    previous = logged_digest(warehouse, place)
+    rows = rows_held(warehouse, place, file, content.schema)
+    if rows is not None:
+        log.info("%s: the rows of this file are there already, every one as it was loaded", place.table)
+    else:
+        if place.ds and previous not in (None, file.sha256) and KEEP_MEBIBYTES.value():
+            keep_version(warehouse, place)
+        # delete, not truncate: truncated rows vanish also for a query that began before the commit
+        warehouse.execute("delete from {place}", place=Identifier(*place.relation))
+        rows = warehouse.ingest(*place.relation, content.schema, content.batches)
+        if previous == file.sha256:  # it may come again: reading 3.5 million rows for this takes 5 s, loading them 20 s
+            describe_rows(warehouse, place, file, content.schema)
+    unknown = [key(name) for name in content.unknown_columns]
+    log_the_load(warehouse, place, file, rows, unknown, dag_run)
+    if place.ds:
+        note_the_load(warehouse, place, file)
+
+    log.info("%s: %s rows from %s (sha256 %s)", place.table, f"{rows:,}", file.url, file.sha256)
+    if unknown:
+        log.warning(
+            "%s: %s has columns this project does not know, kept in extra_columns: %s", place.table, file.url, unknown
+        )
+    if restated := previous not in (None, file.sha256):
+        log.warning("%s: %s was restated: its sha256 was %s at the last load", place.table, file.url, previous)
+    facts = {"url": file.url, "etag": file.etag, "sha256": file.sha256, "bytes": file.bytes, "rows": rows}
+    return {"table": place.table, **facts, "unknown_columns": unknown, "restated": restated}

@@ -1,0 +1,135 @@
+"""What the source said of each loaded month's file, and which months it has another file for since: they are restated.
+
+A server's ETag names a version of a file. Last-Modified does not: TLC's host moves it for files that stay the same.
+Where either time no ETag was given, or another address was asked, the length alone is compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.sql import SQL, Composable, Literal
+
+from include.datasets import Dataset
+from include.ingest.raw_tables import FilePlace, create_beside_load_log
+from include.month import Month
+from include.source.download import FileVersion
+from include.warehouse.session import Warehouse
+
+# Conditions and values of source_checks joined with load_log; the ledger has them in its query.
+IS_RESTATED = """
+    coalesce(
+        case
+            when source_checks.etag is not null and load_log.etag is not null then source_checks.etag <> load_log.etag
+            else source_checks.bytes <> load_log.bytes
+        end,
+        false
+    )
+"""
+VERSION = "coalesce(source_checks.etag, source_checks.bytes || ' bytes')"
+
+NOTE = """
+    insert into {schema}.source_checks as known (source_month, etag, bytes, since, checked_at)
+    select source_month::date, etag, bytes, {asked_at}, {asked_at}
+    from jsonb_to_recordset($1::text::jsonb) as answer (source_month text, etag text, bytes bigint)
+    order by 1
+    on conflict (source_month) do update set
+        since = case
+            when (known.etag, known.bytes) is distinct from (excluded.etag, excluded.bytes) then excluded.since
+            else known.since
+        end,
+        etag = excluded.etag, bytes = excluded.bytes, checked_at = excluded.checked_at
+    where known.checked_at <= excluded.checked_at
+"""
+
+
+@dataclass(frozen=True)
+class LoadedMonth:
+    """A month whose file is loaded, and the address it came from."""
+
+    month: Month
+    url: str
+
+
+@dataclass(frozen=True)
+class Restated:
+    """A month that the source has another file for: its ETag and bytes, and those of the file that is loaded.
+
+    `settled`: an earlier version was put back in its place, and no load is to be asked for.
+    """
+
+    month: Month
+    version: str
+    etag: str | None
+    bytes: int | None
+    etag_loaded: str | None
+    bytes_loaded: int
+    since: datetime
+    settled: bool
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bytes:,} bytes, ETag {self.etag or 'none'}, where {self.bytes_loaded:,} bytes, ETag "
+            f"{self.etag_loaded or 'none'}, are loaded"
+        )
+
+
+def loaded_months(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime, list[LoadedMonth]]:
+    """The database's time now, and the months that are loaded, in order. Creates and commits what the check needs."""
+    rows = []
+    if warehouse.exists(warehouse.schema, "load_log"):
+        create_beside_load_log(warehouse)
+        rows = warehouse.execute(
+            "select source_month, url from {schema}.load_log where table_name = $1 order by 1",
+            values=(dataset.monthly.table,),
+        )
+    [[now]] = warehouse.execute("select now()")
+    warehouse.commit()
+    return now, [LoadedMonth(Month(month), url) for month, url in rows]
+
+
+def note_the_load(warehouse: Warehouse, place: FilePlace, file: FileVersion) -> None:
+    """A load has the source's word that it still has the file: in the load's transaction."""
+    _note(warehouse, {str(place.ds): (file.etag, file.bytes)}, asked_at=SQL("now()"))
+
+
+def note_answers(
+    warehouse: Warehouse, answers: Mapping[Month, tuple[str | None, int | None]], asked_at: datetime
+) -> None:
+    """ETag and length of each month, asked for at that time or later. A load since then knows better, and is left."""
+    _note(warehouse, {month.ds: answer for month, answer in answers.items()}, Literal(asked_at))
+
+
+def restated_months(warehouse: Warehouse, dataset: Dataset) -> list[Restated]:
+    """In order."""
+    rows = warehouse.execute(
+        f"select source_month, {VERSION}, source_checks.etag, source_checks.bytes, load_log.etag, load_log.bytes, "
+        f"since, settled is not distinct from {VERSION} "
+        f"from {{schema}}.source_checks join {{schema}}.load_log using (source_month) "
+        f"where table_name = $1 and {IS_RESTATED} order by 1",
+        values=(dataset.monthly.table,),
+    )
+    return [Restated(Month(month), *facts) for month, *facts in rows]
+
+
+def settle_what_is_loaded(warehouse: Warehouse, place: FilePlace) -> None:
+    """An earlier version is about to take the place of what is loaded: no load is asked for that again.
+
+    In the warehouse's current transaction.
+    """
+    warehouse.execute(
+        "insert into {schema}.source_checks as known (source_month, etag, bytes, since, checked_at, settled) "
+        "select source_month, etag, bytes, loaded_at, loaded_at, coalesce(etag, bytes || ' bytes') "
+        "from {schema}.load_log where table_name = $1 and source_month = $2::text::date "
+        "on conflict (source_month) do update set settled = excluded.settled",
+        values=(place.table, place.ds),
+    )
+
+
+def _note(warehouse: Warehouse, answers: Mapping[str, tuple[Any, Any]], asked_at: Composable) -> None:
+    answered = [{"source_month": ds, "etag": etag, "bytes": bytes} for ds, (etag, bytes) in answers.items()]
+    warehouse.execute(NOTE, values=(json.dumps(answered),), asked_at=asked_at)

@@ -1,0 +1,178 @@
+"""What keeps an Airflow process from running the pipelines, or makes it slow.
+
+`python -m include check`, in the environment and on the machine of the process in question, prints it line by line. The
+exit status is 1 where tasks would fail, or where dbt's manifest is stale, else 0. A Celery worker looks for itself when
+it starts.
+"""
+
+from __future__ import annotations
+
+import configparser
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+import requests
+from airflow.configuration import conf
+from airflow.executors.base_executor import get_execution_api_server_url
+
+from include.processes.drift import settings_tags
+from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
+from include.transform import manifest
+
+# How long a worker waits at its start for an api-server that is starting too: locally 15 to 25 s on 2 cores.
+API_SECONDS = 90
+# A pool child that ends after few tasks is forked anew and cold: 2.3 s of CPU a task with 1, where it is else 0.7.
+FEW_TASKS = 50
+
+
+def require_a_worker_s_needs() -> None:
+    """Ends this process, a Celery worker that starts, where its tasks would fail; the message says what it lacks."""
+    if faults := [*files(), *settings(), *api(API_SECONDS)]:
+        raise SystemExit("\n".join([f"This worker would fail its tasks, and ends. What it lacks, in {ROOT}:", *faults]))
+
+
+def faults() -> Iterator[str]:
+    """Why tasks would fail in a process like this one, or do something else than the grid shows."""
+    yield from files()
+    yield from stale_manifest()
+    yield from settings()
+    if not _runs_tasks_itself():
+        yield from api()
+    if "CeleryExecutor" in _executor():
+        yield from celery_servers()
+
+
+def hints() -> Iterator[str]:
+    """What makes a process like this one slow, or differ from what this project was measured with."""
+    spec = PathFinder.find_spec("airflow_local_settings", sys.path[1:])
+    ours = ROOT / "config" / "airflow_local_settings.py"
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != ours:
+        found = spec.origin if spec else "none"
+        yield (
+            f"PYTHONPATH must name {ours.parent}, before another airflow_local_settings ({found}): else "
+            "nothing is warmed up, and each dbt task takes 5.7 s of CPU where it takes 0.7."
+        )
+    if "CeleryExecutor" in _executor():
+        yield from celery_warmth()
+    if not _runs_tasks_itself() and REPORTS.text() is None:
+        yield (
+            f"{REPORTS.name} is not set: reports go to {REPORTS.value()} of whichever machine writes them, where the "
+            "api-server does not find them. Name a shared folder or an object store."
+        )
+    project = configparser.ConfigParser(interpolation=None)
+    project.read(ROOT / "config" / "airflow.cfg")
+    for section in project.sections():
+        for name, value in project[section].items():
+            if (own := conf.get(section, name, fallback="not set")) != value:
+                yield f"[{section}] {name} is {own}; config/airflow.cfg, which says why, has {value}."
+
+
+def files() -> Iterator[str]:
+    """Files of the project that are not where Airflow looks for them."""
+    if PathFinder.find_spec("include", sys.path[1:]) is None:
+        yield f"PYTHONPATH must name {ROOT}: tasks import `include` from there."
+    if why := manifest.fault():
+        yield f"{DBT_MANIFEST} {why}: python -m include manifest, in {ROOT}."
+    for name, file in (("dags_folder", "pipelines.py"), ("plugins_folder", "timetable.py")):
+        folder = conf.get("core", name, fallback="")
+        if not Path(folder, file).exists() and (name != "dags_folder" or _reads_the_dags_folder()):
+            yield f"[core] {name} is {folder}, which holds no {file} of this project."
+
+
+def stale_manifest() -> Iterator[str]:
+    """That the DAG is drawn from another version of the dbt project than dbt runs. No task fails of it."""
+    if why := manifest.stale(by_content=True):
+        yield f"{DBT_MANIFEST} {why}: python -m include manifest, in {ROOT}."
+
+
+def settings() -> Iterator[str]:
+    """The first setting of the project that has a value that cannot work."""
+    try:
+        settings_tags()
+    except SettingError as error:
+        yield str(error)
+
+
+def api(seconds: float = 0) -> Iterator[str]:
+    """The api-server, which tasks report to, where it does not answer within so many seconds."""
+    url = get_execution_api_server_url()
+    deadline = time.monotonic() + seconds
+    while (why := _unhealthy(url)) and time.monotonic() < deadline:
+        time.sleep(1)
+    if why:
+        known = "" if conf.get("core", "execution_api_server_url", fallback="") else " (not set: this is the default)"
+        yield f"[core] execution_api_server_url is {url}{known}: no api-server answers there ({why})."
+
+
+def celery_servers() -> Iterator[str]:
+    """Celery's broker and result backend, where they do not answer. Passwords are not shown."""
+    if not conf.get("celery", "result_backend", fallback=""):
+        yield "[celery] result_backend is not set: a worker would need the metadata database."
+    else:
+        try:
+            _celery().backend.ResultSession().close()
+        except Exception as error:
+            yield f"[celery] result_backend does not answer: {type(error).__name__}: {str(error).splitlines()[0]}"
+    try:
+        with _celery().connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=1)
+    except Exception as error:
+        yield f"[celery] broker_url: the broker does not answer: {str(error).splitlines()[0]}"
+
+
+def celery_warmth() -> Iterator[str]:
+    """Settings under which a pool child of a worker runs few tasks, each of them cold."""
+    tasks = _celery().conf.worker_max_tasks_per_child
+    if tasks and tasks < FEW_TASKS:
+        yield (
+            f"[celery] extra_celery_config has worker_max_tasks_per_child = {tasks}: a task then takes 2.3 s of CPU "
+            "where it takes 0.7. Leave it out."
+        )
+    if scale := conf.get("celery", "worker_autoscale", fallback=""):
+        yield (
+            f"[celery] worker_autoscale is {scale}: pool children end when it scales down, and new ones are cold. Set "
+            "worker_concurrency instead, and let KEDA add workers."
+        )
+    if (pool := conf.get("celery", "pool", fallback="prefork")) != "prefork":
+        yield f"[celery] pool is {pool}: tasks inherit the warm-up only from prefork."
+
+
+def _celery() -> Any:
+    """Celery's app, as Airflow has configured it. The provider is there where its executor is."""
+    return import_module("airflow.providers.celery.executors.celery_executor").app
+
+
+def _executor() -> str:
+    return conf.get("core", "executor")
+
+
+def _runs_tasks_itself() -> bool:
+    return _executor() == "LocalExecutor"
+
+
+def _reads_the_dags_folder() -> bool:
+    """Not where bundles of another kind, such as git's, bring the DAGs."""
+    return "LocalDagBundle" in conf.get("dag_processor", "dag_bundle_config_list", fallback="LocalDagBundle")
+
+
+def _unhealthy(url: str) -> str:
+    """Why no api-server answers below the address; empty where one does."""
+    try:
+        answer = requests.get(f"{url.rstrip('/')}/health", timeout=5)
+        return "" if answer.ok and "healthy" in answer.text else f"it answers {answer.status_code}"
+    except requests.RequestException as error:
+        return type(error).__name__
+
+
+def main() -> int:
+    found, slow = list(faults()), list(hints())
+    for line in found + slow:
+        print(line)
+    if not found + slow:
+        print(f"Nothing is missing: {', '.join(settings_tags())}; executor {_executor()}")
+    return 1 if found else 0

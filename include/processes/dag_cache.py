@@ -1,0 +1,34 @@
+"""The DAGs of a DAG file: drawn once, in the process that tasks are forked from, and handed to all of them.
+
+Each task's process reads the DAG file. Drawing its DAGs takes most of the time, and Cosmos, which reads dbt's manifest
+for that, most of the drawing. A DAG that was drawn is the same for as long as the DAG file and the manifest are.
+"""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from include.settings import DBT_MANIFEST
+from include.support.fingerprint import State, state_of
+
+_kept: dict[Path, tuple[list[State], dict[str, DAG]]] = {}
+
+
+def keep_dags(file: Path) -> None:
+    """Runs the DAG file and keeps its DAGs for the processes that are forked from this one. Raises what it raises."""
+    drawn_from = _states(file)
+    names = runpy.run_path(str(file))
+    _kept[file.resolve()] = (drawn_from, {each.dag_id: each for each in names.values() if isinstance(each, DAG)})
+
+
+def kept_dags(file: str) -> dict[str, DAG]:
+    """The DAGs of the file, by their ids; empty where none were kept, or the file or the manifest was changed since."""
+    drawn_from, dags = _kept.get(Path(file).resolve(), ([], {}))
+    return dags if drawn_from == _states(Path(file)) else {}
+
+
+def _states(file: Path) -> list[State]:
+    return [state_of(file), state_of(DBT_MANIFEST)]

@@ -1,0 +1,90 @@
+"""Work that each task's process would repeat, done once in the process that they are all forked from."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import runpy
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+# a dbt task imports these when it runs; a parse does not
+import dbt.task.run
+import dbt.task.test  # noqa: F401
+import dbt_common.clients.agate_helper  # noqa: F401
+import sqlparse
+from dbt.artifacts.resources.v1.config import Hook
+
+from include.processes.dag_cache import keep_dags
+from include.settings import ROOT
+from include.transform.parse_cache import keep_parse
+
+
+def warm_up() -> None:
+    """Parses the dbt project and reads the DAG files, so that the processes forked later find the results in memory.
+
+    A dbt task takes 1.7 s of CPU without the warm-up and 0.4 s with it (medians, in forked processes). The warm-up
+    itself takes some 5 s. The tasks inherit the parse; dbt's JSON schemas and (de)serializers, which mashumaro
+    generates when they are first needed; the compiled macros; the DAGs, and the modules that they import; Airflow's
+    plugins; and `inspect`'s table of modules. A project or DAG file that cannot be read is no error here: the DAG
+    processor and the tasks report it.
+    """
+    if manifest := keep_parse():
+        _compile(manifest.macros.values())
+        for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
+            node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph
+    # a dbt run validates its hooks and uses the lexer of sqlparse; a parse does neither
+    Hook.validate({"sql": ""})
+    sqlparse.parse("")
+    _for_each_dag_file(keep_dags)
+    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. Calling it
+    # here would not be enough, as Airflow loads some 500 modules after this. So it is called before every fork, and a
+    # task finds the paths resolved.
+    os.register_at_fork(before=inspect.stack)
+
+
+def warm_up_celery_results() -> None:
+    """For a Celery worker: has it do, before it forks its pool, what its first result in a database does.
+
+    SQLAlchemy maps Celery's tables and, with them, Airflow's own models. That takes 0.5 s of CPU, and each process of
+    the pool would do it. It is left to Celery's signal, since Airflow is not loaded whole when this is called.
+    """
+
+    def map_tables(**_: object) -> None:
+        with suppress(ImportError):  # another result backend than a database has no tables
+            import_module("celery.backends.database.models")
+            import_module("sqlalchemy.orm").configure_mappers()
+
+    import_module("celery.signals").worker_init.connect(map_tables, weak=False)
+
+
+def read_dag_files() -> None:
+    """Runs each DAG file once, for what it imports.
+
+    The DAG processor needs no more, as its forks run no tasks. It is to draw the DAGs anew each time: their forms offer
+    the months there are by then.
+    """
+    _for_each_dag_file(lambda file: runpy.run_path(str(file)))
+
+
+def _for_each_dag_file(action: Callable[[Path], object]) -> None:
+    for file in sorted((ROOT / "dags").glob("*.py")):
+        with suppress(Exception):
+            action(file)
+
+
+def _compile(macros: Iterable[Any]) -> None:
+    """Has dbt compile all macros, the project's and its own: some 500.
+
+    A task needs about 40 of them, and spends 0.1 s of CPU when it compiles them itself. dbt keeps compiled macros in a
+    cache of dbt-common that it does not document. Where a release has no such cache, each task compiles for itself.
+    """
+    with suppress(ImportError, AttributeError):
+        from dbt_common.clients.jinja import template_cache
+
+        for macro in macros:
+            template_cache.get_node_template(macro)

@@ -1,0 +1,36 @@
+"""The parameters of the DAGs, `month` and `version`, as Airflow's forms show them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.sdk import Param
+
+from include.datasets import Dataset
+from include.month import PATTERN
+from include.runs.timetable import MonthlyOncePublished
+
+
+def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
+    """Empty, or a month; the form offers those whose files may be there, the latest first."""
+    latest = MonthlyOncePublished(dataset.published_after).latest_due(datetime.now(UTC))
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=f"^{PATTERN}$",
+        title=title,
+        description_md=description_md,
+        examples=[str(month) for month in reversed(dataset.first_month.through(latest))],
+    )
+
+
+def version_param() -> Param:
+    """Empty, or the first digits of a SHA-256."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern="^[0-9a-f]{8,64}$",
+        title="Kept version to put back",
+        description_md="Empty: the month is loaded from the source. To undo a restatement: the first 8 digits or more "
+        "of the SHA-256 of a version that *Months* shows as kept.",
+    )

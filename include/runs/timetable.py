@@ -1,0 +1,88 @@
+"""When the run of a month begins: once its file may be there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from airflow.utils.types import DagRunType
+from pendulum import DateTime, instance
+
+from include.month import Month
+from include.support.timezone import default_zone
+
+
+class MonthlyOncePublished(Timetable):
+    """A run for each month, dated at its start, that begins so long after the month's end.
+
+    Without catchup a DAG begins with the latest month that is due, or with `first` where that is later; and after a
+    pause it makes the run of the latest that is due, as with Airflow's own timetables. Earlier months are a backfill's.
+    Months begin in the default zone.
+    """
+
+    def __init__(self, published_after: timedelta, first: Month | None = None) -> None:
+        self.published_after, self.first = published_after, first
+        self.description = f"Monthly, {published_after.days} days after the month's end"
+
+    @property
+    def summary(self) -> str:
+        return f"monthly + {self.published_after.days} days"
+
+    def serialize(self) -> dict[str, Any]:
+        return {"published_after": self.published_after.total_seconds(), "first": self.first and str(self.first)}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> Timetable:
+        return cls(timedelta(seconds=data["published_after"]), data["first"] and Month.parse(data["first"]))
+
+    def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
+        """The latest month that has ended then."""
+        return interval(Month.containing(run_after, default_zone()).plus(-1))
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        zone, now = default_zone(), datetime.now(UTC)
+        if restriction.earliest is None:
+            return None
+        month = Month.containing(restriction.earliest, zone)
+        if month.start_in(zone) < restriction.earliest:
+            month = month.plus(1)
+        if last_automated_data_interval:
+            month = max(month, Month.containing(last_automated_data_interval.start, zone).plus(1))
+        if not restriction.catchup:
+            month = max(month, self.latest_due(now), *filter(None, [self.first]))
+        if restriction.latest is not None and month.start_in(zone) > restriction.latest:
+            return None
+        month_of_run, due = interval(month), instance(self.due(month))
+        # Airflow's charts call a run by when it may begin. One of a backfill may at once; called so, it is its month.
+        has_ended = month_of_run.end <= now
+        run_after = month_of_run.start if restriction.catchup and has_ended else due
+        return DagRunInfo(run_after=run_after, data_interval=month_of_run)
+
+    def generate_run_id(
+        self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
+    ) -> str:
+        """A scheduled run is named by its month's start, as Airflow names those of a backfill by `run_after`."""
+        if data_interval and run_type == DagRunType.SCHEDULED:
+            run_after = data_interval.start
+        made: str = super().generate_run_id(
+            run_type=run_type, run_after=run_after, data_interval=data_interval, **extra
+        )
+        return made
+
+    def due(self, month: Month) -> datetime:
+        """When the month's run begins, UTC."""
+        return month.plus(1).start_in(default_zone()).astimezone(UTC) + self.published_after
+
+    def latest_due(self, now: datetime) -> Month:
+        """The latest month whose run has begun, or is to begin, by now."""
+        month = Month.containing(now - self.published_after, default_zone())
+        return month if self.due(month) <= now else month.plus(-1)
+
+
+def interval(month: Month) -> DataInterval:
+    """From the month's start to the next one's, UTC."""
+    zone = default_zone()
+    return DataInterval(*(instance(each.start_in(zone).astimezone(UTC)) for each in (month, month.plus(1))))

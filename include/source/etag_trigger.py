@@ -1,0 +1,198 @@
+"""Asks a source for the ETag and length of many files, gently, and without holding a worker's slot.
+
+Imported by the triggerer: without Arrow, dbt and the database's driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from include.source.address import address
+
+
+class SourceNotAsked(Exception):
+    """The source, or the triggerer that asks it, gave no answer for some months. The message says which and why."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How gently a source is asked. Times in seconds.
+
+    300 files take a minute at 0.2 s between two questions, if each is answered within 0.8 s. TLC's CDN does not say how
+    many it takes; it answers 429 or 403 where it limits.
+    """
+
+    at_once: int = 4
+    between: float = 0.2
+    tries: int = 5  # of one file
+    first_pause: float = 1.0  # of all questions, after one was refused; doubled while none is answered
+    longest_pause: float = 60.0
+    pauses: int = 8  # without an answer between: some 3 minutes
+    most: float = 600.0  # for all files
+
+
+GENTLY = Pace()
+ADDRESS_SECONDS = 60.0
+# The trigger fires no sooner. Where a deferred task is resumed before the executor has reported that its process ended,
+# Airflow 3.3.2 takes it for one that was killed: it is tried again, and the log of its first try can be read no more
+# (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine). The report may
+# be late by `[workers] min_heartbeat_interval`, 2 s in config/airflow.cfg.
+LEAST_SECONDS = 5.0
+
+
+@dataclass
+class Asked:
+    """What became of the questions, by the names of the files.
+
+    `answers`: ETag and length, each None where the server gives none. `refused`: 403, 404 or their like, though others
+    were answered. `silent`: any other reason why there is no answer.
+    """
+
+    answers: dict[str, tuple[str | None, int | None]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
+
+
+async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
+    """HEAD for each address, at most `pace.at_once` together. Ends within `pace.most` and the time of a request."""
+    asked = Asked()
+    # identity: else the length, and the ETag of some servers, are those of a compressed answer
+    headers = {"Accept-Encoding": "identity"}
+    async with httpx.AsyncClient(headers=headers, timeout=30, follow_redirects=True) as client:
+        asking, waiting = _Asking(client, pace, asked), iter(urls.items())
+
+        async def ask_the_next() -> None:
+            for name, url in waiting:
+                await asking.ask(name, url)
+
+        await asyncio.gather(*(ask_the_next() for _ in range(pace.at_once)))
+    if not asked.answers:  # it refuses them all
+        asked.silent |= asked.refused
+        asked.refused = {}
+    return asked
+
+
+class _Asking:
+    """Questions that keep one pace together."""
+
+    def __init__(self, client: httpx.AsyncClient, pace: Pace, asked: Asked) -> None:
+        self.client, self.pace, self.asked = client, pace, asked
+        self.next_at = time.monotonic()
+        self.ends_at = self.next_at + pace.most
+        self.pause, self.pauses, self.given_up = pace.first_pause, 0, ""
+
+    async def ask(self, name: str, url: str) -> None:
+        why, refused = "", False
+        for _ in range(self.pace.tries):
+            await self._turn()
+            if self.given_up:
+                break
+            began = time.monotonic()
+            try:
+                response = await self.client.head(url)
+            except httpx.HTTPError as error:
+                why, refused = f"{type(error).__name__}: {error}".strip(": "), False
+                self._back_off(began)
+                continue
+            is_busy = response.status_code == 429 or response.is_server_error
+            why, refused = f"HTTP {response.status_code}", response.is_client_error and not is_busy
+            if response.is_success:
+                self.pause, self.pauses = self.pace.first_pause, 0
+                length = response.headers.get("Content-Length", "")
+                self.asked.answers[name] = response.headers.get("ETag"), int(length) if length.isdecimal() else None
+                return
+            if not (is_busy or refused):
+                break  # asking again would not help
+            self._back_off(began, _asks_to_wait(response))
+        if refused and not self.given_up:
+            self.asked.refused[name] = why
+        else:
+            self.asked.silent[name] = ", ".join(filter(None, [why, self.given_up]))
+
+    async def _turn(self) -> None:
+        """Waits until the next question may be asked."""
+        while not self.given_up and (wait := self.next_at - time.monotonic()) > 0:
+            await asyncio.sleep(min(wait, 1.0))
+        self.next_at = time.monotonic() + self.pace.between
+        if time.monotonic() > self.ends_at:
+            self.given_up = f"not asked further after {self.pace.most:.0f} s"
+
+    def _back_off(self, began: float, wait: float | None = None) -> None:
+        """No question for a while. Those that were on their way together count once."""
+        now = time.monotonic()
+        if wait is not None and now + wait > self.ends_at:
+            self.given_up = f"not asked further, as the source asks to wait {wait:.0f} s"
+        if began < self.next_at - self.pause and wait is None:
+            return
+        self.pauses += 1
+        if self.pauses > self.pace.pauses:
+            self.given_up = f"not asked further after {self.pace.pauses} pauses without an answer"
+        self.next_at = max(self.next_at, now + (self.pause if wait is None else wait))
+        self.pause = min(2 * self.pause, self.pace.longest_pause)
+
+
+def _asks_to_wait(response: httpx.Response) -> float | None:
+    """Retry-After in seconds; None where there is none that can be read."""
+    text: str = response.headers.get("Retry-After", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def digest(text: str) -> str:
+    """Of an address, which may hold a password."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class AskSource(BaseTrigger):
+    """Asks for the files at `paths`, by name, below an address, and fires once, with what `Asked` holds.
+
+    The address is in the Airflow variable, else it is the host's own. It may hold a password, so that only its digest
+    is in Airflow's database: the worker that asks and this triggerer must have the same. A triggerer that takes this
+    over asks again, which changes nothing.
+    """
+
+    def __init__(self, variable: str, otherwise: str, address_digest: str, paths: dict[str, str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.variable, self.otherwise, self.address_digest, self.paths = variable, otherwise, address_digest, paths
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = ("variable", "otherwise", "address_digest", "paths")
+        return "include.source.etag_trigger.AskSource", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await asyncio.sleep(LEAST_SECONDS)
+        base = await self._address()
+        if base is None:
+            name = f"{self.variable} (or AIRFLOW_VAR_{self.variable.upper()})"
+            yield _event(fault=f"the triggerer has another {name} than the worker")
+            return
+        asked = await ask({name: f"{base.rstrip('/')}/{path}" for name, path in self.paths.items()})
+        yield _event(answers=asked.answers, refused=asked.refused, silent=asked.silent)
+
+    async def _address(self) -> str | None:
+        """For a variable that its server does not tell for a moment, Airflow has the same words as for none."""
+        deadline = time.monotonic() + ADDRESS_SECONDS
+        while digest(found := await asyncio.to_thread(address, self.variable, self.otherwise)) != self.address_digest:
+            if time.monotonic() > deadline:
+                return None
+            await asyncio.sleep(5)
+        return found
+
+
+def _event(**payload: Any) -> TriggerEvent:
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call]

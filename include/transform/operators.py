@@ -1,0 +1,180 @@
+"""The operators of the tasks that run dbt, one command each, in the task's own process."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow.sdk import DAG, BaseOperator, Context, TaskGroup
+from cosmos.constants import DbtResourceType
+from cosmos.dbt.graph import DbtNode
+from cosmos.dbt.project import environ
+from cosmos.dbt.runner import handle_exception_if_needed
+from cosmos.exceptions import CosmosDbtRunError
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+from dbt.version import __version__ as dbt_version
+
+from include.datasets import Dataset
+from include.runs.assets import raw_assets, table_asset
+from include.support.threads import result_of_thread
+from include.transform.dbt_log import DbtLog
+from include.transform.manifest import places
+from include.transform.parse_cache import parse_of_run
+from include.transform.published import mark_published
+from include.transform.task_docs import ManifestNodes
+from include.warehouse.connection import warehouse_fields
+from include.warehouse.libpq import dbt_environment
+
+UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
+# Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt lists the
+# relations of a schema when the task needs them, not those of both schemas at its start. Each thread has a connection
+# of its own, and one task's tests keep them all busy. With the profile's 4, a million rows' ten tests took 4.4 to
+# 5.5 s, with 2 5.7 to 8.2 s, with 1 8.6 to 15 s (2 cores). DbtLog brings what dbt says into the task's log.
+OPTIONS = (
+    *("--no-write-json", "--no-partial-parse", "--no-populate-cache", "--threads", "2"),
+    *("--log-level", "none", "--no-use-colors"),
+)
+
+
+class RunDbt(BaseOperator):
+    """A dbt command on the nodes that `select` names and `exclude` does not: nodes of the project, in dbt's words.
+
+    `env` and `vars` are what dbt gets besides the connection. That goes to dbt alone: never into a template field, so
+    Airflow neither renders nor stores the password. Fails with DbtFailed, in dbt's words.
+    """
+
+    template_fields: Sequence[str] = ("env", "vars", "select", "compiled_sql")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"compiled_sql": "sql"}
+    overwrite_rtif_after_execution = True  # has Airflow show compiled_sql as it is after the run
+    command: str
+
+    def __init__(self, *, select: str, exclude: str, env: dict[str, str], vars: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.select, self.exclude, self.env, self.vars = select, exclude, env, vars
+        self.compiled_sql = ""
+
+    def execute(self, context: Context) -> None:
+        with (
+            tempfile.TemporaryDirectory() as target,
+            dbt_environment(warehouse_fields()) as connection,
+            environ(environment := self.env | connection),
+        ):
+            parse = parse_of_run(environment)
+            words = [self.command, "--select", self.select, "--vars", json.dumps(self.vars)]
+            words += ["--exclude", self.exclude] if self.exclude else []
+            self.log.info(
+                "Running with dbt=%s. dbt %s: %s",
+                dbt_version,
+                "uses the parse it was given" if parse else "parses the project",
+                words,
+            )
+            said = DbtLog(target)
+            result = _run(parse, [*words, *OPTIONS, *places(target)], said)
+            self.compiled_sql = _sql_in(Path(target))
+        try:
+            handle_exception_if_needed(result)
+        except CosmosDbtRunError as error:
+            raise said.failure(str(error), result) from None
+
+
+class RunModel(RunDbt):
+    """`dbt run` of one model."""
+
+    command = "run"
+
+
+class TestNode(RunDbt):
+    """`dbt test` of the tests of one model or source, or of one test of several models."""
+
+    command = "test"
+
+
+def _run(parse: Manifest | None, words: Sequence[str], said: DbtLog) -> dbtRunnerResult:
+    """Runs dbt in a thread of its own. Airflow's timeout, which is raised in the main thread, ends the wait at once.
+
+    dbt calls inspect.stack() once for each of its behaviour flags, and that looks up the source of every frame of the
+    thread. A task is forked from some 80 frames of Celery or Airflow; a thread has none of them.
+    """
+    return result_of_thread("dbt", lambda: dbtRunner(parse, callbacks=[said]).invoke(list(words)))
+
+
+def _sql_in(target: Path) -> str:
+    """The statements that dbt has compiled and run, each below the name of the file that it wrote them to."""
+    return "\n\n".join(f"-- {file.relative_to(target)}\n{file.read_text()}" for file in sorted(target.rglob("*.sql")))
+
+
+def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[..., Any]]:
+    """What makes the tasks of the dataset's models and tests: Cosmos' `node_converters`."""
+
+    def run_model(
+        *, dag: DAG, task_group: TaskGroup, node: DbtNode, task_id: str, task_args: dict[str, Any], **_: Any
+    ) -> RunModel:
+        """The task of a model. A mart's has the asset of its table as outlet, and those of the raw tables as inlets."""
+        published: dict[str, Any] = {}
+        if "marts" in (node.fqn or ()):
+            published = {
+                "inlets": raw_assets(dataset, nodes.raw_tables_behind(node.unique_id)),
+                "outlets": [table_asset(dataset.published_schema(), node.name)],
+                "post_execute": partial(mark_published, dataset, node.name),
+            }
+        return RunModel(
+            task_id=task_id,
+            task_display_name=node.name,
+            doc_md=nodes.of_model(node.unique_id),
+            dag=dag,
+            task_group=task_group,
+            select=f"fqn:{'.'.join(node.fqn or ())}",
+            exclude="",
+            env=task_args["env"],
+            vars=task_args["vars"],
+            **published,
+        )
+
+    def run_tests(
+        *,
+        dag: DAG,
+        task_group: TaskGroup,
+        node: DbtNode,
+        task_id: str,
+        task_args: dict[str, Any],
+        detached_from_parent: dict[str, list[DbtNode]],
+        **_: Any,
+    ) -> TestNode:
+        """The task of a model's or source's tests, `test`, or of one test of several models.
+
+        `detached_from_parent` are a model's tests that have tasks of their own. For such a task Cosmos hands on a node
+        that has nothing to do with it.
+        """
+        if task_id == "test":
+            apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
+            is_source = node.resource_type == DbtResourceType.SOURCE
+            select = f"source:{node.resource_name}" if is_source else node.resource_name
+            title, doc = f"{node.name}: tests", nodes.of_tests_of(node.unique_id)
+        else:
+            apart = []
+            names = {_name(test) for tests in detached_from_parent.values() for test in tests}
+            [select] = [name for name in names if task_id == f"{name}_test"]
+            title, doc = select, nodes.of_test(select)
+        return TestNode(
+            task_id=task_id,
+            task_display_name=title,
+            doc_md=doc,
+            dag=dag,
+            task_group=task_group,
+            select=select,
+            exclude=" ".join([UNIT_TESTS, *apart]),
+            env=task_args["env"],
+            vars=task_args["vars"],
+        )
+
+    return {DbtResourceType.MODEL: run_model, DbtResourceType.TEST: run_tests}
+
+
+def _name(test: DbtNode) -> str:
+    """The test's name; its resource name may have a hash behind it."""
+    return str(test.resource_name.split(".")[0])

@@ -1,0 +1,103 @@
+"""dbt's parse of the project: made once, in the process that dbt tasks are forked from, and used by all of them.
+
+dbt parses the whole project anew for each run: where `--vars` or a schema differ from those of the parse it finds.
+But the parses of two runs differ in nothing but the names of the database and of the two schemas. So the project is
+parsed under other names, which stand for those, and each task puts the names of its own run in their place.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmos.dbt.runner import run_command
+from dbt.cli.main import dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+
+from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.transform.manifest import arguments
+from include.transform.project_files import Files, files_of
+
+NAMES = ("PG_DBNAME", "PG_SCHEMA", "PG_RUN_SCHEMA")
+# None of them occurs in the project otherwise. A parse connects to nothing, so the rest may be anything.
+STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
+ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
+
+
+@dataclass(frozen=True)
+class KeptParse:
+    """`files`: those it was made from, and their states."""
+
+    manifest: Manifest
+    files: Files
+
+
+_kept: list[KeptParse] = []  # at most one
+
+
+def keep_parse() -> Manifest | None:
+    """Parses the project for the processes that are forked from this one. None, if dbt refuses it: nothing is kept."""
+    files = project_files()
+    with tempfile.TemporaryDirectory() as target:
+        for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
+            # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
+            # forked from here would hang when it parses
+            parsed = parse_project(Path(target), ENVIRONMENT, "--no-static-parser")
+    if not parsed.success or not isinstance(parsed.result, Manifest):
+        return None
+    _kept[:] = [KeptParse(parsed.result, files)]
+    return parsed.result
+
+
+def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
+    """The kept parse, with the names of the run whose PG_* variables these are.
+
+    None where dbt has to parse for itself: nothing was kept, or a file of the project was changed since.
+    """
+    if not _kept or not environment.keys() >= set(NAMES) or _kept[0].files != project_files():
+        return None
+    names = {stand_in: environment[name] for name, stand_in in STAND_INS.items()}
+    kept = _kept[0].manifest
+    # A new Manifest has a lock of its own. Processes share the kept one's: a task that is killed while it holds that
+    # would hold up all others for ever.
+    manifest = copy.copy(kept)
+    manifest.nodes = {key: _renamed(node, names) for key, node in kept.nodes.items()}
+    manifest.sources = {key: _renamed(source, names) for key, source in kept.sources.items()}
+    manifest.unit_tests = {key: _renamed(test, names) for key, test in kept.unit_tests.items()}
+    manifest.flat_graph = kept.flat_graph | {
+        kind: {key: fields | _own_names(fields, names) for key, fields in kept.flat_graph[kind].items()}
+        for kind in ("nodes", "sources")
+    }
+    return manifest
+
+
+def project_files() -> Files:
+    """Every file that may change what dbt parses, and its state."""
+    return files_of(DBT_PROJECT, DBT_PROFILES)
+
+
+def parse_project(target: Path, environment: dict[str, str], *options: str) -> dbtRunnerResult:
+    """Runs `dbt parse` in this process and leaves its result in `target`. Needs PG_*, and connects to nothing."""
+    command = ["dbt", *arguments(target, "parse"), "--no-write-json", *options]
+    return run_command(command, environment, cwd=str(DBT_PROJECT))
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    renamed = copy.copy(node)
+    for field, value in _own_names(vars(node), names).items():
+        setattr(renamed, field, value)
+    return renamed
+
+
+def _own_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Those of a node's fields that name the database or a schema, with the run's names."""
+    own = {field: names.get(fields[field], fields[field]) for field in ("database", "schema") if field in fields}
+    if relation := fields.get("relation_name"):
+        for stand_in, name in names.items():
+            relation = relation.replace(f'"{stand_in}"', f'"{name}"')
+        own["relation_name"] = relation
+    return own

@@ -1,0 +1,43 @@
+"""The warehouse's Airflow connection, read where a task runs and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from psycopg.conninfo import make_conninfo
+
+from include.settings import WAREHOUSE_CONNECTION, SettingError
+from include.support.lookup import certain
+from include.warehouse.libpq import settings_of
+
+
+def warehouse_fields() -> dict[str, str | int | None]:
+    """host, port, user, password, dbname and sslmode of the connection, and its other settings, by libpq's names.
+
+    Raises SettingError where it is not defined, or has an extra that cannot be honoured, and AirflowRuntimeError where
+    Airflow's server does not answer.
+    """
+    try:
+        connection = certain(lambda: Connection.get(WAREHOUSE_CONNECTION))
+    except AirflowNotFoundException as error:
+        raise SettingError(
+            f"The Airflow connection {WAREHOUSE_CONNECTION!r} is not defined. Add it (type Postgres) under Admin > "
+            f"Connections, or set AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}; then clear this task."
+        ) from error
+    return {
+        "host": connection.host,
+        "port": connection.port or 5432,
+        "user": connection.login,
+        "password": connection.password,
+        "dbname": connection.schema,
+        "sslmode": None,
+        **settings_of(connection.extra_dejson, f"The Airflow connection {WAREHOUSE_CONNECTION!r}"),
+    }
+
+
+def connection_string(fields: Mapping[str, Any]) -> str:
+    """libpq connection string from host, port, user, password, dbname and libpq's settings (None: its default)."""
+    return make_conninfo("", **{"application_name": "taxi_pipeline", "connect_timeout": 10, **fields})

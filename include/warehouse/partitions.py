@@ -1,0 +1,10 @@
+"""Names of the partitions that a table has, one for each month."""
+
+from __future__ import annotations
+
+from include.month import Month
+
+
+def partition_of(table: str, month: Month) -> str:
+    """The name of a month's partition; dbt's macro partition_of names those of the published tables alike."""
+    return f"{table}_{month.first_day:%Y%m}"
