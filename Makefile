@@ -67,7 +67,7 @@ endef
 
 # The pictures of README, made by the tests of Airflow's pages.
 images: manifest docs browser
-	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/test_pages.py
+	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/ledger/test_pages.py
 
 # What the tests need of Debian's: a browser for Airflow's pages, a pooler of connections.
 browser:

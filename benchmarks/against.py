@@ -17,7 +17,7 @@ from dev.console import console
 from dev.stack.stack import Stack
 from dev.system.process import inherited_environment
 from include.settings import ROOT
-from tests.support.pipeline import Pipeline
+from tests.support.stack.pipeline import Pipeline
 
 ROUNDS = 4
 OURS, THEIRS = "this checkout", "the other revision"

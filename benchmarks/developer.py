@@ -14,7 +14,7 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN, YELLOW
 from include.month import Month
-from tests.support.project_copy import project_copy
+from tests.support.dbt.project_copy import project_copy
 
 MONTH, GREEN_ROWS, YELLOW_ROWS, RUNS = Month.parse("2024-01"), 56_000, 3_500_000, 5
 MART = "dbt/models/marts/tlc/fct_zone_days.sql"

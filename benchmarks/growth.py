@@ -12,7 +12,7 @@ from dev.console import console
 from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from include.datasets import GREEN
-from tests.support.project import Project
+from tests.support.dbt.project import Project
 
 SIZES = (1, 12, 60, 150)
 # 11 runs, because 5 are too few: their median beside 149 months was 1.05 one time and 1.15 the next, and single ratios

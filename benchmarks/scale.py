@@ -28,7 +28,7 @@ from dev.services.warehouse_address import WarehouseAddress
 from dev.stack.choices import Choices
 from include.datasets import GREEN
 from include.month import Month
-from tests.support.pipeline import Pipeline
+from tests.support.stack.pipeline import Pipeline
 
 ROWS, ROUNDS = 400, 2
 SIDE_BY_SIDE = "3 12 48"

@@ -21,7 +21,7 @@ from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
 from include.month import Month
 from include.settings import ROOT
-from tests.support.pipeline import Pipeline, running_pipeline
+from tests.support.stack.pipeline import Pipeline, running_pipeline
 
 RUNS = 3
 SMALL, WHOLE = 3_000, 60_000  # rows; a green-taxi month had 57,000 in 2024

@@ -8,7 +8,7 @@ from statistics import median
 
 from dev.services.airflow_api import DagPaths, instant
 from include.datasets import GREEN
-from tests.support.pipeline import Pipeline
+from tests.support.stack.pipeline import Pipeline
 
 # Each part of a task, and the line of its log that ends the part, in the order of the log
 LINES = {

@@ -24,9 +24,9 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import YELLOW
+from tests.support.dbt.project import Project
 from tests.support.helpers import fork
 from tests.support.meanwhile import meanwhile
-from tests.support.project import Project
 
 ROWS, RUNS, RERUNS = 3_500_000, 3, 3
 MOST_ROWS = 14_000_000  # of a month of 2012

@@ -20,7 +20,7 @@ from include.failures.listener import tell_of_a_killed_task
 from include.failures.task_defaults import task_arguments
 from include.ingest.load import load_month as load
 from include.ingest.restore import restore_month
-from include.processes.dag_cache import kept_dags
+from include.processes.dag_cache import cached_dags
 from include.processes.drift import settings_tags
 from include.runs.assets import file_asset, mark_events, raw_assets
 from include.runs.month_of_run import macros, month_of, refuse_date_of_today, version_of
@@ -115,4 +115,4 @@ def pipeline(dataset: Dataset) -> DAG:
 
 
 # Airflow finds DAGs among a file's names
-globals().update(kept_dags(__file__) or {dataset.dag_id: pipeline(dataset) for dataset in DATASETS.values()})
+globals().update(cached_dags(__file__) or {dataset.dag_id: pipeline(dataset) for dataset in DATASETS.values()})

@@ -16,11 +16,11 @@ from dev.stack.stack import Stack
 from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import write_zones
 from include.settings import ROOT
-from tests.support.cutting_proxy import CuttingProxy, cutting_proxy
-from tests.support.mailbox import Mailbox, mailbox
-from tests.support.pipeline import Pipeline, running_pipeline
-from tests.support.project import Project
-from tests.support.warehouses import warehouse
+from tests.support.dbt.project import Project
+from tests.support.postgres.cutting_proxy import CuttingProxy, cutting_proxy
+from tests.support.postgres.warehouses import warehouse
+from tests.support.stack.mailbox import Mailbox, mailbox
+from tests.support.stack.pipeline import Pipeline, running_pipeline
 
 STATE = ROOT / ".local" / "tests"
 

@@ -15,7 +15,7 @@ from dev.services.airflow_api import AirflowApi, instant
 from dev.services.secrets import StackSecrets
 from dev.stack.choices import Choices
 from dev.system.files import write_private
-from dev.system.ports import LOOPBACK, kept_port, remembered_port
+from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command, run
 from include.datasets import GREEN, TLC
@@ -109,13 +109,13 @@ class AirflowServices:
             f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
             "AIRFLOW_STUDENT": choices.student,
             REPORTS.name: str(self._state / "reports"),
-            SCHEDULE_FROM.name: self._kept_first_month(),
+            SCHEDULE_FROM.name: self._first_scheduled_month(),
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
             **_connection_to_notify_by(),
         }
 
-    def _kept_first_month(self) -> str:
+    def _first_scheduled_month(self) -> str:
         """The month in which this was first asked. A new stack begins with no run that waits for weeks."""
         file = self._state / "schedule_from"
         if not file.exists():
@@ -126,7 +126,7 @@ class AirflowServices:
         """Keep the api-server's port, unless another program took it while the api-server was down."""
         if not self._processes["api-server"].is_running():
             self._processes["api-server"].stop()
-            kept_port(self._port_file)
+            reserved_port(self._port_file)
 
     def ensure(self, environment: dict[str, str], database_started: float) -> None:
         """Start what does not run, restart what runs with another command, environment or code, and return when all of

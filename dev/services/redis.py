@@ -7,7 +7,7 @@ from pathlib import Path
 from dev.errors import StackError
 from dev.services.secrets import StackSecrets
 from dev.system.files import write_private
-from dev.system.ports import LOOPBACK, kept_port, remembered_port
+from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess
 
 READY_SECONDS = 20
@@ -25,7 +25,7 @@ class Redis:
         """Returns once it listens; one that runs is left alone. Raises StackError where it does not come up."""
         program = _program()
         if not self._process.is_running():
-            kept_port(self._port_file)
+            reserved_port(self._port_file)
         port = remembered_port(self._port_file)
         lines = [
             f"bind {LOOPBACK}",

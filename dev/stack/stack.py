@@ -18,7 +18,7 @@ from dev.services.secrets import StackSecrets
 from dev.services.warehouse_address import WarehouseAddress
 from dev.stack.choices import Choices
 from dev.system.files import locked
-from dev.system.ports import LOOPBACK, kept_port, remembered_port
+from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess
 from dev.system.programs import run
 from dev.tlc.sample_months import file_of, write_month, write_zones
@@ -193,7 +193,7 @@ class Stack:
             folder.mkdir(parents=True, exist_ok=True)
             write_zones(folder)
         if not self._mirror.is_running():
-            kept_port(self._mirror_port_file)
+            reserved_port(self._mirror_port_file)
         port = str(remembered_port(self._mirror_port_file))
         command = [sys.executable, "-m", "dev.tlc.mirror", str(folder), "--port", port]
         self._mirror.ensure(command, {"PYTHONPATH": str(ROOT)})

@@ -25,7 +25,7 @@ def is_free(port: int) -> bool:
         return True
 
 
-def kept_port(file: Path) -> int:
+def reserved_port(file: Path) -> int:
     """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
     with suppress(StackError):
         port = remembered_port(file)

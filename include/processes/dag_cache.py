@@ -14,19 +14,19 @@ from airflow.sdk import DAG
 from include.settings import DBT_MANIFEST
 from include.support.fingerprint import State, state_of
 
-_kept: dict[Path, tuple[list[State], dict[str, DAG]]] = {}
+_cached: dict[Path, tuple[list[State], dict[str, DAG]]] = {}
 
 
-def keep_dags(file: Path) -> None:
-    """Runs the DAG file and keeps its DAGs for the processes that are forked from this one. Raises what it raises."""
+def cache_dags(file: Path) -> None:
+    """Runs the DAG file and caches its DAGs for the processes that are forked from this one. Raises what it raises."""
     drawn_from = _states(file)
     names = runpy.run_path(str(file))
-    _kept[file.resolve()] = (drawn_from, {each.dag_id: each for each in names.values() if isinstance(each, DAG)})
+    _cached[file.resolve()] = (drawn_from, {each.dag_id: each for each in names.values() if isinstance(each, DAG)})
 
 
-def kept_dags(file: str) -> dict[str, DAG]:
-    """The DAGs of the file, by their ids; empty where none were kept, or the file or the manifest was changed since."""
-    drawn_from, dags = _kept.get(Path(file).resolve(), ([], {}))
+def cached_dags(file: str) -> dict[str, DAG]:
+    """The DAGs of the file, by their ids; empty where none were cached, or the file or the manifest was changed since."""
+    drawn_from, dags = _cached.get(Path(file).resolve(), ([], {}))
     return dags if drawn_from == _states(Path(file)) else {}
 
 

@@ -19,9 +19,9 @@ import dbt_common.clients.agate_helper  # noqa: F401
 import sqlparse
 from dbt.artifacts.resources.v1.config import Hook
 
-from include.processes.dag_cache import keep_dags
+from include.processes.dag_cache import cache_dags
 from include.settings import ROOT
-from include.transform.parse_cache import keep_parse
+from include.transform.parse_cache import cache_parse
 
 
 def warm_up() -> None:
@@ -33,14 +33,14 @@ def warm_up() -> None:
     plugins; and `inspect`'s table of modules. A project or DAG file that cannot be read is no error here: the DAG
     processor and the tasks report it.
     """
-    if manifest := keep_parse():
+    if manifest := cache_parse():
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
             node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph
     # a dbt run validates its hooks and uses the lexer of sqlparse; a parse does neither
     Hook.validate({"sql": ""})
     sqlparse.parse("")
-    _for_each_dag_file(keep_dags)
+    _for_each_dag_file(cache_dags)
     # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. Calling it
     # here would not be enough, as Airflow loads some 500 modules after this. So it is called before every fork, and a
     # task finds the paths resolved.

@@ -29,18 +29,18 @@ ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1
 
 
 @dataclass(frozen=True)
-class KeptParse:
+class CachedParse:
     """`files`: those it was made from, and their states."""
 
     manifest: Manifest
     files: Files
 
 
-_kept: list[KeptParse] = []  # at most one
+_cached: list[CachedParse] = []  # at most one
 
 
-def keep_parse() -> Manifest | None:
-    """Parses the project for the processes that are forked from this one. None, if dbt refuses it: nothing is kept."""
+def cache_parse() -> Manifest | None:
+    """Parses the project for the processes that are forked from this one. None, if dbt refuses it: nothing is cached."""
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
         for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
@@ -49,27 +49,27 @@ def keep_parse() -> Manifest | None:
             parsed = parse_project(Path(target), ENVIRONMENT, "--no-static-parser")
     if not parsed.success or not isinstance(parsed.result, Manifest):
         return None
-    _kept[:] = [KeptParse(parsed.result, files)]
+    _cached[:] = [CachedParse(parsed.result, files)]
     return parsed.result
 
 
 def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
-    """The kept parse, with the names of the run whose PG_* variables these are.
+    """The cached parse, with the names of the run whose PG_* variables these are.
 
-    None where dbt has to parse for itself: nothing was kept, or a file of the project was changed since.
+    None where dbt has to parse for itself: nothing was cached, or a file of the project was changed since.
     """
-    if not _kept or not environment.keys() >= set(NAMES) or _kept[0].files != project_files():
+    if not _cached or not environment.keys() >= set(NAMES) or _cached[0].files != project_files():
         return None
     names = {stand_in: environment[name] for name, stand_in in STAND_INS.items()}
-    kept = _kept[0].manifest
-    # A new Manifest has a lock of its own. Processes share the kept one's: a task that is killed while it holds that
+    cached = _cached[0].manifest
+    # A new Manifest has a lock of its own. Processes share the cached one's: a task that is killed while it holds that
     # would hold up all others for ever.
-    manifest = copy.copy(kept)
-    manifest.nodes = {key: _renamed(node, names) for key, node in kept.nodes.items()}
-    manifest.sources = {key: _renamed(source, names) for key, source in kept.sources.items()}
-    manifest.unit_tests = {key: _renamed(test, names) for key, test in kept.unit_tests.items()}
-    manifest.flat_graph = kept.flat_graph | {
-        kind: {key: fields | _own_names(fields, names) for key, fields in kept.flat_graph[kind].items()}
+    manifest = copy.copy(cached)
+    manifest.nodes = {key: _renamed(node, names) for key, node in cached.nodes.items()}
+    manifest.sources = {key: _renamed(source, names) for key, source in cached.sources.items()}
+    manifest.unit_tests = {key: _renamed(test, names) for key, test in cached.unit_tests.items()}
+    manifest.flat_graph = cached.flat_graph | {
+        kind: {key: fields | _own_names(fields, names) for key, fields in cached.flat_graph[kind].items()}
         for kind in ("nodes", "sources")
     }
     return manifest

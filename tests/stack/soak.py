@@ -11,12 +11,12 @@ from pathlib import Path
 from dev.runs.backfill import Backfill, months_between
 from dev.services.postgres import EmbeddedPostgres
 from include.datasets import GREEN
-from tests.support.cutting_proxy import CuttingProxy
-from tests.support.histories import run_histories
-from tests.support.pipeline import Pipeline
-from tests.support.pipeline_histories import tell_a_history
-from tests.support.project import ROWS
-from tests.support.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
+from tests.support.dbt.histories import run_histories
+from tests.support.dbt.project import ROWS
+from tests.support.postgres.cutting_proxy import CuttingProxy
+from tests.support.postgres.warehouse_content import PUBLISHED, RAW, content, drop_schemas, query
+from tests.support.stack.pipeline import Pipeline
+from tests.support.stack.pipeline_histories import tell_a_history
 
 ROUNDS = int(os.environ.get("ROUNDS") or 10)
 YEAR = months_between(GREEN, "2023-01", "2023-12")

@@ -19,7 +19,10 @@ import redis
 
 from dev.services.airflow_api import instant
 from dev.system.process import BackgroundProcess
-from tests.support.celery import (
+from tests.support.documents import shows
+from tests.support.postgres.cutting_proxy import cutting_proxy
+from tests.support.postgres.warehouse_content import query
+from tests.support.stack.celery import (
     HEARTBEAT_TIMEOUT,
     MODEL,
     WORKERS,
@@ -32,12 +35,9 @@ from tests.support.celery import (
     wait_until_running_on,
     worker_of,
 )
-from tests.support.cutting_proxy import cutting_proxy
-from tests.support.documents import shows
-from tests.support.pipeline import Pipeline
-from tests.support.processes import kill
+from tests.support.stack.pipeline import Pipeline
+from tests.support.stack.processes import kill
 from tests.support.until import until
-from tests.support.warehouse_content import query
 
 ROUNDS = int(os.environ.get("ROUNDS") or 3)
 MONTH = "2020-12"

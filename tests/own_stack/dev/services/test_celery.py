@@ -1,0 +1,178 @@
+"""Celery's executor: two workers that share nothing with the scheduler but the code, one of them killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dev.__main__ as commands
+from dev.services.airflow_api import instant
+from dev.services.celery import hostname
+from dev.system.process import inherited_environment
+from dev.system.programs import command
+from include.alerts.runbook import KILLED, REVISION
+from include.settings import ROOT
+from tests.support.documents import shows
+from tests.support.stack.celery import (
+    HEARTBEAT_TIMEOUT,
+    MODEL,
+    WORKERS,
+    celery_pipeline,
+    held,
+    kill_worker,
+    lock_of_model,
+    tasks_on,
+    worker_of,
+)
+from tests.support.stack.pipeline import Pipeline
+
+MONTHS = ("2020-09", "2020-10", "2020-11")
+LACKS = "This worker would fail its tasks, and ends. What it lacks"
+
+
+@pytest.fixture(scope="module")
+def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_RETRY_SECONDS", "1")  # before the stack, whose processes inherit it
+        environment.setenv("PIPELINE_RELOAD_RESTATED", "true")
+        with celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
+            yield pipeline
+
+
+@pytest.fixture(scope="module")
+def loaded(celery: Pipeline) -> Pipeline:
+    """With the months, loaded side by side."""
+    for month in MONTHS:
+        celery.publish_file(month)
+    celery.backfill(*MONTHS)
+    return celery
+
+
+def test_two_workers_make_the_months_and_each_runs_tasks_of_each(loaded: Pipeline, tmp_path: Path):
+    for month in MONTHS:
+        assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path), month
+        run_id = loaded.run_of(month)
+        for worker in WORKERS:
+            assert tasks_on(loaded, run_id, worker), (worker, month)
+        ran = {task["hostname"] for task in loaded.tasks(run_id).values() if task["hostname"]}
+        assert ran == {hostname(worker) for worker in WORKERS}
+
+
+def test_both_workers_logs_are_read_through_the_api(loaded: Pipeline):
+    run_id = loaded.run_of(MONTHS[0])
+    for worker in WORKERS:
+        for task in list(tasks_on(loaded, run_id, worker))[:3]:
+            assert "Worker startup parse complete" in loaded.log(run_id, task), (worker, task)
+
+
+def test_of_a_log_that_is_gone_the_ui_says_that_it_could_not_be_read(loaded: Pipeline):
+    run_id, task = loaded.run_of(MONTHS[0]), "load_month"
+    [file] = loaded.stack.airflow.home.glob(f"logs/dag_id={loaded.dataset.dag_id}/run_id={run_id}/task_id={task}/*.log")
+    away = file.rename(file.with_suffix(".away"))
+    try:
+        shows("A task's log is missing", "Could not read served logs", loaded.log(run_id, task))
+    finally:
+        away.rename(file)
+
+
+def test_a_worker_knows_no_secret_but_the_broker_s_and_that_of_its_results(loaded: Pipeline):
+    environments = loaded.stack.workers.environments(len(WORKERS), loaded.stack.environment())
+    known = " ".join(value for each in environments.values() for value in each.values())
+    secrets = vars(loaded.stack.airflow.secrets)
+    assert {name for name, secret in secrets.items() if secret in known} == {"broker", "celery"}
+
+
+def test_every_process_has_what_it_needs(loaded: Pipeline):
+    checked = loaded.stack.check()
+    assert list(checked) == ["scheduler", *WORKERS]
+    for name, done in checked.items():
+        assert (done.returncode, "Nothing is missing: " in done.stdout) == (0, True), (name, done.stdout)
+
+
+def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipeline, tmp_path: Path):
+    own = loaded.stack.workers.environments(1, loaded.stack.environment())[WORKERS[0]]
+    wrong = own | {
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path),
+        "AIRFLOW_STUDENT": "No Student",
+    }
+    words = command("airflow", "celery", "worker", "--skip-serve-logs", "--celery-hostname", "wrong")
+    ended = subprocess.run(words, env=inherited_environment() | wrong, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    said = ended.stderr
+    assert LACKS in said
+    shows(REVISION.heading, LACKS, said)
+    assert f"[core] plugins_folder is {tmp_path}, which holds no timetable.py" in said
+    assert "AIRFLOW_STUDENT='No Student'" in said
+
+
+def test_a_restated_month_is_loaded_again_once_and_stays_as_it_was_put_back(
+    loaded: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    month = MONTHS[2]
+    first = loaded.content(month)
+    loaded.publish_file(month, version=2)
+    assert f"green {month} is restated since" in loaded.ask_the_source()
+    run_id = loaded_again(loaded, month)
+    assert loaded.wait(run_id) == "success", loaded.states(run_id)
+    assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path)
+
+    monkeypatch.setenv("MONTH", month)
+    assert commands.restore(loaded.stack) == 0
+    assert loaded.content(month) == first
+    assert f"green {month} is restated since" in loaded.ask_the_source()
+    assert loaded_again(loaded, month) == run_id
+
+
+def loaded_again(pipeline: Pipeline, month: str) -> str:
+    """The one run that was made since the month was restated."""
+    made = pipeline.stack.api.pages(pipeline.paths.runs, "dag_runs")
+    [run_id] = [run["dag_run_id"] for run in made if run["dag_run_id"].startswith("restated__")]
+    assert run_id.startswith(f"restated__{month}__")
+    return str(run_id)
+
+
+def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipeline, tmp_path: Path):
+    month = MONTHS[0]
+    run_id = loaded.run_of(month)
+    with held(loaded, lock_of_model(month)):  # so that one task at least is running when its worker is killed
+        loaded.clear_run(run_id)
+        loaded.wait_for_task(run_id, MODEL, "running")
+        worker = worker_of(loaded, run_id, MODEL)
+        [other] = set(WORKERS) - {worker}
+        hit = tasks_on(loaded, run_id, worker, "running")
+        kill_worker(loaded, worker)
+        killed = time.time()
+    assert loaded.wait(run_id) == "success"
+    assert loaded.content(month) == loaded.content_of_a_clean_load(month, tmp_path)
+    # all but those that had just ended
+    again = {name: task for name, task in loaded.tasks(run_id).items() if name in hit and task["try_number"] > 2}
+    assert MODEL in again
+    shows(KILLED.heading, "the next begins on another worker")
+    for name, task in again.items():
+        assert task["hostname"] == hostname(other), name
+        assert instant(task["start_date"]) - killed < HEARTBEAT_TIMEOUT + 60, name
+        # the file that the dead worker wrote, to whichever line it came
+        assert "attempt=2.log" in loaded.log(run_id, name, attempt=2), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EXTRA_CELERY_CONFIG", '{"worker_max_tasks_per_child": 1}', "worker_max_tasks_per_child = 1"),
+        ("WORKER_AUTOSCALE", "3,1", "[celery] worker_autoscale is 3,1"),
+        ("POOL", "solo", "[celery] pool is solo"),
+    ],
+)
+def test_what_makes_celery_s_tasks_cold_is_a_hint(name: str, value: str, said: str):
+    """Celery's app is configured once in a process."""
+    own = {"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor", "AIRFLOW__CELERY__RESULT_BACKEND": "db+sqlite://"}
+    own |= {f"AIRFLOW__CELERY__{name}": value, "PIPELINE_REPORTS": "/shared", "PYTHONPATH": f"{ROOT}:{ROOT / 'config'}"}
+    program = "from include.processes import check; print(*check.celery_warmth(), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | own, capture_output=True, text=True)
+    assert said in done.stdout, done.stderr

@@ -1,0 +1,235 @@
+"""The pages that people look at, in a real browser on the running stack."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from include.settings import ROOT
+from tests.support.dbt.project import Project
+from tests.support.postgres.warehouse_content import query
+from tests.support.stack.browser import AirflowInBrowser, airflow_in_browser, launched
+from tests.support.stack.logins import login_of
+from tests.support.stack.pipeline import Pipeline
+
+# `make images` has them written to docs/images
+PICTURES = Path(os.environ.get("PICTURES") or ROOT / ".local" / "tests" / "images")
+BEFORE, MONTH = "2017-01", "2017-02"
+MODEL = "build.int_zone_days.run"
+WIDE = {"width": 2200, "height": 640}  # for graphs
+RENAME = "alter table airflow_default_20170201.{} rename to {}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def airflow(browser: Browser, pipeline: Pipeline) -> Iterator[AirflowInBrowser]:
+    with airflow_in_browser(browser, pipeline.stack.airflow.url, PICTURES) as airflow:
+        airflow.log_in_by_cookie(login_of(pipeline.stack, "admin"))
+        yield airflow
+
+
+@pytest.fixture(scope="module")
+def published(pipeline: Pipeline) -> Pipeline:
+    """Two months, with their reports."""
+    for month in (BEFORE, MONTH):
+        pipeline.publish_file(month)
+    pipeline.wait_for_backfills_to_close()
+    pipeline.backfill(BEFORE, MONTH)
+    for month in (BEFORE, MONTH):
+        pipeline.wait_for_report(month)
+    return pipeline
+
+
+def test_the_way_from_the_login_to_the_ledger(browser: Browser, published: Pipeline):
+    with airflow_in_browser(browser, published.stack.airflow.url, PICTURES) as airflow:
+        airflow.log_in(*published.stack.login)
+        airflow.open_plugin("Months")
+        expect(airflow.square("green", MONTH)).to_have_accessible_name(re.compile(f"green {MONTH}: published, "))
+
+
+def test_a_failed_model_is_found_in_the_ledger_cleared_and_seen_to_turn_green(
+    airflow: AirflowInBrowser, published: Pipeline
+):
+    run_id = published.run_of(MONTH)
+    query(published.dsn, RENAME.format("int_trips_judged", "away"))
+    published.clear(run_id, MODEL)
+    assert published.wait(run_id) == "success", "Airflow judges a run by its last tasks"
+    airflow.open_plugin("Months")
+    square = airflow.square("green", MONTH)
+    expect(square).to_have_accessible_name(re.compile(rf"green {MONTH}: failed in {re.escape(MODEL)}"))
+    square.click()
+    expect(airflow.frame.get_by_text("int_trips_judged is not there")).to_be_visible()
+    expect(airflow.frame.get_by_text(re.compile(r"^Its latest run began .* UTC and took \d+ s\.$"))).to_be_visible()
+    airflow.save_picture("ledger")
+    airflow.frame.get_by_role("link", name=MODEL).click()
+    expect(airflow.page).to_have_url(re.compile(rf"/dags/taxi_pipeline/runs/.*/tasks/{re.escape(MODEL)}$"))
+    expect(airflow.page.get_by_role("heading", name=MODEL)).to_be_visible()
+    query(published.dsn, RENAME.format("away", "int_trips_judged"))
+    airflow.page.get_by_role("button", name="clear").click()
+    airflow.page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(airflow.page.get_by_role("dialog")).to_be_hidden()
+    airflow.open_plugin("Months")
+    expect(airflow.square("green", MONTH)).to_have_accessible_name(re.compile(f"green {MONTH}: published, "))
+
+
+def test_marked_months_are_backfilled_and_seen_to_be_published_without_reloading(
+    airflow: AirflowInBrowser, published: Pipeline
+):
+    months = ("2017-03", "2017-04")
+    for month in months:
+        published.publish_file(month)
+    published.wait_for_backfills_to_close()
+    airflow.open_plugin("Months")
+    airflow.square("green", months[0]).click(modifiers=["Shift"])
+    airflow.square("green", months[1]).click(modifiers=["Shift"])
+    form = airflow.frame.get_by_role("form", name="Backfill")
+    expect(form).to_contain_text("Will run 2 of 2: 2017-03, 2017-04, 2 side by side.")
+    form.get_by_role("button", name="Backfill").click()
+    expect(airflow.frame.get_by_role("status")).to_have_text("The backfill of 2017-03 to 2017-04 was created.")
+    for month in months:
+        expect(airflow.square("green", month)).to_have_accessible_name(re.compile(f"green {month}: published, "))
+
+
+def test_a_months_report_is_reached_from_the_ledger(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.open_plugin("Months")
+    airflow.square("green", MONTH).click()
+    airflow.frame.get_by_role("link", name="Its report").click()
+    expect(airflow.frame.get_by_role("heading", level=1)).to_contain_text(MONTH)
+    assert airflow.frame.locator("svg").count() >= 5
+    airflow.page.go_back()
+    expect(airflow.frame.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
+    airflow.open(f"/ledger/reports/green/{MONTH}")
+    airflow.save_picture("report")
+    assert airflow.violations() == ""
+
+
+def test_lineage_leads_from_the_file_to_every_published_table(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.page.set_viewport_size(WIDE)
+    airflow.open("/assets")
+    airflow.page.get_by_role("link", name="airflow_default.fct_trips", exact=True).click()
+    airflow.page.get_by_role("button", name="Task Dependencies").click()
+    airflow.page.get_by_role("button", name="Fit View").click()
+    graph = airflow.page.locator(".react-flow")
+    for name in ("green_tripdata_YYYY-MM.parquet", "airflow_default.raw_trips", "airflow_default.fct_months"):
+        expect(graph.get_by_text(name, exact=True)).to_be_visible()
+    airflow.save_picture("lineage", of=graph)
+
+
+def test_a_run_is_drawn_as_dbts_lineage_and_a_model_says_what_it_is(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.page.set_viewport_size(WIDE)
+    airflow.open(f"/dags/taxi_pipeline/runs/{published.run_of(MONTH)}")
+    airflow.page.get_by_role("button", name="Show Graph").click()
+    graph = airflow.page.locator(".react-flow")
+    for name in ("wait_for_month", "load_month", "build", "publish"):
+        expect(graph.get_by_text(name, exact=True)).to_be_visible()
+    expect(graph.get_by_text("fct_trips", exact=True)).to_be_hidden()
+    airflow.page.get_by_role("button", name="Expand all task groups").click()
+    expect(graph.get_by_text("int_zone_days: tests", exact=True)).to_be_visible()
+    expect(graph.get_by_text("fct_trips", exact=True).first).to_be_visible()
+    airflow.page.get_by_role("button", name="Collapse Details Panel").click()
+    airflow.page.get_by_role("button", name="Fit View").click()
+    airflow.save_picture("run", of=graph)
+    airflow.open("/dags/taxi_pipeline/tasks/publish.fct_trips.run")
+    airflow.page.get_by_role("button", name="Documentation").click()
+    told = airflow.page.get_by_role("dialog")
+    expect(told).to_contain_text("One row per accepted trip")
+    link = told.get_by_role("link", name="In dbt's docs")
+    expect(link).to_have_attribute("href", re.compile(r"/ledger/docs#!/model/model\.taxi\.fct_trips$"))
+
+
+def test_dbts_docs_are_in_the_ui_with_names_that_are_of_no_month(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.open_plugin("dbt docs")
+    expect(airflow.frame.get_by_text("A month's models are built in a schema of the run's own")).to_be_visible()
+    airflow.open("/ledger/docs#!/model/model.taxi.fct_trips")
+    expect(airflow.page.get_by_text("One row per accepted trip").first).to_be_visible()
+    page = airflow.page.content()
+    airflow.open("/ledger/docs#!/model/model.taxi.int_zone_days")
+    expect(airflow.page.get_by_role("heading", name="int_zone_days")).to_be_visible()
+    assert not re.search(r"airflow_default_\d", page + airflow.page.content())
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_wrong_with_the_ledger(browser: Browser, published: Pipeline, dark: bool):
+    with airflow_in_browser(browser, published.stack.airflow.url, PICTURES, dark=dark) as airflow:
+        airflow.log_in_by_cookie(login_of(published.stack, "admin"))
+        airflow.open(f"/ledger/?dataset=green&month={MONTH}")
+        expect(airflow.page.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
+        airflow.page.get_by_role("button", name="Mark for a backfill").click()
+        expect(airflow.page.get_by_role("form", name="Backfill")).to_be_visible()
+        assert airflow.violations() == ""
+
+
+def test_the_ledger_is_used_by_keyboard_alone(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.open(f"/ledger/?dataset=green&month={BEFORE}")
+    square = airflow.page.locator(f'[data-key="green {BEFORE}"]')
+    square.focus()
+    for key in ("ArrowRight", "Enter"):
+        airflow.page.keyboard.press(key)
+    expect(airflow.page.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
+    airflow.page.keyboard.press("Shift+ArrowLeft")
+    expect(airflow.page.get_by_role("heading", name=f"Backfill green {BEFORE} to {MONTH}")).to_be_visible()
+
+
+def test_who_may_not_create_backfills_gets_no_button(browser: Browser, published: Pipeline):
+    with airflow_in_browser(browser, published.stack.airflow.url, PICTURES) as airflow:
+        airflow.log_in_by_cookie(login_of(published.stack, "viewer"))
+        airflow.open(f"/ledger/?dataset=green&month={MONTH}")
+        airflow.page.get_by_role("button", name="Mark for a backfill").click()
+        expect(airflow.page.get_by_text(f"{MONTH} marked. You may not create backfills.")).to_be_visible()
+        expect(airflow.page.get_by_role("button", name="Backfill", exact=True)).to_have_count(0)
+
+
+def test_the_trigger_form_offers_the_months(airflow: AirflowInBrowser, published: Pipeline):
+    airflow.open("/dags/taxi_pipeline")
+    airflow.page.get_by_role("button", name="Trigger").click()
+    form = airflow.page.get_by_role("dialog")
+    expect(form).to_contain_text("Month to load")
+    expect(form).to_contain_text("Fill it in")
+    offered = form.locator("datalist option")
+    expect(offered.last).to_have_attribute("value", "2013-08")
+
+
+def test_a_dag_without_months_says_so(airflow: AirflowInBrowser):
+    airflow.open("/dags/taxi_maintenance/plugin/months-of-dag")
+    expect(airflow.frame.get_by_text("taxi_maintenance loads no month that you may see.")).to_be_visible()
+
+
+def test_a_restatement_is_seen_in_the_ledger_and_undone_by_its_button(
+    airflow: AirflowInBrowser, published: Pipeline, tmp_path: Path
+):
+    first = published.content(BEFORE)
+    published.publish_file(BEFORE, version=2)
+    log = published.ask_the_source()
+    assert "green 2017-01 is restated since" in log
+    airflow.open(f"/ledger/?dataset=green&month={BEFORE}")
+    square = airflow.page.locator(f'[data-key="green {BEFORE}"]')
+    restated = re.compile(f"green {BEFORE}: published; the source has another file since")
+    expect(square).to_have_accessible_name(restated)
+    expect(
+        airflow.page.get_by_text(re.compile("^The source has another file since .* UTC: [0-9,]+ bytes"))
+    ).to_be_visible()
+    expect(airflow.page.get_by_text("No other version of it is kept.")).to_be_visible()
+
+    project = Project(published.dsn, published.tlc, tmp_path)
+    project.run(BEFORE)
+    assert published.content(BEFORE) != first
+    expect(square).to_have_accessible_name(re.compile(f"green {BEFORE}: published, "))
+    assert airflow.violations() == ""
+    runs = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")}
+    airflow.page.get_by_role("button", name="Put it back").click()
+    expect(airflow.page.get_by_role("status")).to_have_text("The run that puts it back was created.")
+    [run_id] = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")} - runs
+    assert published.wait(run_id) == "success", published.states(run_id)
+    assert published.content(BEFORE) == first
+    expect(square).to_have_accessible_name(restated)
+    published.publish_file(BEFORE)  # as it was

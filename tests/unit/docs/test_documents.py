@@ -1,0 +1,70 @@
+"""What the documents name is there: files, tests, and links between them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from include.alerts import runbook
+from include.alerts.runbook import Entry
+from include.settings import ROOT
+from tests.support.documents import shows
+
+DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
+# they also tell of what is no more, and of what a reader is to write
+OF_OTHER_FILES = ("CHANGELOG.md", "docs/decisions", "docs/add-a-dataset.md")
+MADE_BY_COMMANDS = ("dbt/manifest", "dbt/site", "dbt/target")
+IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
+FILE = re.compile(r"(benchmarks|config|dags|dbt|deploy|dev|docs|include|profiles|tests)/[\w./-]*")
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+RUNBOOK = (ROOT / "RUNBOOK.md").read_text()
+TESTS = {file: file.read_text() for file in ROOT.glob("tests/*/**/*.py")}
+
+
+def in_backticks(file: Path) -> list[str]:
+    return IN_BACKTICKS.findall(file.read_text())
+
+
+@pytest.mark.parametrize("name", sorted(name for name in DOCUMENTS if not name.startswith(OF_OTHER_FILES)))
+def test_the_files_that_a_document_names_are_there(name: str):
+    named = {found for found in in_backticks(DOCUMENTS[name]) if FILE.fullmatch(found)}
+    assert {found for found in named if found not in MADE_BY_COMMANDS and not (ROOT / found).exists()} == set()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_the_tests_that_a_document_names_are_there(name: str):
+    code, files = "\n".join(TESTS.values()), {file.name for file in TESTS}
+    named = {found.rstrip("…") for found in in_backticks(DOCUMENTS[name]) if re.fullmatch(r"test_\w+(\.py|…)?", found)}
+    assert {found for found in named if found not in files and f"def {found}" not in code} == set()
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_the_links_of_a_document_lead_somewhere(name: str):
+    file = DOCUMENTS[name]
+    assert [link for link in LINK.findall(file.read_text()) if not (file.parent / link).exists()] == []
+
+
+def test_the_symptom_of_every_entry_of_the_runbook_is_produced_by_a_test():
+    """By one that calls `shows` with it: with the heading, or an entry of include/alerts/runbook.py."""
+    headings = set(re.findall(r"^## (.*)\n\n\| \| \|\n\| --- \| --- \|\n\| Symptom", RUNBOOK, flags=re.MULTILINE))
+    assert len(headings) > 20
+    entries = {name: each.heading for name, each in vars(runbook).items() if isinstance(each, Entry)}
+    told = set[str]()
+    for code in (text for file, text in TESTS.items() if file != Path(__file__)):
+        told |= set(re.findall(r'shows\(\s*"(.+?)"', code))
+        told |= {entries[name] for name in re.findall(r"shows\((?:runbook\.)?([A-Z_]+)\.heading", code)}
+        if "shows(entry.heading" in code:  # a parameter of the test
+            told |= {heading for name, heading in entries.items() if re.search(rf"^ +{name},$", code, re.MULTILINE)}
+    assert headings - told == set()
+    assert told <= headings
+
+
+def test_words_that_a_symptom_or_the_product_lacks_are_found_out():
+    entry, words = "`MonthError`: a run does not say its month, or says two", "is for …, and its configuration says …"
+    shows(entry, words, "MonthError: it is for 1, and its configuration says 2")
+    with pytest.raises(AssertionError, match="not in"):
+        shows(entry, words, "MonthError: it is for 1")
+    with pytest.raises(AssertionError, match="does not say"):
+        shows(entry, "MonthError", "MonthError")

@@ -1,0 +1,118 @@
+"""`python -m include check` names what a process lacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from include.processes import check
+from include.settings import ROOT
+from tests.support.dbt.project_copy import LEFT_OUT
+
+NOBODY = "http://127.0.0.1:9/execution/"
+
+
+@pytest.fixture(autouse=True)
+def as_deployed(monkeypatch):
+    """A process that has all it needs, under Airflow's local executor."""
+    for name in ("AIRFLOW_STUDENT", "AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(ROOT / "dags"))
+    monkeypatch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
+    monkeypatch.setattr(sys, "path", ["", str(ROOT), str(ROOT / "config"), *sys.path[1:]])
+
+
+def test_a_process_that_has_all_it_needs_lacks_nothing():
+    assert [*check.faults(), *check.hints()] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AIRFLOW_STUDENT", "No Student", "AIRFLOW_STUDENT='No Student'"),
+        ("PIPELINE_RETRY_SECONDS", "soon", "PIPELINE_RETRY_SECONDS='soon'"),
+        ("AIRFLOW__CORE__DAGS_FOLDER", "/nowhere", "[core] dags_folder is /nowhere, which holds no pipelines.py"),
+        ("AIRFLOW__CORE__PLUGINS_FOLDER", "/nowhere", "[core] plugins_folder is /nowhere, which holds no timetable.py"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_named(monkeypatch, name: str, value: str, said: str):
+    monkeypatch.setenv(name, value)
+    [fault] = check.faults()
+    assert said in fault
+
+
+def test_a_path_that_names_not_the_project_is_named(monkeypatch):
+    others = [each for each in sys.path if not Path(each or ".").resolve().is_relative_to(ROOT)]
+    monkeypatch.setattr(sys, "path", ["", *others])
+    [fault] = check.faults()
+    assert fault.startswith(f"PYTHONPATH must name {ROOT}")
+    assert any(f"PYTHONPATH must name {ROOT / 'config'}" in hint for hint in check.hints())
+
+
+def test_where_workers_run_tasks_the_api_server_must_answer(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", NOBODY)
+    [fault] = check.faults()
+    assert fault == f"[core] execution_api_server_url is {NOBODY}: no api-server answers there (ConnectionError)."
+    monkeypatch.delenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:9")
+    [fault] = check.faults()
+    assert "(not set: this is the default)" in fault
+
+
+def test_an_api_server_that_comes_up_while_a_worker_waits_is_enough(monkeypatch):
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "healthy"}')
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        monkeypatch.setenv(
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", f"http://127.0.0.1:{server.server_port}/execution/"
+        )
+        # it listens, and answers the third question
+        answers = iter(["not yet", "not yet"])
+        really = check._unhealthy
+        monkeypatch.setattr(check, "_unhealthy", lambda url: next(answers, None) or really(url))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert list(check.api(seconds=30)) == []
+        server.shutdown()
+
+
+def test_reports_on_a_worker_s_own_disk_are_a_hint(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    monkeypatch.delenv("PIPELINE_REPORTS", raising=False)
+    [hint] = check.hints()
+    assert hint.startswith("PIPELINE_REPORTS is not set")
+    monkeypatch.setenv("PIPELINE_REPORTS", "/shared/reports")
+    assert list(check.hints()) == []
+
+
+def test_a_setting_that_is_not_the_project_s_is_a_hint_and_no_fault(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "300")
+    assert list(check.faults()) == []
+    [hint] = check.hints()
+    assert hint.startswith("[scheduler] task_instance_heartbeat_timeout is 300; config/airflow.cfg")
+
+
+def test_a_missing_manifest_is_named_and_the_command_that_makes_it(tmp_path: Path):
+    copy = tmp_path / "project"
+    shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+    own = {"PYTHONPATH": f"{copy}:{copy / 'config'}", "AIRFLOW_CONFIG": str(copy / "config" / "airflow.cfg")}
+    own |= {f"AIRFLOW__CORE__{folder.upper()}_FOLDER": str(copy / folder) for folder in ("dags", "plugins")}
+    words = [sys.executable, "-m", "include", "check"]
+    done = subprocess.run(words, cwd=tmp_path, env=os.environ | own, capture_output=True, text=True)
+    assert done.returncode == 1
+    manifest = copy / "dbt" / "manifest" / "manifest.json"
+    assert done.stdout.splitlines() == [f"{manifest} is missing: python -m include manifest, in {copy}."]

@@ -1,0 +1,207 @@
+"""Restatements are noticed: by the source's ETag, else by the length; each is told, and loaded again, once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_month, write_zones
+from include.alerts.runbook import ASKED, RESTATED
+from include.datasets import GREEN
+from include.ingest.load import load_month
+from include.ingest.restatements import FindRestated, find_restated
+from include.ingest.restore import restore_month
+from include.ingest.source_checks import loaded_months
+from include.ledger.queries import figures_by_month
+from include.month import Month
+from include.source.etag_trigger import SourceNotAsked
+from include.warehouse.session import Warehouse
+from tests.support.documents import shows
+from tests.support.helpers import FEBRUARY, JANUARY
+from tests.support.postgres.warehouse_content import query
+
+SCHEMA = "airflow_default"
+Answers = dict[Month, tuple[str | None, int | None]]
+
+
+@pytest.fixture
+def airflow(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a task has: the connection; and a way to tell someone, which leads nowhere, so that it is kept."""
+    monkeypatch.setenv("AIRFLOW_CONN_AZURE_PG", dsn)
+    monkeypatch.setenv("PIPELINE_NOTIFY", "leads_nowhere")
+
+
+@pytest.fixture
+def source(tlc: TlcMirror, dsn: str, airflow: None, published: None) -> TlcMirror:
+    """January and February, loaded."""
+    write_zones(tlc.folder)
+    for month in (JANUARY, FEBRUARY):
+        write_month(tlc.folder, str(month), 90)
+        load(tlc, dsn, month)
+    return tlc
+
+
+def load(source: TlcMirror, dsn: str, month: Month = JANUARY) -> dict:
+    return load_month(GREEN, month, source.url, dsn, SCHEMA, "a load")[0]
+
+
+def as_loaded(dsn: str) -> Answers:
+    rows = query(dsn, f"select source_month, etag, bytes from {SCHEMA}.load_log where source_month is not null")
+    return {Month(month): (etag, length) for month, etag, length in rows}
+
+
+def check(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None) -> list[dict]:
+    """What the daily check does with these answers; the runs it wants made."""
+    with Warehouse(dsn, SCHEMA) as session:
+        asked_at, _ = loaded_months(session, GREEN)
+    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.url, answers, asked_at)
+
+
+def restated(dsn: str) -> dict[str, dict]:
+    """As the ledger has it."""
+    found = figures_by_month(dsn, GREEN, SCHEMA)
+    return {str(month): figures["restated"] for month, figures in found.items() if figures["restated"]}
+
+
+@pytest.fixture
+def published(dsn: str) -> None:
+    """A table of published months, which the ledger reads."""
+    query(dsn, f"create schema {SCHEMA}")
+    query(dsn, f"create table {SCHEMA}.fct_months (source_month date, published_at timestamptz)")
+
+
+def told(dsn: str) -> list[tuple[str, str]]:
+    return query(dsn, f"select to_char(source_month, 'YYYY-MM'), cause from {SCHEMA}.notification_log order by 1, 2")
+
+
+def test_another_etag_is_marked_in_the_ledger_with_what_changed_and_told_once(source, dsn, caplog):
+    answers = as_loaded(dsn)
+    assert check(source, dsn, answers) == []
+    assert restated(dsn) == {}
+    etag, length = answers[JANUARY]
+    answers[JANUARY] = ('"new"', length + 1)
+    for _ in range(2):
+        assert check(source, dsn, answers) == []
+    [(month, found)] = restated(dsn).items()
+    assert month == "2024-01"
+    assert (found["etag"], found["bytes"], found["etag_loaded"], found["bytes_loaded"]) == (
+        *('"new"', length + 1),
+        *(etag, length),
+    )
+    assert told(dsn) == [("2024-01", "its file was restated")]
+    assert "green 2024-01 is restated since" in caplog.text
+    shows(RESTATED.heading, "… is restated since …", caplog.text)
+
+
+def test_a_load_of_the_new_file_ends_it_and_the_same_bytes_under_a_new_etag_too(source, dsn):
+    answers = as_loaded(dsn)
+    write_month(source.folder, str(JANUARY), 100, version=2)
+    check(source, dsn, answers | {JANUARY: ('"as the host has it"', 1)})
+    assert list(restated(dsn)) == ["2024-01"]
+    load(source, dsn)
+    assert restated(dsn) == {}
+    check(source, dsn, as_loaded(dsn))
+    assert restated(dsn) == {}
+
+
+def test_an_answer_from_before_a_load_does_not_count_after_it(source, dsn):
+    with Warehouse(dsn, SCHEMA) as session:
+        asked_at, _ = loaded_months(session, GREEN)
+    before = as_loaded(dsn)
+    write_month(source.folder, str(JANUARY), 100, version=2)
+    load(source, dsn)
+    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.url, before, asked_at - timedelta(seconds=1))
+    assert restated(dsn) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_restated"),
+    [((None, 0), True), ((None, None), False), ((None, "as loaded"), False)],
+    ids=["another length", "nothing", "the same length"],
+)
+def test_a_server_without_etag_is_compared_by_length_alone_which_is_said(source, dsn, caplog, answer, is_restated):
+    caplog.set_level("INFO")
+    etag, length = answer
+    length = as_loaded(dsn)[JANUARY][1] if length == "as loaded" else length
+    check(source, dsn, as_loaded(dsn) | {JANUARY: (etag, length)})
+    assert list(restated(dsn)) == ["2024-01"] * is_restated
+    assert "compared by length alone, as the server gives no ETag" in caplog.text
+
+
+def test_an_etag_of_another_host_says_nothing(source, dsn):
+    answers = {month: ('"by another rule"', length) for month, (_, length) in as_loaded(dsn).items()}
+    check(source, dsn, answers, url="https://mirror.example")
+    assert restated(dsn) == {}
+    check(source, dsn, answers | {JANUARY: ('"by another rule"', 1)}, url="https://mirror.example")
+    assert list(restated(dsn)) == ["2024-01"]
+
+
+def test_where_the_setting_says_so_each_new_file_is_to_be_loaded_once(source, dsn, monkeypatch):
+    answers = as_loaded(dsn) | {JANUARY: ('"second"', 1)}
+    assert check(source, dsn, answers) == []
+    monkeypatch.setenv("PIPELINE_RELOAD_RESTATED", "true")
+    [run] = check(source, dsn, answers)
+    assert run["month"] == "2024-01"
+    # by the run's id, of which Airflow makes no second: also where the process was killed before it could say so
+    assert check(source, dsn, answers) == [run]
+    [another] = check(source, dsn, answers | {JANUARY: ('"third"', 1)})
+    assert another["run_id"] != run["run_id"]
+
+
+def test_a_month_that_was_put_back_is_restated_at_once_and_not_loaded_again(source, dsn, monkeypatch):
+    monkeypatch.setenv("PIPELINE_RELOAD_RESTATED", "true")
+    [first] = query(dsn, f"select sha256 from {SCHEMA}.load_log where source_month = %s", JANUARY.first_day)
+    write_month(source.folder, str(JANUARY), 100, version=2)
+    load(source, dsn)
+    restore_month(GREEN, JANUARY, first[0], dsn, SCHEMA, "a restore")
+    assert list(restated(dsn)) == ["2024-01"]
+    [(etag, length)] = query(
+        dsn, f"select etag, bytes from {SCHEMA}.source_checks where source_month = %s", JANUARY.first_day
+    )
+    up = as_loaded(dsn) | {JANUARY: (etag, length)}
+    assert check(source, dsn, up) == []
+    assert list(restated(dsn)) == ["2024-01"]
+    assert query(dsn, f"select to_regclass('{SCHEMA}.notification_log')") == [(None,)], (
+        "nobody is told of what was done"
+    )
+    [run] = check(source, dsn, up | {JANUARY: ('"third"', 1)})
+    assert run["month"] == "2024-01"
+
+
+def test_months_without_an_answer_are_named_after_the_others_were_written_down(source, dsn, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.url)
+    task = FindRestated(task_id="find", dataset=GREEN)
+    with Warehouse(dsn, SCHEMA) as session:
+        asked_at, _ = loaded_months(session, GREEN)
+    event = {"answers": {"2024-01": ['"new"', 1]}, "refused": {}, "silent": {"2024-02": "HTTP 429"}}
+    with pytest.raises(SourceNotAsked) as failure:
+        task.write_down({}, event, asked_at.isoformat())
+    says = str(failure.value)
+    assert "1 of 2 loaded months of green were not answered (2024-02: HTTP 429)" in says
+    assert list(restated(dsn)) == ["2024-01"]
+    shows(ASKED.heading, "… loaded months of green were not answered (…)", says)
+
+
+def test_a_month_that_only_one_is_refused_of_is_told_as_withdrawn(source, dsn, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.url)
+    event = {"answers": {}, "refused": {"2024-02": "HTTP 403"}, "silent": {}}
+    with Warehouse(dsn, SCHEMA) as session:
+        asked_at, _ = loaded_months(session, GREEN)
+    task = FindRestated(task_id="find", dataset=GREEN)
+    assert task.write_down({}, event, asked_at.isoformat()) == []
+    assert told(dsn) == [("2024-02", "its file was withdrawn")]
+
+
+@pytest.mark.usefixtures("airflow")
+def test_a_fault_of_the_triggerer_is_told_with_the_setting(dsn):
+    task = FindRestated(task_id="find", dataset=GREEN)
+    fault = {"fault": "the triggerer has another tlc_base_url (or AIRFLOW_VAR_TLC_BASE_URL) than the worker"}
+    with pytest.raises(SourceNotAsked, match="green was not asked for: the triggerer has another tlc_base_url"):
+        task.write_down({}, fault, "2024-01-01T00:00:00+00:00")
+
+
+@pytest.mark.usefixtures("airflow")
+def test_an_empty_warehouse_has_nothing_to_ask_for(dsn):
+    assert FindRestated(task_id="find", dataset=GREEN).execute({}) == []

@@ -1,0 +1,168 @@
+"""dbt's parse of the project: made once, and used for every run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.cli.main import dbtRunner
+from psycopg.conninfo import conninfo_to_dict
+
+from include.datasets import DATASETS, Dataset
+from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.transform import parse_cache
+from include.transform.parse_cache import ENVIRONMENT, cache_parse, parse_of_run, parse_project
+from tests.support.helpers import ends_well, fork
+from tests.support.postgres.warehouse_content import query
+
+# when and by which command it was made
+MADE = {"created_at", "generated_at", "invocation_id", "invocation_started_at", "run_started_at"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kept() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parse_cache, "_cached", [])
+        assert cache_parse()
+        yield
+
+
+def run_of(dataset: Dataset) -> dict[str, str]:
+    schema = dataset.published_schema("ann")
+    return ENVIRONMENT | {
+        "PG_DBNAME": "warehouse",
+        "PG_SCHEMA": schema,
+        "PG_RUN_SCHEMA": f"{schema}_20240101_0123abcd",
+    }
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_it_is_what_dbt_itself_parses_for_the_run(dataset: Dataset, tmp_path: Path):
+    environment = run_of(dataset)
+    month = ["--vars", "{ds: 2024-01-01}", "--no-static-parser"]
+    own: Any = parse_project(tmp_path, environment, *month).result
+    given = parse_of_run(environment)
+    assert given
+    assert essence(given.writable_manifest().to_dict()) == essence(own.writable_manifest().to_dict())
+    assert essence(given.flat_graph) == essence(own.flat_graph)
+    schemas = {node.schema for node in given.nodes.values()}
+    assert schemas == {environment["PG_SCHEMA"], environment["PG_RUN_SCHEMA"]}
+
+
+def essence(parsed: Any) -> Any:
+    if isinstance(parsed, dict):
+        return {key: essence(value) for key, value in parsed.items() if key not in MADE}
+    return [essence(each) for each in parsed] if isinstance(parsed, list | tuple) else parsed
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_it_does_not_let_a_month_be_built_in_the_schema_of_another(dsn: str, tmp_path: Path, there: bool):
+    parts = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(dsn).items()}
+    environment = run_of(DATASETS["green"]) | parts
+
+    def build() -> None:
+        os.environ |= environment
+        places = ["--project-dir", DBT_PROJECT, "--profiles-dir", DBT_PROFILES.parent, "--target-path", tmp_path]
+        words = ["run", *map(str, places), "--select", "stg_tlc__zones", "--vars", "{ds: 2024-02-01}"]
+        done = dbtRunner(parse_of_run(environment)).invoke(words)
+        assert not done.success
+        assert f"PG_RUN_SCHEMA={environment['PG_RUN_SCHEMA']} is not a schema of airflow_ann" in str(done.exception)
+
+    if there:
+        query(dsn, f"create schema {environment['PG_RUN_SCHEMA']}")
+    ends_well(fork(build))
+    schemas = "select nspname from pg_namespace where nspname ~ '^airflow'"
+    assert query(dsn, schemas) == ([(environment["PG_RUN_SCHEMA"],)] if there else [])
+    assert (
+        query(dsn, "select relname from pg_class join pg_namespace n on n.oid = relnamespace where nspname ~ '^airf'")
+        == []
+    )
+
+
+def test_one_run_s_names_do_not_stay_for_the_next():
+    green, yellow = (run_of(dataset) for dataset in DATASETS.values())
+    first = essence(parse_of_run(green).writable_manifest().to_dict())
+    assert parse_of_run(yellow)
+    assert essence(parse_of_run(green).writable_manifest().to_dict()) == first
+
+
+def test_a_task_killed_while_it_holds_the_parse_s_lock_holds_up_no_other():
+    environment = run_of(DATASETS["green"])
+
+    def lock_and_die() -> None:
+        parse_of_run(environment)._lock.acquire()
+        os._exit(0)
+
+    def lock() -> None:
+        assert parse_of_run(environment)._lock.acquire(timeout=5)
+
+    ends_well(fork(lock_and_die))
+    ends_well(fork(lock))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dbt project, which a process has parsed."""
+    copy = tmp_path / "dbt"
+    shutil.copytree(DBT_PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(parse_cache, "DBT_PROJECT", copy)
+    monkeypatch.setattr(
+        parse_cache, "_cached", [parse_cache.CachedParse(parse_cache._cached[0].manifest, parse_cache.project_files())]
+    )
+    assert parse_of_run(run_of(DATASETS["green"]))
+    return copy
+
+
+CHANGES = {
+    "a model edited": lambda dbt: edit(dbt / "models" / "marts" / "tlc" / "fct_trips.sql"),
+    "its properties edited": lambda dbt: edit(dbt / "models" / "marts" / "tlc" / "fct_trips.yml"),
+    "a macro edited": lambda dbt: edit(dbt / "macros" / "months.sql"),
+    "the project edited": lambda dbt: edit(dbt / "dbt_project.yml"),
+    "a model added": lambda dbt: (dbt / "models" / "marts" / "tlc" / "new.sql").write_text("select 1"),
+    "a folder of seeds added": lambda dbt: (dbt / "seeds").mkdir() or (dbt / "seeds" / "new.csv").write_text("a\n1\n"),
+    "a model taken away": lambda dbt: (dbt / "models" / "marts" / "tlc" / "fct_trips.sql").unlink(),
+    "a file put back as it was, later": lambda dbt: os.utime(dbt / "dbt_project.yml"),
+}
+
+
+def edit(file: Path) -> None:
+    file.write_text(file.read_text().replace("t", "u", 1))
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_it_is_not_used_once_a_file_of_the_project_was_changed(project: Path, change: Any):
+    change(project)
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+
+
+def test_what_dbt_writes_is_no_change_of_the_project(project: Path):
+    for folder in ("target", "logs", "manifest"):
+        (project / folder).mkdir(exist_ok=True)
+        (project / folder / "written").write_text("since")
+    assert parse_of_run(run_of(DATASETS["green"]))
+
+
+def test_a_file_that_is_not_there_fails_no_task_and_counts_as_a_change(project: Path, monkeypatch: pytest.MonkeyPatch):
+    lock = project / "models" / ".#fct_trips.sql"
+    lock.symlink_to("somebody@somewhere.1234")  # as Emacs does
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+    lock.unlink()
+    assert parse_of_run(run_of(DATASETS["green"]))
+    monkeypatch.setattr(parse_cache, "DBT_PROFILES", project / "profiles.yml")
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+
+
+def test_where_nothing_was_kept_dbt_parses_for_itself(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(parse_cache, "_cached", [])
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+
+
+def test_a_project_that_dbt_refuses_is_not_kept(project: Path, monkeypatch: pytest.MonkeyPatch):
+    (project / "models" / "marts" / "tlc" / "new.sql").write_text("select * from {{ ref('nowhere') }}")
+    monkeypatch.setattr("include.transform.manifest.DBT_PROJECT", project)
+    assert cache_parse() is None
+    assert parse_of_run(run_of(DATASETS["green"])) is None
