@@ -25,7 +25,7 @@ def cache_dags(file: Path) -> None:
 
 
 def cached_dags(file: str) -> dict[str, DAG]:
-    """The DAGs of the file, by their ids; empty where none were cached, or the file or the manifest was changed since."""
+    """The DAGs of the file, by their ids; empty where none were cached, or a file was changed since."""
     drawn_from, dags = _cached.get(Path(file).resolve(), ([], {}))
     return dags if drawn_from == _states(Path(file)) else {}
 

@@ -40,7 +40,7 @@ _cached: list[CachedParse] = []  # at most one
 
 
 def cache_parse() -> Manifest | None:
-    """Parses the project for the processes that are forked from this one. None, if dbt refuses it: nothing is cached."""
+    """Parses the project for the processes that are forked from this one. None where dbt refuses it."""
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
         for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
