@@ -15,6 +15,7 @@ from pathlib import Path
 import dbt.task.build  # noqa: F401
 import psycopg
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -26,6 +27,7 @@ from include.month import Month
 from include.processes.warm_up import warm_up
 from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.support.threads import result_of_thread
+from include.transform.parse_cache import parse_of_run
 
 ROWS = 400
 WRITES_FILES = {"DBT_WRITE_JSON": "true"}  # for a command whose files another one reads
@@ -65,10 +67,12 @@ class Project:
     def load_file(self, month: str) -> None:
         load_month(self.dataset, Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
 
-    def dbt(self, *arguments: str, month: str | None = None, **environment: str) -> Done:
+    def dbt(self, *arguments: str, month: str | None = None, plain: bool = False, **environment: str) -> Done:
         """dbt with these arguments, in a process of its own.
 
-        It leaves no log, and no file for other commands unless WRITES_FILES is given.
+        It leaves no log, and no file for other commands unless WRITES_FILES is given. For a month it uses the parse of
+        the project that this process has made, as Airflow's tasks do: parsing takes 0.3 to 2.6 s of CPU. `plain`: it
+        parses by itself.
         """
         warm_up_once()
         variables = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}
@@ -84,9 +88,14 @@ class Project:
             "DBT_USE_COLORS": "false",
         }
         words = [*arguments, *(["--vars", f"{{ds: {month}-01}}"] if month else [])]
+        variables = inherited | variables | given | environment
+        parse = None
+        if month and not plain and str(DBT_PROJECT) == variables["DBT_PROJECT_DIR"]:
+            variables = {"PG_RUN_SCHEMA": f"{variables['PG_SCHEMA']}_{month.replace('-', '')}01"} | variables
+            parse = parse_of_run(variables)
         with tempfile.TemporaryFile() as output:
             process = multiprocessing.get_context("fork").Process(
-                target=_invoke, args=(words, inherited | variables | given | environment, output.fileno())
+                target=_invoke, args=(parse, words, variables, output.fileno())
             )
             process.start()
             process.join(TIMEOUT_SECONDS)
@@ -129,14 +138,14 @@ def warm_up_once() -> None:
     gc.freeze()
 
 
-def _invoke(words: list[str], environment: dict[str, str], output: int) -> None:
+def _invoke(parse: Manifest | None, words: list[str], environment: dict[str, str], output: int) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(environment)
     # dbt looks at every frame of its thread again and again, and pytest's are some 60: 0.1 s of CPU less for a command
-    result = result_of_thread("dbt", lambda: dbtRunner().invoke(words))
+    result = result_of_thread("dbt", lambda: dbtRunner(parse).invoke(words))
     if result.exception:
         print(result.exception)
     sys.stdout.flush()

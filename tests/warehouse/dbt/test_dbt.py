@@ -17,7 +17,7 @@ from tests.support.postgres.warehouse_content import content, query
 
 def test_a_month_is_built_audited_and_published_with_every_row_accounted_for(project: Project):
     project.load("2024-01")
-    done = project.dbt("build", month="2024-01")  # the unit tests of every rule included
+    done = project.dbt("build", month="2024-01", plain=True)  # the unit tests of every rule included
     assert done.returncode == 0, done.output
     [(rows, accepted, rejected, trips, rejected_trips, by_zone)] = query(
         project.dsn,

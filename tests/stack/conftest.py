@@ -1,0 +1,41 @@
+"""One running stack for all tests of this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from dev.stack.stack import Stack
+from dev.tlc.sample_months import write_zones
+from include.settings import ROOT
+from tests.support.stack.mailbox import Mailbox, mailbox
+from tests.support.stack.pipeline import Pipeline, running_pipeline
+
+STATE = ROOT / ".local" / "tests"
+
+
+@pytest.fixture(scope="session")
+def mails() -> Iterator[Mailbox]:
+    """What the stack tells someone, by mail."""
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterator[Pipeline]:
+    """The whole stack, over a mirror that has the zones and no month yet."""
+    state = STATE / f"stack-{os.getpid()}"
+    folder = tmp_path_factory.mktemp("tlc")
+    write_zones(folder)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PIPELINE_RETRY_SECONDS", "1")
+        environment.setenv("PIPELINE_POLL_SECONDS", "10")
+        environment.setenv("PIPELINE_NOTIFY", "oncall")
+        environment.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
+        executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
+        with running_pipeline(Stack(state), folder, executor=executor) as pipeline:
+            yield pipeline
+    shutil.rmtree(state)
