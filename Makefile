@@ -9,7 +9,7 @@
 # make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; fails where they differ
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
 # make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
-# make airflow     ARGS="dags list"                 make test / test-unit / lint / bench
+# make airflow     ARGS="dags list"                 make test / test-long / test-unit / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
@@ -22,6 +22,8 @@ MANIFEST := dbt/manifest/manifest.json
 DOCS := dbt/site/index.html
 DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
 TESTS_LOGS := .local/tests
+# In two processes, each with whole files.
+TWO := --numprocesses=2 --dist=loadfile --quiet
 UV_VERSION := 0.13.9
 # The target `celery`, where that executor is asked for; else nothing.
 CELERY := $(filter celery,$(EXECUTOR))
@@ -31,7 +33,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-unit test-stack test-own-stack test-others soak images browser pgbouncer celery lint bench manifest docs env install
+.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(CELERY)
@@ -40,23 +42,29 @@ demo up backfill: manifest docs $(CELERY)
 down restore ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
-# Three at once: those that share one running stack, those with a stack of their own, and all others. Two at once left an
-# eighth of two cores idle. With ARGS, which may name files, one after the other.
+# Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.
+# With ARGS, which may name files, one after the other, whatever their mark.
 test: manifest
 ifeq ($(strip $(ARGS)),)
-	@$(MAKE) --no-print-directory --jobs=3 test-stack test-own-stack test-others
+	@$(MAKE) --no-print-directory --jobs=2 test-stack test-others
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
-test-stack: manifest docs browser $(CELERY)
-	@$(RUN) -m pytest tests/stack
+test-long: manifest
+	@$(MAKE) --no-print-directory --jobs=2 test-long-stack test-long-others
 
-test-own-stack: manifest docs celery
-	@$(call shown_at_the_end,$(TESTS_LOGS)/own-stack.log,tests/own_stack)
+test-stack: manifest docs browser $(CELERY)
+	@$(RUN) -m pytest tests/stack -m "not long"
 
 test-others: manifest docs celery pgbouncer
-	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,tests/unit tests/warehouse)
+	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) -m "not long" tests/unit tests/warehouse tests/own_stack)
+
+test-long-stack: manifest docs browser $(CELERY)
+	@$(RUN) -m pytest tests/stack -m long
+
+test-long-others: manifest docs celery pgbouncer
+	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,-m long tests/warehouse tests/own_stack)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'.
 define shown_at_the_end
@@ -77,7 +85,7 @@ pgbouncer:
 	@sh dev/install_program.sh pgbouncer pgbouncer
 
 test-unit: manifest
-	@$(RUN) -m pytest tests/unit $(ARGS)
+	@$(RUN) -m pytest $(TWO) tests/unit $(ARGS)
 
 # With EXECUTOR=celery the same on its workers, and the faults of workers, broker and scheduler.
 soak: manifest docs $(CELERY)

@@ -12,6 +12,7 @@ import requests
 from include.alerts import runbook
 from include.failures.retry import RETRIES
 from include.month import Month
+from include.settings import ROOT
 from tests.support.documents import shows
 from tests.support.helpers import rewrite, trips_path
 from tests.support.postgres.warehouse_content import query
@@ -90,7 +91,8 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     texts = "\n".join(text for _, text in said)
     assert ("Registered adapter" in texts, "Concurrency" in texts, "\x1b" in texts) == (False, False, False)
     assert "PASS int_trips_judged_source_row_unique" in texts
-    assert re.findall(rf"{tempfile.gettempdir()}/\S*", texts) == []
+    # no folder that is gone once the task has ended; the clone itself may lie below the temporary folder
+    assert re.findall(rf"{tempfile.gettempdir()}/\S*", texts.replace(str(ROOT), "")) == []
 
     # cleared alone, it fails again, and now the mail gets through; a third time, and there is no second mail
     mails.refuses = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dev.services.airflow_api import DagPaths
 from include.alerts.runbook import SETTING
 from tests.support.documents import shows
@@ -11,6 +13,7 @@ from tests.support.stack.pipeline import Pipeline
 MONTH = "2022-11"
 
 
+@pytest.mark.long
 def test_tasks_in_a_process_with_another_student_fail_by_name_and_make_no_schema(pipeline: Pipeline):
     pipeline.publish_file(MONTH)
     pipeline.backfill(MONTH)

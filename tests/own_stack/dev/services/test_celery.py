@@ -32,6 +32,8 @@ from tests.support.stack.celery import (
 )
 from tests.support.stack.pipeline import Pipeline
 
+pytestmark = pytest.mark.long
+
 MONTHS = ("2020-09", "2020-10", "2020-11")
 LACKS = "This worker would fail its tasks, and ends. What it lacks"
 

@@ -20,6 +20,8 @@ from tests.support.documents import shows
 from tests.support.stack.pipeline import Pipeline
 from tests.support.until import until
 
+pytestmark = pytest.mark.long
+
 PATIENCE = 6
 DAG = f"/dags/{GREEN.dag_id}"
 LAST_TASK = "publish.fct_months.test"

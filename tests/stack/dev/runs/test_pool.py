@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from dev.system.programs import run
 from include.datasets import GREEN
@@ -22,6 +23,7 @@ def test_a_new_airflow_has_so_many_slots_that_postgres_has_connections_for_them(
     assert pipeline.pool()["slots"] * CONNECTIONS_OF_A_TASK == 64
 
 
+@pytest.mark.long
 def test_a_backfill_of_more_runs_than_there_are_slots_waits_and_opens_no_more_connections(pipeline: Pipeline):
     """No page of months is open, for which the api-server would connect to the warehouse too."""
     for month in MONTHS:
