@@ -75,7 +75,7 @@ endef
 
 # The pictures of README, made by the tests of Airflow's pages.
 images: manifest docs browser
-	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/ledger/test_pages.py
+	@PICTURES="$(CURDIR)/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py
 
 # What the tests need of Debian's: a browser for Airflow's pages, a pooler of connections.
 browser:
@@ -105,7 +105,7 @@ celery: $(VENV)/.celery
 
 $(VENV)/.celery: dev/celery.lock $(VENV)/.locked
 	@echo "Installing Celery's packages into $(VENV)"
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes -r dev/celery.lock
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes -r dev/celery.lock
 	@touch $@
 
 env: $(VENV)/.locked
@@ -120,7 +120,7 @@ install:
 	@echo "Installing the environment into $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes dev/requirements.lock
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes dev/requirements.lock
 	@cp dev/requirements.lock $(VENV)/.locked
 
 # The DAG is drawn from dbt's manifest; parsing needs no database. One that is damaged, or not made from the present files,
