@@ -275,7 +275,11 @@ def test_of_the_trips_only_the_month_s_own_partition_is_read(connection, months:
         assert january(connection).before
 
 
-@pytest.mark.parametrize("absent", [{BEFORE}, {YEAR_BEFORE}, {BEFORE, YEAR_BEFORE}, set()], ids=["the month before", "the year before", "both", "neither"])
+@pytest.mark.parametrize(
+    "absent",
+    [{BEFORE}, {YEAR_BEFORE}, {BEFORE, YEAR_BEFORE}, set()],
+    ids=["the month before", "the year before", "both", "neither"],
+)
 def test_a_comparison_that_is_not_published_is_said_to_be_absent(connection, absent):
     connection.execute("delete from fct_months where source_month = any(%s)", [[month.first_day for month in absent]])
     figures = january(connection)
