@@ -11,7 +11,7 @@ from include.alerts.outbox import notify
 from include.alerts.runbook import LATE, RESTATED
 from include.datasets import Dataset
 from include.month import Month
-from include.settings import LATE as LATE_AFTER
+from include.settings import LATE_AFTER
 
 log = logging.getLogger(__name__)
 

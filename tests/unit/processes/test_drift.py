@@ -21,13 +21,13 @@ SETTINGS = {
     "PIPELINE_POLL_SECONDS": ("3600", "60"),
     "RUN_SCHEMA_KEEP_SECONDS": (None, "86400"),
     "PIPELINE_KEEP_VERSIONS_SECONDS": (None, "86400"),
-    "PIPELINE_RETRY_SECONDS": ("30", "7"),
-    "PIPELINE_LATE_SECONDS": ("1209600", "60"),
     "PIPELINE_KEEP_VERSIONS_MEBIBYTES": ("10240", "0"),
     "PIPELINE_RELOAD_RESTATED": ("false", "true"),
-    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
+    "PIPELINE_RETRY_SECONDS": ("30", "7"),
+    "PIPELINE_LATE_SECONDS": ("1209600", "60"),
     "PIPELINE_REPORTS": (None, "s3://someone:secret@bucket/reports"),
     "PIPELINE_NOTIFY": (None, "oncall"),
+    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
 }
 MONTH = "2022-11"
 
