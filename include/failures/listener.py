@@ -128,14 +128,14 @@ class Failure:
         from include.month import MonthError
         from include.runs.month_of_run import month_of, month_of_partition
         from include.settings import SettingError
-        from include.support.timezone import default_zone
+        from include.support.timezone import default_timezone
 
         context = self._task.get_template_context()
         run, params = context["dag_run"], context["params"]
         try:
             if self._dataset and self._task.dag_id == self._dataset.report_dag_id:
                 return month_of_partition(run, params)
-            return month_of(run, params, default_zone()) if self._dataset else None
+            return month_of(run, params, default_timezone()) if self._dataset else None
         except (MonthError, SettingError):
             return None
 

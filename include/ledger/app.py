@@ -24,7 +24,7 @@ from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 from include.warehouse.connection import connection_string, warehouse_fields
 
 LOG = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ def may(method: Any, dataset: Dataset, user: Any) -> bool:
 
 
 def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]:
-    zone = default_zone()
-    tasks = tasks_by_month(session, dataset, zone)
+    timezone = default_timezone()
+    tasks = tasks_by_month(session, dataset, timezone)
     figures = figures_by_month(connection_string(warehouse_fields()), dataset, dataset.published_schema())
     common = {
         "dataset": dataset.name,
@@ -113,7 +113,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     }
     now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due
     lines = []
-    for month in dataset.first_month.through(Month.containing(now, zone)):
+    for month in dataset.first_month.through(Month.containing(now, timezone)):
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
         expected_at = due(month)
@@ -125,7 +125,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
             common
             | {
                 "month": str(month),
-                "starts_at": month.start_in(zone).isoformat(),
+                "starts_at": month.start_in(timezone).isoformat(),
                 "expected_at": expected_at.isoformat(),
                 "state": judged.state,
                 "failed_task": judged.task and judged.task.task_id,

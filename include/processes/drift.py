@@ -13,9 +13,9 @@ from airflow.sdk import Context
 from include.datasets import DATASETS, checked_student
 from include.processes.revision import revision
 from include.settings import SETTINGS, STUDENT, SettingError, hashed
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 
-ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
+TIMEZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
 REVISION = "revision"
 
 
@@ -60,5 +60,5 @@ def _settings() -> dict[str, str]:
         {each.name: each.shown() for each in SETTINGS}
         | {STUDENT.name: checked_student()}
         | {name: hashed(os.environ.get(name)) for name in addresses}
-        | {ZONE_SETTING: str(default_zone())}
+        | {TIMEZONE_SETTING: str(default_timezone())}
     )

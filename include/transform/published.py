@@ -15,7 +15,7 @@ from include.alerts.outbox import month_is_well
 from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 from include.warehouse.connection import connection_string, warehouse_fields
 
 # What the event of a published table says of its month, from the run's own table of months.
@@ -24,7 +24,7 @@ FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accep
 
 def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> None:
     """Airflow's post_execute of a mart's task."""
-    month = month_of(context["dag_run"], context["params"], default_zone())
+    month = month_of(context["dag_run"], context["params"], default_timezone())
     mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
     if mart == (dataset.months_table or mart):  # the last to be written
         month_is_well(dataset, month)
@@ -32,8 +32,8 @@ def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> Non
 
 def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, Any]:
     """The month's FIGURES, and its file's `sha256`, as the run audited them. Money as text, which keeps the cents."""
-    month = month_of(context["dag_run"], context["params"], default_zone())
-    run_schema = run_schema_of(context["dag_run"], context["params"], dataset.published_schema(), default_zone())
+    month = month_of(context["dag_run"], context["params"], default_timezone())
+    run_schema = run_schema_of(context["dag_run"], context["params"], dataset.published_schema(), default_timezone())
     names = {
         "log": Identifier(dataset.published_schema(), "load_log"),
         "table": Literal(dataset.monthly.table),
