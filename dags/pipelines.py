@@ -31,7 +31,7 @@ from include.source.address import base_url
 from include.source.availability import month_is_available
 from include.support.timezone import default_timezone
 from include.transform.task_groups import dbt_task_group
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 
 TIMEZONE = default_timezone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
@@ -93,7 +93,7 @@ def pipeline(dataset: Dataset) -> DAG:
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, raw_tables, month)
-            conninfo = connection_string(warehouse_fields())
+            conninfo = warehouse_dsn()
             if version := version_of(params):
                 return restore_month(dataset, month, version, conninfo, schema, dag_run.run_id)
             loaded = load(

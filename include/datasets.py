@@ -223,6 +223,11 @@ YELLOW = Dataset(
 DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}
 
 
+def dataset_of(dag_id: str) -> Dataset | None:
+    """The dataset that has this pipeline, or this DAG of reports; None for any other DAG."""
+    return next((each for each in DATASETS.values() if dag_id in (each.dag_id, each.report_dag_id)), None)
+
+
 def student_max_length() -> int:
     """Postgres cuts identifiers at 63 bytes without an error.
 

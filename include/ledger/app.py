@@ -17,7 +17,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_authentic
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
-from include.datasets import DATASETS, Dataset
+from include.datasets import DATASETS, Dataset, dataset_of
 from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month, MonthError
@@ -25,7 +25,7 @@ from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
 from include.support.timezone import default_timezone
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 
 LOG = logging.getLogger(__name__)
 NOT_KEPT = {"Cache-Control": "no-store"}  # by browsers, which would show them after a logout
@@ -77,7 +77,7 @@ def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> 
 
     `dag_id` asks for one dataset alone. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
     """
-    asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id, each.report_dag_id)]
+    asked = filter(None, DATASETS.values() if dag_id is None else [dataset_of(dag_id)])
     try:
         lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
     except (psycopg.Error, SettingError) as error:
@@ -103,7 +103,7 @@ def may(method: Any, dataset: Dataset, user: Any) -> bool:
 def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]:
     timezone = default_timezone()
     tasks = tasks_by_month(session, dataset, timezone)
-    figures = figures_by_month(connection_string(warehouse_fields()), dataset, dataset.published_schema())
+    figures = figures_by_month(warehouse_dsn(), dataset, dataset.published_schema())
     common = {
         "dataset": dataset.name,
         "title": dataset.title,

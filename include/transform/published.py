@@ -16,7 +16,7 @@ from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
 from include.support.timezone import default_timezone
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 
 # What the event of a published table says of its month, from the run's own table of months.
 FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accepted")
@@ -46,7 +46,7 @@ def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, An
             "select audited.*, log.sha256 from {audited} as audited "
             "join {log} as log on log.file_id = audited.file_id and log.table_name = {table}"
         )
-    with psycopg.connect(connection_string(warehouse_fields()), row_factory=dict_row) as connection:
+    with psycopg.connect(warehouse_dsn(), row_factory=dict_row) as connection:
         found = connection.execute(SQL(query).format(**names)).fetchone() or {}
     plain = {name: str(value) if isinstance(value, Decimal) else value for name, value in found.items()}
     return {name: plain[name] for name in (*FIGURES, "sha256") if name in plain}
