@@ -22,7 +22,7 @@ from include.failures.task_defaults import task_arguments
 from include.ingest.versions import drop_kept_versions
 from include.processes.drift import settings_tags
 from include.settings import KEEP_MEBIBYTES
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 from include.warehouse.run_schemas import drop_run_schemas
 from include.warehouse.session import Warehouse
 
@@ -40,7 +40,7 @@ with DAG(
 
     @task(task_id="drop_run_schemas")
     def drop() -> dict[str, int]:
-        conninfo = connection_string(warehouse_fields())
+        conninfo = warehouse_dsn()
         dropped: dict[str, int] = {}
         for dataset in DATASETS.values():
             dropped |= drop_run_schemas(dataset, conninfo, dataset.published_schema(), dataset.keep_run_schemas())
@@ -48,7 +48,7 @@ with DAG(
 
     @task(task_id="drop_kept_versions")
     def drop_versions() -> dict[str, int]:
-        conninfo = connection_string(warehouse_fields())
+        conninfo = warehouse_dsn()
         dropped: dict[str, int] = {}
         for dataset in DATASETS.values():
             with Warehouse(conninfo, dataset.published_schema()) as warehouse:

@@ -29,11 +29,11 @@ from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
 from include.source.address import base_url
 from include.source.availability import month_is_available
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 from include.transform.task_groups import dbt_task_group
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 
-ZONE = default_zone()
+TIMEZONE = default_timezone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
 
 `wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
@@ -63,12 +63,12 @@ def pipeline(dataset: Dataset) -> DAG:
         tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
         schedule=MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value()),
         # a run dated before the start date ends green without having run a task: so the dataset's first month
-        start_date=dataset.first_month.start_in(ZONE),
+        start_date=dataset.first_month.start_in(TIMEZONE),
         catchup=False,
         max_active_runs=16,
         params={"month": month_param(dataset, "Month to load", FORM_TEXT), "version": version_param()},
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
-        user_defined_macros=macros(schema, ZONE),
+        user_defined_macros=macros(schema, TIMEZONE),
         on_failure_callback=tell_of_a_killed_task,
     ) as dag:
 
@@ -79,9 +79,9 @@ def pipeline(dataset: Dataset) -> DAG:
             outlets=files[:1],
         )
         def wait_for_month(dag_run: Any = None, params: Any = None, **context: Any) -> PokeReturnValue:
-            now = datetime.now(ZONE)
+            now = datetime.now(TIMEZONE)
             refuse_date_of_today(dag_run, params, now)
-            month = month_of(dag_run, params, ZONE)
+            month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
             if version_of(params):  # its rows are kept
                 return PokeReturnValue(True)
@@ -91,9 +91,9 @@ def pipeline(dataset: Dataset) -> DAG:
 
         @task(inlets=files, outlets=raw_tables)
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
-            month = month_of(dag_run, params, ZONE)
+            month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, raw_tables, month)
-            conninfo = connection_string(warehouse_fields())
+            conninfo = warehouse_dsn()
             if version := version_of(params):
                 return restore_month(dataset, month, version, conninfo, schema, dag_run.run_id)
             loaded = load(

@@ -14,7 +14,7 @@ from include.report.write import write_reports as write
 from include.runs.assets import mark_events, report_asset, report_path, table_asset
 from include.runs.month_of_run import month_of_partition
 from include.runs.params import month_param
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 
 DAG_TEXT = """One HTML page for each published month of {dataset.title}, with charts, behind Airflow's login.
 
@@ -45,7 +45,7 @@ def reports(dataset: Dataset, dag_id: str) -> None:
         def write_reports(dag_run: Any = None, params: Any = None, **context: Any) -> list[str]:
             month = month_of_partition(dag_run, params)
             mark_events(context, [report], month, report=report_path(dataset, month))
-            return write(dataset, month, connection_string(warehouse_fields()))
+            return write(dataset, month, warehouse_dsn())
 
         write_reports()
 

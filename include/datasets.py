@@ -15,7 +15,7 @@ import pyarrow as pa
 from include.month import Month
 from include.settings import KEEP_RUN_SCHEMAS, KEEP_VERSIONS, STUDENT, SettingError
 
-TIMES = pa.timestamp("us")  # without a zone: in TLC's files New York wall clock
+TIMES = pa.timestamp("us")  # without a time zone: in TLC's files New York wall clock
 MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
 
 
@@ -223,6 +223,11 @@ YELLOW = Dataset(
 DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}
 
 
+def dataset_of(dag_id: str) -> Dataset | None:
+    """The dataset that has this pipeline, or this DAG of reports; None for any other DAG."""
+    return next((each for each in DATASETS.values() if dag_id in (each.dag_id, each.report_dag_id)), None)
+
+
 def student_max_length() -> int:
     """Postgres cuts identifiers at 63 bytes without an error.
 
@@ -235,7 +240,7 @@ def student_max_length() -> int:
 def checked_student(student: str | None = None) -> str:
     """The student, AIRFLOW_STUDENT where none is given. Raises SettingError for a name that schemas cannot have."""
     if student is None:
-        student = "default" if (text := STUDENT.text()) is None else text
+        student = STUDENT.value()
     most = student_max_length()
     if not re.fullmatch(rf"[a-z0-9_]{{1,{most}}}", student):
         raise SettingError(f"AIRFLOW_STUDENT={student!r}: use 1 to {most} lower-case letters, digits or underscores")

@@ -31,14 +31,14 @@ class Month:
         return cls(date(int(text[:4]), int(text[5:]), 1))
 
     @classmethod
-    def containing(cls, day: str | date | datetime, zone: tzinfo = UTC) -> Month:
-        """The month a day lies in. An aware datetime is taken in the zone, a string in ISO format."""
+    def containing(cls, day: str | date | datetime, timezone: tzinfo = UTC) -> Month:
+        """The month a day lies in. An aware datetime is taken in the time zone, a string in ISO format."""
         try:
             day = datetime.fromisoformat(day) if isinstance(day, str) else day
         except ValueError as error:
             raise MonthError(f"{day!r} is not an ISO date, for example 2024-01-01") from error
         if isinstance(day, datetime) and day.tzinfo:
-            day = day.astimezone(zone)
+            day = day.astimezone(timezone)
         return cls(date(day.year, day.month, 1))
 
     def __str__(self) -> str:
@@ -64,14 +64,14 @@ class Month:
         """First instant after the month, UTC."""
         return self.plus(1).start
 
-    def start_in(self, zone: tzinfo) -> datetime:
-        """Midnight of the first day in the zone, as Airflow's timetables and its command line take it.
+    def start_in(self, timezone: tzinfo) -> datetime:
+        """Midnight of the first day in the time zone, as Airflow's timetables and its command line take it.
 
         Where clocks change at that hour: the second of two midnights (Havana, 2020-11), or the first instant after one
         that is left out (Asuncion, 2023-10).
         """
-        midnights = (self.start.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        return max(midnights).astimezone(zone)
+        midnights = (self.start.replace(tzinfo=timezone, fold=fold).astimezone(UTC) for fold in (0, 1))
+        return max(midnights).astimezone(timezone)
 
     def through(self, last: Month) -> list[Month]:
         """Every month from this one to the last, both included; none where the last is earlier."""

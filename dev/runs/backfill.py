@@ -109,7 +109,8 @@ class Backfill:
         Returns earlier when none of the runs that are left will ever move by itself: their months are the `stuck` ones.
         """
         outcome = Outcome()
-        stalls, said, looked = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience), set(), 0.0
+        stalls = Stalls(self.api, self.dataset, self._date_range(), self.timezone, self.patience)
+        said, looked = set(), 0.0
         with _progress(len(self.months)) as show:
             while True:
                 if self._count(self.paths.runs, state=ENDED) != len(outcome.months):
@@ -141,8 +142,8 @@ class Backfill:
         """As `airflow backfill create` does, without the 5 s of CPU that the program takes to start."""
         asked = {
             "dag_id": self.dataset.dag_id,
-            "from_date": self.months[0].start_in(self.zone).isoformat(),
-            "to_date": self.months[-1].start_in(self.zone).isoformat(),
+            "from_date": self.months[0].start_in(self.timezone).isoformat(),
+            "to_date": self.months[-1].start_in(self.timezone).isoformat(),
             "max_active_runs": parallel,
             "reprocess_behavior": reprocess,
         }
@@ -159,7 +160,8 @@ class Backfill:
             if waited_for not in (None, running["id"]):  # somebody else has created one meanwhile
                 return running
             first, last = self._range(running)
-            stalls = stalls or Stalls(self.api, self.dataset, self._date_range(first, last), self.zone, self.patience)
+            if not stalls:
+                stalls = Stalls(self.api, self.dataset, self._date_range(first, last), self.timezone, self.patience)
             dead = stalls.dead()
             found = self._runs(first, last).values()
             if any(run["state"] not in ENDED and run["dag_run_id"] not in dead for run in found):
@@ -182,7 +184,7 @@ class Backfill:
 
     def _revive(self) -> None:
         """Set runs that would stay queued for ever to failed, so that the new backfill runs them again."""
-        dead = Stalls(self.api, self.dataset, self._date_range(), self.zone, self.patience).dead()
+        dead = Stalls(self.api, self.dataset, self._date_range(), self.timezone, self.patience).dead()
         for month, dag_run in sorted(self._runs().items()):
             if dag_run["dag_run_id"] in dead:
                 self.api.call("PATCH", self.paths.run(dag_run["dag_run_id"]), json={"state": "failed"})
@@ -191,14 +193,14 @@ class Backfill:
                 )
 
     @cached_property
-    def zone(self) -> tzinfo:
-        """The zone that the DAG's months begin in."""
+    def timezone(self) -> tzinfo:
+        """The time zone in which the DAG's months begin."""
         name: str = self.api.call("GET", f"{self.paths.dag}/details")["timezone"]
         return pendulum.timezone(name)
 
     def _range(self, backfill: dict[str, Any]) -> tuple[Month, Month]:
         first, last = (
-            Month.containing(datetime.fromisoformat(backfill[name]), self.zone) for name in ("from_date", "to_date")
+            Month.containing(datetime.fromisoformat(backfill[name]), self.timezone) for name in ("from_date", "to_date")
         )
         return first, last
 
@@ -206,8 +208,8 @@ class Backfill:
         """The DAG run of each month that has one; of this backfill's months unless told others."""
         found = self.api.pages(self.paths.runs, "dag_runs", **self._date_range(first, last))
         by_start = {datetime.fromisoformat(run["logical_date"]).astimezone(UTC): run for run in found}
-        months = {Month.containing(date, self.zone) for date in by_start}
-        starts = {month: month.start_in(self.zone).astimezone(UTC) for month in months}
+        months = {Month.containing(date, self.timezone) for date in by_start}
+        starts = {month: month.start_in(self.timezone).astimezone(UTC) for month in months}
         return {month: by_start[start] for month, start in starts.items() if start in by_start}
 
     def _count(self, path: str, **filters: Any) -> int:
@@ -220,8 +222,8 @@ class Backfill:
 
     def _date_range(self, first: Month | None = None, last: Month | None = None) -> dict[str, str]:
         return {
-            "logical_date_gte": (first or self.months[0]).start_in(self.zone).isoformat(),
-            "logical_date_lte": (last or self.months[-1]).start_in(self.zone).isoformat(),
+            "logical_date_gte": (first or self.months[0]).start_in(self.timezone).isoformat(),
+            "logical_date_lte": (last or self.months[-1]).start_in(self.timezone).isoformat(),
         }
 
     def _tell_what_is_left_alone(self, reprocess: str) -> None:

@@ -37,11 +37,11 @@ class Stalls:
         api: AirflowApi,
         dataset: Dataset,
         dates: dict[str, str],
-        zone: tzinfo,
+        timezone: tzinfo,
         patience: float = PATIENCE_SECONDS,
     ) -> None:
         self.dataset, self.paths = dataset, DagPaths(dataset.dag_id)
-        self.api, self.dates, self.zone, self.patience = api, dates, zone, patience
+        self.api, self.dates, self.timezone, self.patience = api, dates, timezone, patience
         self.undecided: set[str] = set()
         self._since: dict[str, float] = {}
 
@@ -142,7 +142,7 @@ class Stalls:
         return time.monotonic() - since >= (self.patience if patience is None else patience)
 
     def _month(self, run: dict[str, Any]) -> Month:
-        return Month.containing(datetime.fromisoformat(run["logical_date"]), self.zone)
+        return Month.containing(datetime.fromisoformat(run["logical_date"]), self.timezone)
 
 
 def _covering(run: dict[str, Any], backfills: list[dict[str, Any]]) -> list[dict[str, Any]]:

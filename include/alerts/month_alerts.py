@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from include.alerts.outbox import notify
-from include.alerts.runbook import LATE, RESTATED
+from include.alerts.runbook import RESTATED, UNAVAILABLE
 from include.datasets import Dataset
 from include.month import Month
-from include.settings import LATE as LATE_AFTER
+from include.settings import LATE_AFTER
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
             cause="it is late",
             text=f"{file} is not there, {(now - month.end).days} days after the month ended. Usually it is after "
             f"{usual}. The run waits for it, and goes on by itself.",
-            section=LATE.heading,
+            section=UNAVAILABLE.heading,
         )
 
 

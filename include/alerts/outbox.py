@@ -22,7 +22,7 @@ from include.datasets import Dataset
 from include.month import Month
 from include.settings import NOTIFY, SettingError
 from include.support.threads import result_of_thread
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
@@ -127,8 +127,7 @@ def _heal_and_send(dataset: Dataset, month: Month | None, connection_id: str) ->
 
 
 def _warehouse(dataset: Dataset) -> Warehouse:
-    fields = warehouse_fields() | {"connect_timeout": CONNECT_SECONDS}
-    return Warehouse(connection_string(fields), dataset.published_schema())
+    return Warehouse(warehouse_dsn(connect_timeout=CONNECT_SECONDS), dataset.published_schema())
 
 
 def _create(warehouse: Warehouse) -> None:

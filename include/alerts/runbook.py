@@ -18,7 +18,7 @@ ASK = "curl -sI {url}"
 RUNS = 'make airflow ARGS="dags list-runs {dag_id}"'
 TEST = """{own}make dbt{of} ARGS="test --select {nodes} --store-failures --vars '{{ds: {ds}}}'\""""
 CHECK = "python -m include check   (locally make doctor)"
-LATE = Entry("`wait_for_month` waits, or fails: 403 on the file", "its file is not there", ASK)
+UNAVAILABLE = Entry("`wait_for_month` waits, or fails: 403 on the file", "its file is not there", ASK)
 MONTH = Entry(
     "`MonthError`: a run does not say its month, or says two",
     "the run does not say its month",
@@ -72,6 +72,6 @@ TIME = Entry("A task takes too long", "a task took too long", RUNS)
 OTHER = Entry("A failure without an entry of its own", "a task failed", "make ledger")
 
 ENTRIES = (
-    *(LATE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
+    *(UNAVAILABLE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
     *(DROPPED, REPORT, POSTGRES, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
 )

@@ -14,7 +14,6 @@ from include.alerts.runbook import (
     ASKED,
     AUDIT,
     DROPPED,
-    LATE,
     LOAD,
     MODEL,
     MONTH,
@@ -27,10 +26,11 @@ from include.alerts.runbook import (
     SETTING,
     SOURCE,
     TIME,
+    UNAVAILABLE,
     UNDO,
     Entry,
 )
-from include.datasets import DATASETS
+from include.datasets import dataset_of
 from include.failures.retry import NEEDS_A_HAND, heals
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
@@ -45,7 +45,7 @@ from include.transform.dbt_log import DbtFailed
 # The first that fits, by the class of the error.
 BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (MonthError, MONTH),
-    (MonthUnavailable, LATE),
+    (MonthUnavailable, UNAVAILABLE),
     (FileContentError, LOAD),
     (VersionNotKept, UNDO),
     (SourceNotAsked, ASKED),
@@ -72,7 +72,7 @@ def entry_of(error: BaseException, dag_id: str, task_id: str) -> Entry:
         return API_SERVER
     if isinstance(error, CosmosDbtRunError | psycopg.Error):
         return _of_postgres(error, task_id)
-    return REPORT if dag_id in {each.report_dag_id for each in DATASETS.values()} else OTHER
+    return REPORT if (dataset := dataset_of(dag_id)) and dataset.report_dag_id == dag_id else OTHER
 
 
 def _of_postgres(error: BaseException, task_id: str) -> Entry:

@@ -61,15 +61,13 @@ class Failure:
 
     def __init__(self, task: Any, error: BaseException | None) -> None:
         from include.alerts.runbook import KILLED
-        from include.datasets import DATASETS
+        from include.datasets import dataset_of
         from include.failures.diagnosis import entry_of
 
         self._task = task
         self._error = error
         self._nodes = getattr(error, "nodes", ())
-        self._dataset = next(
-            (each for each in DATASETS.values() if task.dag_id in (each.dag_id, each.report_dag_id)), None
-        )
+        self._dataset = dataset_of(task.dag_id)
         self._month = self._month_of_run()
         self._entry = KILLED if error is None else entry_of(error, task.dag_id, task.task_id)
 
@@ -128,14 +126,14 @@ class Failure:
         from include.month import MonthError
         from include.runs.month_of_run import month_of, month_of_partition
         from include.settings import SettingError
-        from include.support.timezone import default_zone
+        from include.support.timezone import default_timezone
 
         context = self._task.get_template_context()
         run, params = context["dag_run"], context["params"]
         try:
             if self._dataset and self._task.dag_id == self._dataset.report_dag_id:
                 return month_of_partition(run, params)
-            return month_of(run, params, default_zone()) if self._dataset else None
+            return month_of(run, params, default_timezone()) if self._dataset else None
         except (MonthError, SettingError):
             return None
 

@@ -26,9 +26,10 @@ def on_task_instance_failed(task_instance: Any, error: str | BaseException | Non
     A listener, not an on_failure_callback: where a task has one, the scheduler sends that of a killed task to the
     dag-processor, and a task that is cleared while it runs begins with its second try.
     """
-    from include.datasets import DATASETS  # Airflow loads this module in every process
+    from include.datasets import dataset_of  # Airflow loads this module in every process
 
-    if isinstance(error, BaseException) and task_instance.dag_id in {each.dag_id for each in DATASETS.values()}:
+    dataset = dataset_of(task_instance.dag_id)
+    if isinstance(error, BaseException) and dataset and dataset.dag_id == task_instance.dag_id:
         try:
             task_instance.xcom_push(key=KEY, value=reason_of(error))
         except AirflowRuntimeError as why:  # else Airflow would call no other listener

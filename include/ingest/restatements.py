@@ -19,7 +19,7 @@ from include.month import Month
 from include.settings import RELOAD
 from include.source.address import base_url
 from include.source.etag_trigger import GENTLY, AskSource, SourceNotAsked, digest
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn
 from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class FindRestated(BaseOperator):
         return found
 
     def _warehouse(self) -> Warehouse:
-        return Warehouse(connection_string(warehouse_fields()), self.dataset.published_schema())
+        return Warehouse(warehouse_dsn(), self.dataset.published_schema())
 
 
 def find_restated(

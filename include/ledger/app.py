@@ -17,15 +17,15 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_authentic
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
-from include.datasets import DATASETS, Dataset
+from include.datasets import DATASETS, Dataset, dataset_of
 from include.ledger.months import judge
 from include.ledger.queries import figures_by_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
-from include.support.timezone import default_zone
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.support.timezone import default_timezone
+from include.warehouse.connection import warehouse_dsn
 
 LOG = logging.getLogger(__name__)
 NOT_KEPT = {"Cache-Control": "no-store"}  # by browsers, which would show them after a logout
@@ -77,7 +77,7 @@ def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> 
 
     `dag_id` asks for one dataset alone. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
     """
-    asked = [each for each in DATASETS.values() if dag_id in (None, each.dag_id, each.report_dag_id)]
+    asked = filter(None, DATASETS.values() if dag_id is None else [dataset_of(dag_id)])
     try:
         lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
     except (psycopg.Error, SettingError) as error:
@@ -101,9 +101,9 @@ def may(method: Any, dataset: Dataset, user: Any) -> bool:
 
 
 def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]:
-    zone = default_zone()
-    tasks = tasks_by_month(session, dataset, zone)
-    figures = figures_by_month(connection_string(warehouse_fields()), dataset, dataset.published_schema())
+    timezone = default_timezone()
+    tasks = tasks_by_month(session, dataset, timezone)
+    figures = figures_by_month(warehouse_dsn(), dataset, dataset.published_schema())
     common = {
         "dataset": dataset.name,
         "title": dataset.title,
@@ -113,7 +113,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     }
     now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due
     lines = []
-    for month in dataset.first_month.through(Month.containing(now, zone)):
+    for month in dataset.first_month.through(Month.containing(now, timezone)):
         known = figures.get(month, {})
         is_published = bool(known.get("published_at")) if dataset.months_table else None
         expected_at = due(month)
@@ -125,7 +125,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
             common
             | {
                 "month": str(month),
-                "starts_at": month.start_in(zone).isoformat(),
+                "starts_at": month.start_in(timezone).isoformat(),
                 "expected_at": expected_at.isoformat(),
                 "state": judged.state,
                 "failed_task": judged.task and judged.task.task_id,

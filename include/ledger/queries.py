@@ -56,7 +56,7 @@ FILES_AND_VERSIONS = f"""
 FIGURES = "select * from {months} full join ({files}) as files using (source_month)"
 
 
-def tasks_by_month(session: Session, dataset: Dataset, zone: tzinfo) -> dict[Month, list[TaskOfMonth]]:
+def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict[Month, list[TaskOfMonth]]:
     """The latest try of the tasks of each run of the dataset's DAG that decide on its month, by month.
 
     Those that have not succeeded; all of a task that has failed in some run; and the first task of every run, which
@@ -89,7 +89,7 @@ def tasks_by_month(session: Session, dataset: Dataset, zone: tzinfo) -> dict[Mon
     months: dict[str, Month | None] = {}
     for row in rows:
         if row.run_id not in months:
-            months[row.run_id] = _month(row, zone)
+            months[row.run_id] = _month(row, timezone)
         if month := months[row.run_id]:
             since = row.start_date or row.queued_dttm
             reason = None if row.value is None else str(XComModel.deserialize_value(row))
@@ -119,8 +119,8 @@ def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month
     return {Month(row["source_month"]): row for row in rows}
 
 
-def _month(dag_run: Any, zone: tzinfo) -> Month | None:
+def _month(dag_run: Any, timezone: tzinfo) -> Month | None:
     try:
-        return month_of(dag_run, dag_run.conf or {}, zone)
+        return month_of(dag_run, dag_run.conf or {}, timezone)
     except (MonthError, SettingError):
         return None

@@ -6,30 +6,17 @@ environment, and the revision of its copy, are on Airflow's server, as the DAG's
 
 from __future__ import annotations
 
-import hashlib
 import os
-from datetime import timedelta
 
 from airflow.sdk import Context
 
 from include.datasets import DATASETS, checked_student
 from include.processes.revision import revision
-from include.settings import (
-    NOTIFY,
-    REPORTS,
-    SCHEDULE_FROM,
-    SETTINGS,
-    STUDENT,
-    Seconds,
-    SettingError,
-    Switch,
-    WholeNumber,
-)
-from include.support.timezone import default_zone
+from include.settings import SETTINGS, STUDENT, SettingError, hashed
+from include.support.timezone import default_timezone
 
-ZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
+TIMEZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
 REVISION = "revision"
-NOT_SET = "not set"
 
 
 class OtherRevision(RuntimeError):
@@ -67,22 +54,11 @@ def require_drawn_settings(context: Context) -> None:
 
 
 def _settings() -> dict[str, str]:
-    """Values in effect: the default where one is not set. A source's address is hashed: it may hold a password."""
-    durations = [each for each in SETTINGS if isinstance(each, Seconds)]
+    """The values in effect, by name. A source's address is hashed, as it may hold a password."""
     addresses = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
     return (
-        {STUDENT.name: checked_student(), SCHEDULE_FROM.name: str(SCHEDULE_FROM.value() or NOT_SET)}
-        | {each.name: _whole(each.value()) for each in durations}
-        | {each.name: str(each.value()) for each in SETTINGS if isinstance(each, WholeNumber | Switch)}
-        | {name: _hashed(os.environ.get(name)) for name in addresses}
-        | {REPORTS.name: _hashed(REPORTS.text()), NOTIFY.name: NOTIFY.value() or NOT_SET}
-        | {ZONE_SETTING: str(default_zone())}
+        {each.name: each.shown() for each in SETTINGS}
+        | {STUDENT.name: checked_student()}
+        | {name: hashed(os.environ.get(name)) for name in addresses}
+        | {TIMEZONE_SETTING: str(default_timezone())}
     )
-
-
-def _whole(duration: timedelta | None) -> str:
-    return str(int(duration.total_seconds())) if duration else NOT_SET
-
-
-def _hashed(address: str | None) -> str:
-    return "sha256:" + hashlib.sha256(address.encode()).hexdigest()[:8] if address else NOT_SET

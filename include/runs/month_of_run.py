@@ -17,21 +17,21 @@ RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
 HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
 
 
-def month_of(dag_run: Any, params: Mapping[str, Any], zone: tzinfo = UTC) -> Month:
-    """The month a DAG run is for: the `month` param, else the logical date, in the zone.
+def month_of(dag_run: Any, params: Mapping[str, Any], timezone: tzinfo = UTC) -> Month:
+    """The month a DAG run is for: the `month` param, else the logical date, in the time zone.
 
     `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date. Raises MonthError where the
-    run does not say which month, or says two, and SettingError where Airflow made it in another zone.
+    run does not say which month, or says two, and SettingError where Airflow made it in another time zone.
     """
     refuse_unknown_keys(dag_run)
-    dated = Month.containing(dag_run.logical_date, zone) if dag_run.logical_date else None
+    dated = Month.containing(dag_run.logical_date, timezone) if dag_run.logical_date else None
     if params.get("month"):
         month = Month.parse(params["month"])
         refuse_second_month(dag_run, month, dated)
         return month
     if dated is None:
         raise MonthError(f"This run has neither month nor a logical date. {HOW_TO_TRIGGER}")
-    refuse_another_zone(dag_run, zone)
+    refuse_another_timezone(dag_run, timezone)
     return dated
 
 
@@ -50,11 +50,11 @@ def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
     return Month.parse(month)
 
 
-def macros(published_schema: str, zone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
+def macros(published_schema: str, timezone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
     """What the templates of a DAG's tasks may call: `month_of` and `run_schema_of`, of the run and its params."""
     return {
-        "month_of": lambda dag_run, params: month_of(dag_run, params, zone),
-        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema, zone),
+        "month_of": lambda dag_run, params: month_of(dag_run, params, timezone),
+        "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema, timezone),
     }
 
 
@@ -82,9 +82,10 @@ def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None
 
 
 def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime) -> None:
-    """Raises MonthError where a run without the `month` param is for a month that has not ended; `now` is in its zone.
+    """Raises MonthError where a run without the `month` param is for a month that has not ended.
 
     Airflow's own runs begin after their month. But its trigger form sets the logical date to the time it was opened.
+    `now` is in the time zone of months.
     """
     month = month_of(dag_run, params, now.tzinfo or UTC)
     if not params.get("month") and now.date() < month.plus(1).first_day:
@@ -94,30 +95,30 @@ def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime)
         )
 
 
-def refuse_another_zone(dag_run: Any, zone: tzinfo) -> None:
-    """Raises SettingError where a run that Airflow made is not dated at a month's start in the zone.
+def refuse_another_timezone(dag_run: Any, timezone: tzinfo) -> None:
+    """Raises SettingError where a run that Airflow made is not dated at a month's start in the time zone.
 
-    Its month would be a wrong one. A process with another default zone drew it, or the zone was changed since.
+    Its month would be wrong: a process with another default time zone made it, or the time zone was changed since.
     """
     if dag_run.run_type not in ("scheduled", "backfill"):
         return
-    month = Month.containing(dag_run.logical_date, zone)
-    if dag_run.logical_date != month.start_in(zone).astimezone(UTC):
+    month = Month.containing(dag_run.logical_date, timezone)
+    if dag_run.logical_date != month.start_in(timezone).astimezone(UTC):
         raise SettingError(
-            f"This run is dated {dag_run.logical_date.isoformat()}, at which no month begins in {zone}, the [core] "
+            f"This run is dated {dag_run.logical_date.isoformat()}, at which no month begins in {timezone}, the [core] "
             "default_timezone of this process. Give every Airflow process the same one, then clear this task. If the "
-            "run was made before the zone was changed, trigger its month anew, by the param month."
+            "run was made before the time zone was changed, trigger its month anew, by the param month."
         )
 
 
-def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str, zone: tzinfo = UTC) -> str:
+def run_schema_of(dag_run: Any, params: Mapping[str, Any], published_schema: str, timezone: tzinfo = UTC) -> str:
     """The run's own schema, e.g. `airflow_default_20240101`; two runs of one month never share one.
 
-    Airflow allows one run per logical date, so the run dated at the month's first instant in the zone owns the plain
-    name. Any other run of the month may overlap it, and gets a hash of its run id.
+    Airflow allows one run per logical date, so the run dated at the month's first instant, in the time zone, has the
+    plain name. Any other run of the month may overlap it, and its schema's name ends in a hash of its run id.
     """
-    month = month_of(dag_run, params, zone)
+    month = month_of(dag_run, params, timezone)
     plain = f"{published_schema}_{month.ds_nodash}"
-    if dag_run.logical_date == month.start_in(zone).astimezone(UTC):
+    if dag_run.logical_date == month.start_in(timezone).astimezone(UTC):
         return plain
     return f"{plain}_{hashlib.sha256(dag_run.run_id.encode()).hexdigest()[:8]}"

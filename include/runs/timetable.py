@@ -10,7 +10,7 @@ from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
 from include.month import Month
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 
 
 class MonthlyOncePublished(Timetable):
@@ -18,7 +18,7 @@ class MonthlyOncePublished(Timetable):
 
     Without catchup a DAG begins with the latest month that is due, or with `first` where that is later; and after a
     pause it makes the run of the latest that is due, as with Airflow's own timetables. Earlier months are a backfill's.
-    Months begin in the default zone.
+    Months begin in the default time zone.
     """
 
     def __init__(self, published_after: timedelta, first: Month | None = None) -> None:
@@ -38,22 +38,22 @@ class MonthlyOncePublished(Timetable):
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
         """The latest month that has ended then."""
-        return interval(Month.containing(run_after, default_zone()).plus(-1))
+        return interval(Month.containing(run_after, default_timezone()).plus(-1))
 
     def next_dagrun_info(
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        zone, now = default_zone(), datetime.now(UTC)
+        timezone, now = default_timezone(), datetime.now(UTC)
         if restriction.earliest is None:
             return None
-        month = Month.containing(restriction.earliest, zone)
-        if month.start_in(zone) < restriction.earliest:
+        month = Month.containing(restriction.earliest, timezone)
+        if month.start_in(timezone) < restriction.earliest:
             month = month.plus(1)
         if last_automated_data_interval:
-            month = max(month, Month.containing(last_automated_data_interval.start, zone).plus(1))
+            month = max(month, Month.containing(last_automated_data_interval.start, timezone).plus(1))
         if not restriction.catchup:
             month = max(month, self.latest_due(now), *filter(None, [self.first]))
-        if restriction.latest is not None and month.start_in(zone) > restriction.latest:
+        if restriction.latest is not None and month.start_in(timezone) > restriction.latest:
             return None
         month_of_run, due = interval(month), instance(self.due(month))
         # Airflow's charts call a run by when it may begin. One of a backfill may at once; called so, it is its month.
@@ -74,15 +74,15 @@ class MonthlyOncePublished(Timetable):
 
     def due(self, month: Month) -> datetime:
         """When the month's run begins, UTC."""
-        return month.plus(1).start_in(default_zone()).astimezone(UTC) + self.published_after
+        return month.plus(1).start_in(default_timezone()).astimezone(UTC) + self.published_after
 
     def latest_due(self, now: datetime) -> Month:
         """The latest month whose run has begun, or is to begin, by now."""
-        month = Month.containing(now - self.published_after, default_zone())
+        month = Month.containing(now - self.published_after, default_timezone())
         return month if self.due(month) <= now else month.plus(-1)
 
 
 def interval(month: Month) -> DataInterval:
     """From the month's start to the next one's, UTC."""
-    zone = default_zone()
-    return DataInterval(*(instance(each.start_in(zone).astimezone(UTC)) for each in (month, month.plus(1))))
+    timezone = default_timezone()
+    return DataInterval(*(instance(each.start_in(timezone).astimezone(UTC)) for each in (month, month.plus(1))))

@@ -14,10 +14,10 @@ class MonthUnavailable(Exception):
 
 
 def month_is_available(dataset: Dataset, month: Month, base_url: str, now: datetime) -> bool:
-    """True once the month's file is there, False while it may still come; `now` is an aware time in the zone of months.
+    """True once the month's file is there, False while it may still come.
 
-    Raises MonthUnavailable for a month before the dataset's first, in the future or long overdue, and
-    requests.RequestException where the source gives no answer.
+    `now` is an aware time, in the time zone of months. Raises MonthUnavailable for a month before the dataset's first,
+    in the future or long overdue, and requests.RequestException where the source gives no answer.
     """
     url = dataset.monthly.url(base_url, month)
     if month < dataset.first_month:

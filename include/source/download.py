@@ -16,6 +16,7 @@ CONNECT_AND_READ_TIMEOUT = (10, 60)  # seconds; for each read, not for the whole
 MAX_SECONDS = 30 * 60
 MAX_BYTES = 2 * 1024**3  # against a runaway answer: a month of green trips is 0.7 to 1.5 MB
 CHUNK_BYTES = 1024**2
+NOT_THERE = (403, 404)  # TLC answers 403 for a file that is not there
 
 
 class FileUnavailable(Exception):
@@ -49,26 +50,14 @@ class Download(FileVersion):
 
 
 def is_available(url: str) -> bool:
-    """Whether the source has the file. TLC answers 403, not 404, for what is not there.
-
-    Raises requests.RequestException where the source gives no such answer (down, 5xx, 429).
-    """
-    response = requests.head(url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
-    if response.status_code in (403, 404):
-        return False
-    response.raise_for_status()
-    return True
+    """Whether the source has the file. Raises what `_head` raises."""
+    return _head(url).status_code not in NOT_THERE
 
 
 def is_unchanged(url: str, etag: str | None) -> bool:
-    """Whether the source still has the version of the file with this ETag; True where it gave no ETag.
-
-    Raises requests.RequestException where the source gives no answer (down, 5xx, 429).
-    """
-    response = requests.head(url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
-    if response.status_code not in (403, 404):
-        response.raise_for_status()
-    return not etag or response.headers.get("ETag") == etag
+    """Whether the source still has the version with this ETag; True without an ETag. Raises what `_head` raises."""
+    answer = _head(url)
+    return not etag or answer.headers.get("ETag") == etag
 
 
 def require_unchanged(file: Download) -> None:
@@ -89,7 +78,7 @@ def download(url: str) -> Iterator[Download]:
         with requests.get(
             url, stream=True, timeout=CONNECT_AND_READ_TIMEOUT, headers={"Accept-Encoding": "identity"}
         ) as response:
-            if response.status_code in (403, 404):
+            if response.status_code in NOT_THERE:
                 raise FileUnavailable(
                     f"{url} answered {response.status_code}: the file is not available, or the address is wrong. "
                     "Open it in a browser; check the Airflow variable tlc_base_url."
@@ -105,6 +94,17 @@ def download(url: str) -> Iterator[Download]:
             sha256=digest,
             bytes=size,
         )
+
+
+def _head(url: str) -> requests.Response:
+    """The source's answer that it has the file, or that the file is not there.
+
+    Raises requests.RequestException where there is no such answer (connection trouble, 5xx, 429).
+    """
+    response = requests.head(url, timeout=CONNECT_AND_READ_TIMEOUT, allow_redirects=True)
+    if response.status_code not in NOT_THERE:
+        response.raise_for_status()
+    return response
 
 
 def _save(response: requests.Response, file: BinaryIO) -> tuple[str, int]:

@@ -91,16 +91,16 @@ def _structs(values: pa.StructArray) -> list[Any]:
 
 
 def _times(values: pa.Array) -> list[Any]:
-    """Arrow's own text, without zeros at the end of a fraction; a timestamp with a zone in UTC, with a Z."""
+    """Arrow's own text, without zeros at the end of a fraction; a timestamp with a time zone in UTC, with a Z."""
     type = values.type
     if pa.types.is_duration(type):
         return _each(values.cast(pa.int64()).to_pylist(), lambda count: f"{count} {type.unit}")
     if pa.types.is_interval(type):
         return _each(values.to_pylist(), lambda each: f"{each[0]} months {each[1]} days {each[2]} ns")
-    zone = ""
+    suffix = ""
     if pa.types.is_timestamp(type) and type.tz:
-        values, zone = values.view(pa.int64()).view(pa.timestamp(type.unit)), "Z"
-    return _each(values.cast(pa.string()).to_pylist(), lambda text: _without_zeros(text) + zone)
+        values, suffix = values.view(pa.int64()).view(pa.timestamp(type.unit)), "Z"
+    return _each(values.cast(pa.string()).to_pylist(), lambda text: _without_zeros(text) + suffix)
 
 
 def _without_zeros(text: str) -> str:

@@ -133,9 +133,9 @@ def _unknown_columns(file: Download, found: pa.Schema, declared: SourceFile, mon
         )
     for field in declared.columns:
         found_type = _plain(columns.get(field.name, field.type))
-        # a cast would take a number for microseconds, and a time with a zone for another clock than New York's
+        # a cast would take a number for microseconds, and a time with a time zone for another clock than New York's
         if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in TEXT):
-            raise _type_error(file, field, found_type, "a time without zone, or text, is needed")
+            raise _type_error(file, field, found_type, "a time without time zone, or text, is needed")
     return tuple(name for name in columns if name not in declared.columns.names)
 
 

@@ -1,4 +1,4 @@
-"""The zone that months begin in."""
+"""The time zone in which months begin."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from airflow.sdk import timezone
 from pendulum import FixedTimezone, Timezone
 
 
-def default_zone() -> Timezone | FixedTimezone:
-    """Airflow's own, `[core] default_timezone`: a bare date on its command line is a midnight of this zone.
+def default_timezone() -> Timezone | FixedTimezone:
+    """`[core] default_timezone`, in which Airflow's command line reads a bare date.
 
     So `airflow backfill create --from-date 2024-05-01` means May 2024 wherever Airflow runs. Every process must have
-    the same; `month_of` fails where one has not.
+    the same; `month_of` raises SettingError in one that has another.
     """
     # Airflow has not annotated this function
-    zone: Timezone | FixedTimezone = timezone.datetime(2013, 8, 1).tzinfo  # type: ignore[no-untyped-call]
-    return zone
+    default: Timezone | FixedTimezone = timezone.datetime(2013, 8, 1).tzinfo  # type: ignore[no-untyped-call]
+    return default

@@ -15,8 +15,8 @@ from include.alerts.outbox import month_is_well
 from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
-from include.support.timezone import default_zone
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.support.timezone import default_timezone
+from include.warehouse.connection import warehouse_dsn
 
 # What the event of a published table says of its month, from the run's own table of months.
 FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accepted")
@@ -24,7 +24,7 @@ FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accep
 
 def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> None:
     """Airflow's post_execute of a mart's task."""
-    month = month_of(context["dag_run"], context["params"], default_zone())
+    month = month_of(context["dag_run"], context["params"], default_timezone())
     mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
     if mart == (dataset.months_table or mart):  # the last to be written
         month_is_well(dataset, month)
@@ -32,8 +32,8 @@ def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> Non
 
 def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, Any]:
     """The month's FIGURES, and its file's `sha256`, as the run audited them. Money as text, which keeps the cents."""
-    month = month_of(context["dag_run"], context["params"], default_zone())
-    run_schema = run_schema_of(context["dag_run"], context["params"], dataset.published_schema(), default_zone())
+    month = month_of(context["dag_run"], context["params"], default_timezone())
+    run_schema = run_schema_of(context["dag_run"], context["params"], dataset.published_schema(), default_timezone())
     names = {
         "log": Identifier(dataset.published_schema(), "load_log"),
         "table": Literal(dataset.monthly.table),
@@ -46,7 +46,7 @@ def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, An
             "select audited.*, log.sha256 from {audited} as audited "
             "join {log} as log on log.file_id = audited.file_id and log.table_name = {table}"
         )
-    with psycopg.connect(connection_string(warehouse_fields()), row_factory=dict_row) as connection:
+    with psycopg.connect(warehouse_dsn(), row_factory=dict_row) as connection:
         found = connection.execute(SQL(query).format(**names)).fetchone() or {}
     plain = {name: str(value) if isinstance(value, Decimal) else value for name, value in found.items()}
     return {name: plain[name] for name in (*FIGURES, "sha256") if name in plain}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from psycopg.conninfo import make_conninfo
@@ -38,6 +35,8 @@ def warehouse_fields() -> dict[str, str | int | None]:
     }
 
 
-def connection_string(fields: Mapping[str, Any]) -> str:
-    """libpq connection string from host, port, user, password, dbname and libpq's settings (None: its default)."""
-    return make_conninfo("", **{"application_name": "taxi_pipeline", "connect_timeout": 10, **fields})
+def warehouse_dsn(**settings: str | int) -> str:
+    """The libpq connection string. `settings` replace the connection's own. Raises what `warehouse_fields` raises."""
+    return make_conninfo(
+        "", **{"application_name": "taxi_pipeline", "connect_timeout": 10, **warehouse_fields(), **settings}
+    )

@@ -126,7 +126,7 @@ def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
     worker = WORKERS[0]
     place = pipeline.stack.state / "workers" / worker
     BackgroundProcess(pipeline.stack.state, worker).stop()
-    file = place / "project" / "include" / "zone.py"
+    file = place / "project" / "include" / "support" / "timezone.py"
     file.write_text(file.read_text() + "\n# of another version\n")
     start_workers(pipeline)
     pipeline.clear_run(run_id)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from include.alerts.runbook import DROPPED, LATE, LOAD, MONTH
+from include.alerts.runbook import DROPPED, LOAD, MONTH, UNAVAILABLE
 from include.datasets import GREEN
 from include.month import Month
 from tests.support.dbt.project import ROWS
@@ -108,7 +108,7 @@ def test_a_month_that_cannot_come_fails_at_once_with_the_reason(backfilled: Pipe
     assert (wait["state"], wait["try_number"]) == ("failed", 1)
     log = backfilled.log(run_id, "wait_for_month")
     assert says in log
-    shows(LATE.heading, says, log)
+    shows(UNAVAILABLE.heading, says, log)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
 
 

@@ -45,7 +45,7 @@ def server(**detail: Any) -> AirflowRuntimeError:
 
 CASES: list[tuple[BaseException, str, str]] = [
     (MonthError("x"), "wait_for_month", "MONTH"),
-    (MonthUnavailable("x"), "wait_for_month", "LATE"),
+    (MonthUnavailable("x"), "wait_for_month", "UNAVAILABLE"),
     (requests.ConnectionError("x"), "wait_for_month", "SOURCE"),
     (requests.HTTPError("503"), "load_month", "SOURCE"),
     (requests.exceptions.SSLError("x"), "load_month", "SETTING"),

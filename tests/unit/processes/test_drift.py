@@ -9,7 +9,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from include.processes import drift as drawn_settings
-from include.processes.drift import REVISION, ZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
+from include.processes.drift import REVISION, TIMEZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
 from include.processes.revision import revision
 from include.settings import ROOT, SettingError
 from include.settings import SETTINGS as DECLARED
@@ -21,13 +21,13 @@ SETTINGS = {
     "PIPELINE_POLL_SECONDS": ("3600", "60"),
     "RUN_SCHEMA_KEEP_SECONDS": (None, "86400"),
     "PIPELINE_KEEP_VERSIONS_SECONDS": (None, "86400"),
-    "PIPELINE_RETRY_SECONDS": ("30", "7"),
-    "PIPELINE_LATE_SECONDS": ("1209600", "60"),
     "PIPELINE_KEEP_VERSIONS_MEBIBYTES": ("10240", "0"),
     "PIPELINE_RELOAD_RESTATED": ("false", "true"),
-    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
+    "PIPELINE_RETRY_SECONDS": ("30", "7"),
+    "PIPELINE_LATE_SECONDS": ("1209600", "60"),
     "PIPELINE_REPORTS": (None, "s3://someone:secret@bucket/reports"),
     "PIPELINE_NOTIFY": (None, "oncall"),
+    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
 }
 MONTH = "2022-11"
 
@@ -47,7 +47,7 @@ def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
 @pytest.mark.usefixtures("nothing_is_set")
 def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
     """Except those that are read only where a task runs, such as the connection."""
-    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, ZONE_SETTING, REVISION]
+    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, TIMEZONE_SETTING, REVISION]
     assert {each.name for each in DECLARED} | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)
 
 
@@ -83,11 +83,11 @@ def test_a_process_with_another_value_is_refused_by_the_name_of_the_setting(monk
 
 
 @pytest.mark.usefixtures("nothing_is_set")
-def test_another_zone_is_refused_by_the_name_of_the_setting():
+def test_another_time_zone_is_refused_by_the_name_of_the_setting():
     """Airflow reads it once in a process: test_timezones.py has it from the environment."""
-    drawn = [tag for tag in settings_tags() if not tag.startswith(ZONE_SETTING)]
-    with pytest.raises(SettingError, match=f"^{ZONE_SETTING} is UTC .* and Asia/Shanghai where its DAG was drawn"):
-        require_drawn_settings(task_of_a_dag_drawn_with([*drawn, f"{ZONE_SETTING}=Asia/Shanghai"]))
+    drawn = [tag for tag in settings_tags() if not tag.startswith(TIMEZONE_SETTING)]
+    with pytest.raises(SettingError, match=f"^{TIMEZONE_SETTING} is UTC .* and Asia/Shanghai where its DAG was drawn"):
+        require_drawn_settings(task_of_a_dag_drawn_with([*drawn, f"{TIMEZONE_SETTING}=Asia/Shanghai"]))
 
 
 @pytest.mark.usefixtures("nothing_is_set")

@@ -115,9 +115,9 @@ def test_a_malformed_month_param_is_refused():
         month_of(dag_run(JANUARY.start), {"month": "2024-1"})
 
 
-@pytest.mark.parametrize("zone", [UTC, NEW_YORK_WINTER])
-def test_the_run_dated_at_the_months_first_instant_owns_the_plain_schema_name(zone):
-    run = dag_run(JANUARY.start.astimezone(zone))
+@pytest.mark.parametrize("timezone", [UTC, NEW_YORK_WINTER])
+def test_the_run_dated_at_the_months_first_instant_owns_the_plain_schema_name(timezone):
+    run = dag_run(JANUARY.start.astimezone(timezone))
     assert run_schema_of(run, {}, "airflow_default") == "airflow_default_20240101"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from pendulum import instance
 from include.datasets import GREEN
 from include.month import Month
 from include.runs.timetable import MonthlyOncePublished, interval
+from include.settings import ROOT
 
 TIMETABLE = MonthlyOncePublished(timedelta(days=48))
 START = instance(GREEN.first_month.start)
@@ -114,6 +116,15 @@ def test_a_scheduled_run_is_named_by_its_month():
 def test_it_survives_the_way_through_airflows_database(first: Month | None):
     found = MonthlyOncePublished.deserialize(MonthlyOncePublished(timedelta(days=48), first).serialize())
     assert (found.published_after, found.first) == (timedelta(days=48), first)
+
+
+def test_airflow_finds_it_by_the_path_that_earlier_versions_of_a_dag_are_kept_with():
+    """Where it does not, the grid of runs that began with them answers 500, and the scheduler ends."""
+    plugin = runpy.run_path(str(ROOT / "plugins" / "timetable.py"))["Timetables"]
+    known = {f"{each.__module__}.{each.__name__}": each for each in plugin.timetables}
+    earlier = known["include.timetable.MonthlyOncePublished"].deserialize({"published_after": 4147200.0, "first": None})
+    assert known["include.runs.timetable.MonthlyOncePublished"] is MonthlyOncePublished
+    assert earlier.due(Month.parse("2024-01")) == TIMETABLE.due(Month.parse("2024-01"))
 
 
 def test_a_run_triggered_by_hand_is_of_the_latest_month_that_has_ended():

@@ -1,4 +1,4 @@
-"""Months in deployments whose default zone is not UTC: the same command means the same months everywhere."""
+"""Months in deployments whose default time zone is not UTC: the same command means the same months everywhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from include.runs.month_of_run import month_of, run_schema_of
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import ROOT, SettingError
 from include.source.availability import MonthUnavailable, month_is_available
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 
 MAY = Month.parse("2024-05")
 # west, east, UTC; and two where clocks change at midnight of a month's first day, which comes twice, or not at all
-ZONES = {
+TIMEZONES = {
     "UTC": ("2024-05", "2024-07"),
     "America/New_York": ("2024-05", "2024-07"),
     "Asia/Shanghai": ("2024-05", "2024-07"),
@@ -53,7 +53,7 @@ with contextlib.redirect_stdout(io.StringIO()) as printed:
 
 from include.runs.month_of_run import month_of, run_schema_of
 from include.processes.drift import settings_tags
-from include.support.timezone import default_zone
+from include.support.timezone import default_timezone
 for tag in settings_tags():
     print("TAG", tag)
 table = printed.getvalue().partition("Runs to be attempted:")[2]
@@ -61,7 +61,8 @@ for cell in (cell.strip() for line in table.splitlines() for cell in line.split(
     if cell[:1].isdigit():
         date = datetime.fromisoformat(cell)
         run = SimpleNamespace(logical_date=date, run_after=date, run_id="backfill__1", run_type="backfill", conf={})
-        month, schema = month_of(run, {}, default_zone()), run_schema_of(run, {}, "airflow_default", default_zone())
+        month = month_of(run, {}, default_timezone())
+        schema = run_schema_of(run, {}, "airflow_default", default_timezone())
         print("RUN", date.isoformat(), month, schema)
 """
 
@@ -69,8 +70,8 @@ for cell in (cell.strip() for line in table.splitlines() for cell in line.split(
 @pytest.fixture(scope="module")
 def metadata(postgres: EmbeddedPostgres) -> Iterator[dict[str, str]]:
     """An environment with a metadata database of its own, migrated."""
-    postgres.ensure_database("airflow_of_zones", "airflow")
-    dsn = postgres.dsn("airflow_of_zones", "airflow").replace("postgresql://", "postgresql+psycopg2://")
+    postgres.ensure_database("airflow_of_timezones", "airflow")
+    dsn = postgres.dsn("airflow_of_timezones", "airflow").replace("postgresql://", "postgresql+psycopg2://")
     environment = os.environ | {
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": dsn,
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -83,41 +84,41 @@ def metadata(postgres: EmbeddedPostgres) -> Iterator[dict[str, str]]:
     return environment
 
 
-@pytest.mark.parametrize("zone", ZONES)
-def test_the_backfill_command_means_the_same_months_in_every_zone(metadata: dict[str, str], zone: str):
-    first, last = ZONES[zone]
+@pytest.mark.parametrize("name", TIMEZONES)
+def test_the_backfill_command_means_the_same_months_in_every_time_zone(metadata: dict[str, str], name: str):
+    first, last = TIMEZONES[name]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, first, last],
-        env=metadata | {"AIRFLOW__CORE__DEFAULT_TIMEZONE": zone},
+        env=metadata | {"AIRFLOW__CORE__DEFAULT_TIMEZONE": name},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"TAG AIRFLOW__CORE__DEFAULT_TIMEZONE={zone}" in done.stdout
+    assert f"TAG AIRFLOW__CORE__DEFAULT_TIMEZONE={name}" in done.stdout
     runs = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RUN ")]
     months = [str(Month.parse(first).plus(count)) for count in range(3)]
     assert [run[1:] for run in runs] == [[month, f"airflow_default_{month.replace('-', '')}01"] for month in months]
-    if zone == "UTC":
+    if name == "UTC":
         assert [run[0] for run in runs] == [f"{month}-01T00:00:00+00:00" for month in months]
 
 
 def test_timetable_command_line_and_month_agree_on_where_months_begin(monkeypatch: pytest.MonkeyPatch):
-    """Here for the zones with the oddest clocks, and each 20th of the others."""
+    """Here for the time zones with the oddest clocks, and each 20th of the others."""
     timetable = MonthlyOncePublished(GREEN.published_after)
-    for zone in {*ZONES, *LEFT_OUT, *sorted(zoneinfo.available_timezones())[::20]}:
-        tz = pendulum.timezone(zone)
-        monkeypatch.setattr("include.runs.timetable.default_zone", lambda tz=tz: tz)
+    for name in {*TIMEZONES, *LEFT_OUT, *sorted(zoneinfo.available_timezones())[::20]}:
+        tz = pendulum.timezone(name)
+        monkeypatch.setattr("include.runs.timetable.default_timezone", lambda tz=tz: tz)
         month = GREEN.first_month
         while month < Month.parse("2027-01"):
             instant = pendulum.instance(month.start_in(tz)).in_timezone("UTC")
-            assert timezone.parse(month.ds, timezone=tz).in_timezone("UTC") == instant, (zone, month)
-            assert Month.containing(instant, tz) == month, zone
-            assert Month.containing(instant - timedelta(hours=2), tz) == month.plus(-1), zone
+            assert timezone.parse(month.ds, timezone=tz).in_timezone("UTC") == instant, (name, month)
+            assert Month.containing(instant, tz) == month, name
+            assert Month.containing(instant - timedelta(hours=2), tz) == month.plus(-1), name
             made = timetable.next_dagrun_info(
                 last_automated_data_interval=None, restriction=TimeRestriction(instant, instant, catchup=True)
             )
-            assert made is not None, (zone, month)
-            assert made.logical_date == instant, (zone, month)
+            assert made is not None, (name, month)
+            assert made.logical_date == instant, (name, month)
             month = month.plus(1)
 
 
@@ -130,28 +131,28 @@ def dag_run(logical_date: datetime, run_type: str = "backfill"):
     ("drawn", "here"),
     [("Asia/Shanghai", "UTC"), ("America/New_York", "UTC"), ("UTC", "Asia/Shanghai"), ("UTC", "America/New_York")],
 )
-def test_a_process_of_another_zone_fails_by_the_name_of_the_setting(kind: str, drawn: str, here: str):
+def test_a_process_of_another_time_zone_fails_by_the_name_of_the_setting(kind: str, drawn: str, here: str):
     run = dag_run(MAY.start_in(zoneinfo.ZoneInfo(drawn)).astimezone(UTC), kind)
     for read in (month_of, lambda *arguments: run_schema_of(*arguments[:2], "airflow_default", arguments[2])):
         with pytest.raises(SettingError, match=r"\[core\] default_timezone"):
             read(run, {}, zoneinfo.ZoneInfo(here))
 
 
-def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_zone():
+def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_time_zone():
     evening = datetime(2024, 4, 30, 20, tzinfo=UTC)
     assert str(month_of(dag_run(evening, "manual"), {}, zoneinfo.ZoneInfo("Asia/Shanghai"))) == "2024-05"
     assert str(month_of(dag_run(evening, "manual"), {}, zoneinfo.ZoneInfo("America/New_York"))) == "2024-04"
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai", "America/New_York"])
-def test_a_month_lies_in_the_future_until_it_begins_in_the_zone(zone: str):
-    start = MAY.start_in(zoneinfo.ZoneInfo(zone))
+@pytest.mark.parametrize("name", ["UTC", "Asia/Shanghai", "America/New_York"])
+def test_a_month_lies_in_the_future_until_it_begins_in_the_time_zone(name: str):
+    start = MAY.start_in(zoneinfo.ZoneInfo(name))
     with pytest.raises(MonthUnavailable, match="lies in the future: today is 2024-04-30"):
         month_is_available(GREEN, MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
     with pytest.raises(OSError, match="refused"):  # then the source is asked
         month_is_available(GREEN, MAY, "http://127.0.0.1:1", start)
 
 
-def test_the_zone_of_months_is_airflows_default():
+def test_the_time_zone_of_months_is_airflows_default():
     # config/airflow.cfg sets none, and Airflow's own is UTC
-    assert str(default_zone()) == "UTC"
+    assert str(default_timezone()) == "UTC"

@@ -20,7 +20,7 @@ from include.datasets import GREEN
 from include.failures.retry import heals
 from include.ingest.load import load_month
 from include.settings import DBT_PROFILES, SettingError
-from include.warehouse.connection import connection_string, warehouse_fields
+from include.warehouse.connection import warehouse_dsn, warehouse_fields
 from include.warehouse.libpq import PROFILE, SETTINGS, dbt_environment
 from tests.support.dbt.project import Project
 from tests.support.helpers import JANUARY
@@ -59,7 +59,7 @@ class Managed:
 
     def load(self) -> None:
         schema = self.project.schema
-        load_month(GREEN, JANUARY, self.project.tlc.url, connection_string(warehouse_fields()), schema, "by hand")
+        load_month(GREEN, JANUARY, self.project.tlc.url, warehouse_dsn(), schema, "by hand")
 
     def dbt(self, *arguments: str) -> tuple[int, str]:
         own = {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
