@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from dev.console import console
 from dev.errors import StackError
 from dev.services.airflow_api import AirflowApi, instant
 from dev.services.secrets import StackSecrets
-from dev.stack.choices import Choices
 from dev.system.files import write_private
 from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command, run
+from dev.system.waiting import within
 from include.datasets import GREEN, TLC
 from include.month import Month
 from include.settings import DBT_MANIFEST, NOTIFY, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
@@ -26,6 +25,7 @@ from include.support.fingerprint import digest_of
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
 HEALTHY_SECONDS = 240
+LOOK_SECONDS = 0.25
 # Airflow dates an import error by the end of the parse, which takes 1 to 3 s. So an error of a file that was corrected
 # during the parse can have a later date than the correction.
 PARSE_SECONDS = 5
@@ -76,7 +76,7 @@ class AirflowServices:
         return self._api
 
     def environment(
-        self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices, celery: dict[str, str]
+        self, metadata_dsn: str, warehouse: str, source_url: str, student: str, celery: dict[str, str]
     ) -> dict[str, str]:
         """What is laid over a process' environment to make it part of this Airflow; holds passwords.
 
@@ -107,7 +107,7 @@ class AirflowServices:
             "AIRFLOW_CONFIG": str(ROOT / "config/airflow.cfg"),
             f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
             f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
-            "AIRFLOW_STUDENT": choices.student,
+            "AIRFLOW_STUDENT": student,
             REPORTS.name: str(self._state / "reports"),
             SCHEDULE_FROM.name: self._first_scheduled_month(),
             # config/ holds airflow_local_settings.py.
@@ -179,9 +179,8 @@ class AirflowServices:
         return process.ensure(command("airflow", process.name, *OPTIONS.get(process.name, ())), environment, code)
 
     def _wait_until_healthy(self, database_started: float) -> BackgroundProcess | None:
-        """Wait until all are healthy and return None, or return the process that ended meanwhile."""
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while True:
+        """Returns None when all are healthy; a process that ends before, at once."""
+        for _ in within(HEALTHY_SECONDS, every=LOOK_SECONDS):
             unhealthy = self._unhealthy(database_started)
             # checked after the heartbeats: a process may have sent one just before it was killed
             for process in self._processes.values():
@@ -189,9 +188,7 @@ class AirflowServices:
                     return process
             if not unhealthy:
                 return None
-            if time.monotonic() > deadline:
-                raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
-            time.sleep(0.25)
+        raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
 
     def _unhealthy(self, since: float) -> list[str]:
         """The processes without a heartbeat since they, and the database, were started.
@@ -217,13 +214,12 @@ class AirflowServices:
 
         Airflow parses a file again only after 30 s, unless it is told to by its API.
         """
-        deadline = time.monotonic() + HEALTHY_SECONDS
         files = [*self.dags.glob("*.py"), DBT_MANIFEST]
         started = self._processes["dag-processor"].started()
         since = max([started, *(file.stat().st_mtime for file in files if file.exists())])
         errors_since = since if since == started else since + PARSE_SECONDS
         asked = False
-        while True:
+        for _ in within(HEALTHY_SECONDS, every=LOOK_SECONDS):
             errors = self.api.pages("/importErrors", "import_errors")
             if fresh := [error for error in errors if instant(error["timestamp"]) >= errors_since]:
                 raise StackError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in fresh))
@@ -238,9 +234,7 @@ class AirflowServices:
             except requests.HTTPError as error:
                 if error.response is None or error.response.status_code != requests.codes.not_found:
                     raise
-            if time.monotonic() > deadline:
-                raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
-            time.sleep(0.25)
+        raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
 
 
 def tasks_at_once() -> int:

@@ -1,12 +1,12 @@
 """Celery's workers, each as if on a machine of its own: with a copy of the project, a home and a hostname."""
 
 import shutil
-import time
 from pathlib import Path
 
 from dev.errors import StackError
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command
+from dev.system.waiting import within
 from include.settings import DBT_MANIFEST, ROOT
 from include.support.fingerprint import digest_of
 
@@ -40,13 +40,14 @@ class CeleryWorkers:
         revision = revision_of_project()
         stop_all([each for each in self._started() if each.name not in self.names(count)])
         since = {number: self._start(number, slots, environment, revision) for number in range(1, count + 1)}
-        deadline = time.monotonic() + READY_SECONDS
-        for number, offset in since.items():
-            process = self._process(number)
-            while offset is not None and " ready." not in process.log.read_text(errors="replace")[offset:]:
-                if not process.is_running() or time.monotonic() > deadline:
-                    raise StackError(f"{process.name} is not ready; the end of {process.log}:\n{process.log_end()}")
-                time.sleep(0.25)
+        for _ in within(READY_SECONDS, every=0.25):
+            waiting = [self._process(number) for number, offset in since.items() if not self._is_ready(number, offset)]
+            if not waiting:
+                return
+            if ended := [process for process in waiting if not process.is_running()]:
+                break
+        process = [*ended, *waiting][0]
+        raise StackError(f"{process.name} is not ready; the end of {process.log}:\n{process.log_end()}")
 
     def stop(self) -> None:
         """Ends all; their tasks with them."""
@@ -91,6 +92,10 @@ class CeleryWorkers:
         worker = command("airflow", "celery", "worker", *options)
         started = process.ensure(worker, worker_environment(environment, place), revision)
         return before if started else None
+
+    def _is_ready(self, number: int, offset: int | None) -> bool:
+        """Whether it takes tasks, by its log after the offset; None: it was running before."""
+        return offset is None or " ready." in self._process(number).log.read_text(errors="replace")[offset:]
 
     def _copy_project(self, process: BackgroundProcess, place: Path, revision: str) -> None:
         mark = place / "revision"

@@ -117,7 +117,7 @@ class Stack:
             metadata_dsn=self.postgres.dsn(self.choices.metadata_database, "airflow"),
             warehouse=self.warehouse.airflow_connection(),
             source_url=self._source_url,
-            choices=self.choices,
+            student=self.choices.student,
             celery=self._celery_settings(self.choices),
         )
 
