@@ -52,7 +52,7 @@ def down(stack: Stack) -> int:
 
 
 def demo(stack: Stack) -> int:
-    """Backfill the months that the source has of each dataset; with DATASET, FROM or TO those of one dataset."""
+    """Backfill each dataset's months that the source has; with DATASET, FROM or TO those of one dataset."""
     told = any(map(given, ("DATASET", "FROM", "TO")))
     datasets = [arguments.dataset()] if told else [each for each in DATASETS.values() if each.host == TLC]
     return _backfill(stack, {dataset: arguments.months(dataset, otherwise=_demo_months) for dataset in datasets})
@@ -64,8 +64,8 @@ def backfill(stack: Stack) -> int:
 
 
 def ledger(stack: Stack) -> int:
-    """Every month's state; with JSON=1 as a JSON list."""
-    _ = stack.choices  # refuses where the stack has not been started yet
+    """Show every month's state; with JSON=1 as a JSON list."""
+    _ = stack.choices  # raises where the stack has not been started yet
     asked = {"dag_id": arguments.dataset().dag_id} if given("DATASET") else None
     lines = stack.api.call("GET", "/months", params=asked, below="/ledger")
     if given("JSON"):
@@ -114,7 +114,7 @@ def dev(stack: Stack) -> int:
 
 
 def diff(stack: Stack) -> int:
-    """The developer's tables of the month, or MODEL, beside the published ones. 1 where they differ."""
+    """Compare the developer's tables of the month, or MODEL alone, with the published ones. 1 where they differ."""
     workshop = _workshop(stack)
     again = f"make dev DATASET={workshop.dataset.name} MONTH={workshop.month}"
     try:
@@ -129,7 +129,7 @@ def diff(stack: Stack) -> int:
 
 
 def dbt_ci(stack: Stack) -> int:
-    """Build what was changed since BASE for one month, in a Postgres that is thrown away, and tell what it changes."""
+    """Build what was changed since BASE for one month, in a Postgres that is thrown away, and say what it changes."""
     from dev.change.ci import try_change  # dbt
 
     if not (base := given("BASE")):
@@ -147,7 +147,7 @@ def drop_run_schemas(stack: Stack) -> int:
 
 
 def doctor(stack: Stack) -> int:
-    """What Airflow's processes lack; 1 where tasks would fail."""
+    """Say what Airflow's processes lack. 1 where tasks would fail."""
     checked = stack.check()
     for name, done in checked.items():
         console.print(name, style="bold")
@@ -179,7 +179,7 @@ def _up(stack: Stack) -> None:
 
 
 def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
-    """Backfills of several datasets run at once, and are followed one after the other."""
+    """The datasets' backfills run at once, and are followed one after the other."""
     parallel, reprocess = arguments.parallel(), arguments.reprocess()
     _up(stack)
     backfills = []
@@ -229,13 +229,13 @@ def _workshop(stack: Stack) -> Workshop:
 
 
 def _demo_months(dataset: Dataset) -> list[Month]:
-    """Months that the source has: of a folder consecutive ones in it, elsewhere DEMO_MONTHS."""
+    """Consecutive months that are in the source's folder; of a source without a folder, DEMO_MONTHS."""
     source = Choices.made(os.environ, STATE).source
     return source.consecutive_months(dataset, MOST_DEMO_MONTHS) or months_between(dataset, *DEMO_MONTHS)
 
 
-def _told(error: OSError) -> str:
-    """Disk full, no permission, and their like: what, where, and what to do."""
+def _message_of(error: OSError) -> str:
+    """What is wrong (a full disk, a missing permission), where, and what to do."""
     where = f"{error.filename}: " if error.filename else ""
     what = error.strerror or error
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -258,7 +258,7 @@ def main() -> int:
     except requests.RequestException as error:
         console.print(f"Airflow's API does not answer ({error}). Bring it back: make up", style="red", markup=False)
     except OSError as error:
-        console.print(_told(error), style="red", markup=False)
+        console.print(_message_of(error), style="red", markup=False)
     except KeyboardInterrupt:
         console.print("Interrupted; the stack goes on. make down stops it.")
     return TROUBLE if command is diff else 1

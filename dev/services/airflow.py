@@ -1,4 +1,4 @@
-"""Airflow's four processes on this machine, and the environment they and the CLI run in."""
+"""Airflow's four processes on this machine, and the environment that they and the CLI run in."""
 
 import importlib.metadata
 import json
@@ -31,8 +31,8 @@ LOOK_SECONDS = 0.25
 PARSE_SECONDS = 5
 # Three months side by side: with 2 over a tenth of the CPU stayed idle, with 3 about a twentieth; 4 were no faster.
 TASKS_PER_CORE = 3
-# Default 30: so long Airflow keeps a DAG as it was drawn, and what it has cached of it, whatever its file says. A model
-# edited twice within half a minute was in the grid after 40 to 45 s.
+# For so long Airflow keeps a DAG as it was drawn, and its cache of it, whatever the DAG's file says. With Airflow's
+# default, 30, a model edited twice within half a minute was in the grid after 40 to 45 s.
 REDRAWN_SECONDS = "2"
 # Airflow's processes may end once, at most twice, after their database was gone: hence a third attempt.
 ATTEMPTS = 3
@@ -60,7 +60,7 @@ class AirflowServices:
 
     @property
     def url(self) -> str:
-        """Of the UI and the API, as of the last start."""
+        """The address of the UI and the API since the last start."""
         return f"http://{LOOPBACK}:{remembered_port(self._port_file)}"
 
     @property
@@ -70,7 +70,7 @@ class AirflowServices:
 
     @property
     def api(self) -> AirflowApi:
-        """The client of the API, kept together with its login for as long as the port stays the same."""
+        """The API's client. It stays logged in for as long as the port stays the same."""
         if self._api is None or self._api.url != self.url:
             self._api = AirflowApi(self.url, ADMIN, self.secrets.admin)
         return self._api
@@ -78,9 +78,9 @@ class AirflowServices:
     def environment(
         self, metadata_dsn: str, warehouse: str, source_url: str, student: str, celery: dict[str, str]
     ) -> dict[str, str]:
-        """What is laid over a process' environment to make it part of this Airflow; holds passwords.
+        """The variables that make a process a part of this Airflow; they hold passwords.
 
-        `warehouse` is the value of an Airflow connection variable, `celery` what differs from the local executor.
+        `warehouse`: the value of an Airflow connection variable. `celery`: the settings of CeleryExecutor, or none.
         """
         secrets = self.secrets
         settings = {
@@ -116,7 +116,7 @@ class AirflowServices:
         }
 
     def _first_scheduled_month(self) -> str:
-        """The month in which this was first asked. A new stack begins with no run that waits for weeks."""
+        """The month of the stack's first start, so that a new stack begins with no run that waits for weeks."""
         file = self._state / "schedule_from"
         if not file.exists():
             file.write_text(str(Month.containing(datetime.now(UTC))))
@@ -210,9 +210,8 @@ class AirflowServices:
     def _wait_for_dag(self) -> None:
         """Wait until the running dag-processor has parsed the present DAG files with the present manifest.
 
-        One file draws the DAGs of all datasets, so one of them stands for the others.
-
-        Airflow parses a file again only after 30 s, unless it is told to by its API.
+        One file draws the DAGs of all datasets, so one of them stands for the others. Airflow parses a file again only
+        after 30 s, unless it is told to by its API.
         """
         files = [*self.dags.glob("*.py"), DBT_MANIFEST]
         started = self._processes["dag-processor"].started()
@@ -238,12 +237,12 @@ class AirflowServices:
 
 
 def tasks_at_once() -> int:
-    """Of all DAGs together, on this machine."""
+    """How many tasks, of all DAGs together, run at once on this machine."""
     return TASKS_PER_CORE * (os.cpu_count() or 1)
 
 
 def code_version() -> str:
-    """A hash of the files that the services read only at their start: when it changes, they must be restarted."""
+    """A hash of the files that the services read only at their start. When it changes, they must be restarted."""
     read = [
         *ROOT.glob("config/*.*"),
         *ROOT.glob("include/**/*.*"),

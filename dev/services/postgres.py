@@ -1,4 +1,4 @@
-"""A real Postgres 18 of this machine alone, its binaries taken from a Python wheel.
+"""A real Postgres 18 for this machine alone, whose binaries come from a Python wheel.
 
 Only the wheel's binaries are used: its Python API serves Unix sockets alone, stops the server when Python exits and
 changes the mode of parent folders.
@@ -172,7 +172,7 @@ class EmbeddedPostgres:
             shutil.chown(folder, self._os_user, pwd.getpwnam(self._os_user).pw_gid)
 
     def _os_user_may_execute(self, path: Path) -> bool:
-        """For a folder: enter it."""
+        """Whether the OS user may execute the file, or enter the folder."""
         return self._os_user is None or self._run("test", "-x", str(path)).returncode == 0
 
     # ---------- process

@@ -1,4 +1,4 @@
-"""Loopback ports: chosen free once, then kept, so that addresses survive a restart."""
+"""Loopback ports: a free one is chosen once and remembered, so that addresses survive a restart."""
 
 import socket
 from contextlib import suppress
@@ -9,7 +9,7 @@ from dev.system.files import write_private
 from dev.system.waiting import within
 
 LOOPBACK = "127.0.0.1"
-# A killed server with threads is gone from the process list a moment before its socket is closed.
+# A killed server that has threads leaves the process list a moment before its socket is closed.
 RELEASE_SECONDS = 2
 
 
@@ -26,7 +26,7 @@ def is_free(port: int) -> bool:
 
 
 def reserved_port(file: Path) -> int:
-    """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
+    """The port remembered in the file; a new one where there is none, or another program took it meanwhile."""
     with suppress(StackError):
         port = remembered_port(file)
         for _ in within(RELEASE_SECONDS, every=0.1):

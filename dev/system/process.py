@@ -40,10 +40,9 @@ class BackgroundProcess:
         self._record_file = state / "run" / f"{name}.json"
 
     def ensure(self, argv: list[str], environment: dict[str, str], version: str = "") -> bool:
-        """Start it, unless it runs already with the same command, environment and version. True if it was started.
+        """Starts it, unless it runs already with the same command, environment and version. True if it was started.
 
-        It gets this process' environment without the variables that configure Airflow, dbt or Postgres, and on top of
-        that `environment`.
+        It gets `inherited_environment`, and `environment` laid over that.
         """
         asked = json.dumps([argv, environment, version], sort_keys=True)
         fingerprint = hashlib.sha256(asked.encode()).hexdigest()
@@ -88,15 +87,15 @@ class BackgroundProcess:
         return False
 
     def pid(self) -> int:
-        """As it was last started."""
+        """The process id of its last start."""
         return self._record()["pid"]
 
     def started(self) -> float:
-        """When it was last started, in seconds since the epoch."""
+        """The time of its last start, in seconds since the epoch."""
         return self._record()["started"]
 
     def stop(self) -> None:
-        """End it and all it started; no-op if nothing of it runs."""
+        """Ends it and all it started; no-op if nothing of it runs."""
         stop_all([self])
 
     def log_end(self, lines: int = 15) -> str:
@@ -150,7 +149,7 @@ class BackgroundProcess:
 
 
 def stop_all(processes: Iterable[BackgroundProcess]) -> None:
-    """End them side by side, and all they started: SIGTERM to each, SIGKILL to what is left GRACE_SECONDS later."""
+    """Ends them side by side, and all they started: SIGTERM to each, SIGKILL to what is left GRACE_SECONDS later."""
     processes = list(processes)
     for process in processes:
         if leader := process._leader():
