@@ -24,6 +24,8 @@ DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml pr
 TESTS_LOGS := .local/tests
 # In two processes, each with whole files.
 TWO := --numprocesses=2 --dist=loadfile --quiet
+# The layers of pyproject.toml. It has no option to say less where they hold.
+LINT_IMPORTS := $(VENV)/bin/lint-imports --no-logo --cache-dir .local/import-linter
 UV_VERSION := 0.13.9
 # The target `celery`, where that executor is asked for; else nothing.
 CELERY := $(filter celery,$(EXECUTOR))
@@ -95,6 +97,7 @@ lint: env
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@said=$$($(LINT_IMPORTS)) || { echo "$$said"; exit 1; }
 	@$(VENV)/bin/sqlfluff lint dbt/models
 
 bench: manifest $(if $(CELERY)$(filter executors,$(ARGS)),celery)

@@ -1,44 +1,37 @@
-"""The commands behind the Makefile, `python -m dev <command>`: those of COMMANDS.
-
-They read their variables (DATASET, FROM, TO, PARALLEL, REPROCESS, MONTH, VERSION, ARGS, TLC_DIR, TLC_BASE_URL,
-AIRFLOW_STUDENT, AZURE_PG, EXECUTOR, ...) from the environment.
-"""
+"""The commands behind the Makefile: `python -m dev <command>`, one of COMMANDS."""
 
 import argparse
 import errno
-import getpass
 import os
-import shlex
 import sys
 import time
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import requests
 from rich.markdown import Markdown
 
+from dev import arguments
+from dev.arguments import given
+from dev.change.base_manifest import base_manifest, commit_of, read_manifest
+from dev.change.diff_text import as_markdown
+from dev.change.table_diff import NoRows, compare
+from dev.change.workshop import Workshop
 from dev.console import console
 from dev.errors import StackError
-from dev.runs.backfill import REPROCESS, Backfill, months_between
+from dev.runs.backfill import Backfill, months_between
 from dev.runs.ledger_table import as_calendars, as_json
 from dev.runs.published_table import published_table
 from dev.runs.restore import restore as put_back
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
 from dev.system.programs import run
-from include.datasets import DATASETS, GREEN, TLC, Dataset
-from include.month import Month, MonthError
+from include.datasets import DATASETS, TLC, Dataset
+from include.month import Month
 from include.settings import DBT_MANIFEST, ROOT, SettingError
 from include.warehouse.run_schemas import drop_run_schemas as drop_old
 
-if TYPE_CHECKING:
-    from dev.change.workshop import Workshop
-
 STATE = ROOT / ".local"
-MOST_PARALLEL, MOST_DAYS = 200, 36_500
 DEMO_MONTHS, MOST_DEMO_MONTHS = ("2024-01", "2024-03"), 3
 CI_MONTH = "2024-01"
 DIFFERS, TROUBLE = 1, 2  # as diff(1) ends
@@ -59,23 +52,23 @@ def down(stack: Stack) -> int:
 
 
 def demo(stack: Stack) -> int:
-    """Backfill the months that the source has of each dataset; with DATASET, FROM or TO those of one dataset."""
-    told = any(os.environ.get(name) for name in ("DATASET", "FROM", "TO"))
-    datasets = [_dataset()] if told else [each for each in DATASETS.values() if each.host == TLC]
-    return _backfill(stack, {dataset: _range(dataset, otherwise=_demo_months) for dataset in datasets})
+    """Backfill each dataset's months that the source has; with DATASET, FROM or TO those of one dataset."""
+    told = any(map(given, ("DATASET", "FROM", "TO")))
+    datasets = [arguments.dataset()] if told else [each for each in DATASETS.values() if each.host == TLC]
+    return _backfill(stack, {dataset: arguments.months(dataset, otherwise=_demo_months) for dataset in datasets})
 
 
 def backfill(stack: Stack) -> int:
-    dataset = _dataset()
-    return _backfill(stack, {dataset: _range(dataset)})
+    dataset = arguments.dataset()
+    return _backfill(stack, {dataset: arguments.months(dataset)})
 
 
 def ledger(stack: Stack) -> int:
-    """Every month's state; with JSON=1 as a JSON list."""
-    _ = stack.choices  # refuses where the stack has not been started yet
-    asked = {"dag_id": _dataset().dag_id} if os.environ.get("DATASET") else None
+    """Show every month's state; with JSON=1 as a JSON list."""
+    _ = stack.choices  # raises where the stack has not been started yet
+    asked = {"dag_id": arguments.dataset().dag_id} if given("DATASET") else None
     lines = stack.api.call("GET", "/months", params=asked, below="/ledger")
-    if os.environ.get("JSON"):
+    if given("JSON"):
         print(as_json(lines))
     else:
         console.print(as_calendars(lines))
@@ -83,9 +76,10 @@ def ledger(stack: Stack) -> int:
 
 
 def restore(stack: Stack) -> int:
-    """Puts back the version that the month's file has replaced last; with VERSION another that is kept."""
-    dataset, month = _dataset(), _month()
-    succeeded = put_back(stack, dataset, month, os.environ.get("VERSION") or "")
+    """Put back the version that the month's file has replaced last; with VERSION another that is kept."""
+    dataset, month = arguments.dataset(), arguments.month()
+    schema = stack.published_schema(dataset)
+    succeeded = put_back(stack.api, stack.warehouse.uri(), schema, dataset, month, given("VERSION") or "")
     _show_published(stack, dataset, [month])
     return 0 if succeeded else 1
 
@@ -96,71 +90,64 @@ def dsn(stack: Stack) -> int:
 
 
 def dbt(stack: Stack) -> int:
-    return stack.run_dbt(_dataset(), *_arguments()).returncode
+    return stack.run_dbt(arguments.dataset(), *arguments.words()).returncode
 
 
 def dev(stack: Stack) -> int:
     """Build what a developer changed, or what ARGS select, in the developer's own schemas."""
-    from dev.change.base_manifest import base_manifest, commit_of, read_manifest
-    from dev.change.build import build
+    from dev.change.build import build  # dbt, 1 s
 
     workshop = _workshop(stack)
-    if state := os.environ.get("STATE"):
+    if state := given("STATE"):
         file = Path(state)
         base, name = read_manifest(file / "manifest.json" if file.is_dir() else file), state
-    elif (ROOT / ".git").exists() or os.environ.get("BASE"):
-        revision = os.environ.get("BASE") or "HEAD"
+    elif (ROOT / ".git").exists() or given("BASE"):
+        revision = given("BASE") or "HEAD"
         commit = commit_of(revision)
         base, name = base_manifest(commit, STATE / "dev" / "base"), f"{revision} ({commit[:12]})"
     else:
         base, name = read_manifest(DBT_MANIFEST), str(DBT_MANIFEST)
-    ended = build(workshop, _arguments(), base, name)
+    ended = build(workshop, arguments.words(), base, name)
     if not ended:
         console.print(f"What it changes: make diff DATASET={workshop.dataset.name} MONTH={workshop.month}")
     return ended
 
 
 def diff(stack: Stack) -> int:
-    """The developer's tables of the month, or MODEL, beside the published ones. 1 where they differ."""
-    from dev.change.diff_text import as_markdown
-    from dev.change.table_diff import NoRows, compare
-
+    """Compare the developer's tables of the month, or MODEL alone, with the published ones. 1 where they differ."""
     workshop = _workshop(stack)
     again = f"make dev DATASET={workshop.dataset.name} MONTH={workshop.month}"
     try:
-        found = compare(workshop, os.environ.get("MODEL"))
+        found = compare(workshop, given("MODEL"))
     except NoRows as nothing:
         raise StackError(f"{nothing}: build it first, with {again} ARGS='-s <model>'") from None
     if not found:
         raise StackError(f"{workshop.schema} has no table with rows of {workshop.month}: {again}")
     text = as_markdown(found, workshop.schema, workshop.published)
-    print(text) if os.environ.get("MARKDOWN") else console.print(Markdown(text))
+    print(text) if given("MARKDOWN") else console.print(Markdown(text))
     return DIFFERS if any(each.differs for each in found) else 0
 
 
 def dbt_ci(stack: Stack) -> int:
-    """Build what was changed since BASE for one month, in a Postgres that is thrown away, and tell what it changes."""
-    from dev.change.ci import try_change
+    """Build what was changed since BASE for one month, in a Postgres that is thrown away, and say what it changes."""
+    from dev.change.ci import try_change  # dbt
 
-    if not (base := os.environ.get("BASE")):
+    if not (base := given("BASE")):
         raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
-    return try_change(base, _dataset(), _month(CI_MONTH), STATE, os.environ.get("TLC_DIR"))
+    return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"))
 
 
 def drop_run_schemas(stack: Stack) -> int:
-    days = os.environ.get("OLDER_THAN_DAYS") or "30"
-    if not days.isdecimal() or int(days) > MOST_DAYS:
-        raise StackError(f"OLDER_THAN_DAYS={days}: a number of days is needed, {MOST_DAYS} at most.")
-    for dataset in [_dataset()] if os.environ.get("DATASET") else DATASETS.values():
-        schema, older = stack.published_schema(dataset), timedelta(days=int(days))
-        dropped = drop_old(dataset, stack.warehouse.uri(), schema, older)
+    older = arguments.older_than()
+    for dataset in [arguments.dataset()] if given("DATASET") else DATASETS.values():
+        dropped = drop_old(dataset, stack.warehouse.uri(), stack.published_schema(dataset), older)
         what = ", ".join(f"{name} ({size / 2**20:,.0f} MiB)" for name, size in dropped.items()) or "nothing"
-        console.print(f"{dataset.name}: dropped {what}; published and loaded over {days} days ago.")
+        console.print(f"{dataset.name}: dropped {what}; published and loaded over {older.days} days ago.")
     return 0
 
 
 def doctor(stack: Stack) -> int:
-    """What Airflow's processes lack; 1 where tasks would fail."""
+    """Say what Airflow's processes lack. 1 where tasks would fail."""
     checked = stack.check()
     for name, done in checked.items():
         console.print(name, style="bold")
@@ -169,7 +156,7 @@ def doctor(stack: Stack) -> int:
 
 
 def airflow(stack: Stack) -> int:
-    return run("airflow", *_arguments(), environment=stack.environment()).returncode
+    return run("airflow", *arguments.words(), environment=stack.environment()).returncode
 
 
 COMMANDS = {
@@ -192,8 +179,8 @@ def _up(stack: Stack) -> None:
 
 
 def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
-    """Backfills of several datasets run at once, and are followed one after the other."""
-    parallel, reprocess = _parallel(), _reprocess()
+    """The datasets' backfills run at once, and are followed one after the other."""
+    parallel, reprocess = arguments.parallel(), arguments.reprocess()
     _up(stack)
     backfills = []
     for dataset, months in asked.items():
@@ -235,72 +222,20 @@ def _show_address(stack: Stack) -> None:
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
 
 
-def _workshop(stack: Stack) -> "Workshop":
-    from dev.change.workshop import Workshop, developer_name
-
-    dataset = _dataset()
-    month = _month()
-    user = developer_name(os.environ.get("DEV_USER") or getpass.getuser())
+def _workshop(stack: Stack) -> Workshop:
+    dataset, month, user = arguments.dataset(), arguments.month(), arguments.developer()
     folder = STATE / "dev" / f"{dataset.name}-{month}"
     return Workshop(dataset, month, stack.developer, stack.published_schema(dataset), user, folder)
 
 
-def _month(otherwise: str | None = None) -> Month:
-    if not (text := os.environ.get("MONTH") or otherwise):
-        raise StackError("MONTH is needed, for example: make dev MONTH=2024-01")
-    try:
-        return Month.parse(text)
-    except MonthError as error:
-        raise StackError(f"MONTH={text}: {error}") from None
-
-
-def _dataset() -> Dataset:
-    name = os.environ.get("DATASET") or GREEN.name
-    if name not in DATASETS:
-        raise StackError(f"DATASET={name}: one of {', '.join(DATASETS)} is needed.")
-    return DATASETS[name]
-
-
-def _range(dataset: Dataset, otherwise: Callable[[Dataset], list[Month]] | None = None) -> list[Month]:
-    """The months from FROM to TO. Where neither is given, those that `otherwise` gives."""
-    first, last = os.environ.get("FROM"), os.environ.get("TO")
-    if otherwise and not first and not last:
-        return otherwise(dataset)
-    if not (first and last):
-        raise StackError("FROM and TO are needed, for example: make backfill FROM=2024-01 TO=2024-03")
-    return months_between(dataset, first, last)
-
-
 def _demo_months(dataset: Dataset) -> list[Month]:
-    """Months that the source has: of a folder consecutive ones in it, elsewhere DEMO_MONTHS."""
+    """Consecutive months that are in the source's folder; of a source without a folder, DEMO_MONTHS."""
     source = Choices.made(os.environ, STATE).source
     return source.consecutive_months(dataset, MOST_DEMO_MONTHS) or months_between(dataset, *DEMO_MONTHS)
 
 
-def _parallel() -> int:
-    text = os.environ.get("PARALLEL") or "3"
-    if not text.isdecimal() or not 1 <= int(text) <= MOST_PARALLEL:
-        raise StackError(f"PARALLEL={text}: a number of months to run side by side is needed, 1 to {MOST_PARALLEL}.")
-    return int(text)
-
-
-def _reprocess() -> str:
-    reprocess = os.environ.get("REPROCESS") or "none"
-    if reprocess not in REPROCESS:
-        raise StackError(f"REPROCESS={reprocess}: one of {', '.join(REPROCESS)} is needed.")
-    return reprocess
-
-
-def _arguments() -> list[str]:
-    text = os.environ.get("ARGS", "")
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise StackError(f"ARGS={text}: {error}") from None
-
-
-def _told(error: OSError) -> str:
-    """Disk full, no permission, and their like: what, where, and what to do."""
+def _message_of(error: OSError) -> str:
+    """What is wrong (a full disk, a missing permission), where, and what to do."""
     where = f"{error.filename}: " if error.filename else ""
     what = error.strerror or error
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -323,7 +258,7 @@ def main() -> int:
     except requests.RequestException as error:
         console.print(f"Airflow's API does not answer ({error}). Bring it back: make up", style="red", markup=False)
     except OSError as error:
-        console.print(_told(error), style="red", markup=False)
+        console.print(_message_of(error), style="red", markup=False)
     except KeyboardInterrupt:
         console.print("Interrupted; the stack goes on. make down stops it.")
     return TROUBLE if command is diff else 1

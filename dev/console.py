@@ -1,6 +1,6 @@
-"""Where the commands talk to whoever runs them."""
+"""The console that the commands print to."""
 
 from rich.console import Console
 
-# Not a terminal (CI): no colours, no wrapping of links and error messages at a guessed width.
+# Numbers and paths stay uncoloured; links and error messages are not wrapped at a width that is guessed in CI.
 console = Console(highlight=False, soft_wrap=True)

@@ -1,5 +1,5 @@
-"""What the commands report to their user as a message, not as a traceback."""
+"""The error that a command shows as a message, without a traceback."""
 
 
 class StackError(Exception):
-    """Something the user can put right; the message says what."""
+    """Something that the user can put right; the message says how."""

@@ -1,4 +1,4 @@
-"""dbt's manifest of another revision of this project, and as dbt's `--state` for one month of production."""
+"""dbt's manifest of another revision of this project, and dbt's `--state` for one month of production."""
 
 import io
 import json
@@ -27,7 +27,7 @@ def commit_of(revision: str) -> str:
 
 
 def project_differs(commit: str) -> bool:
-    """Whether a file of the dbt project, or of its profile, is another than in the commit, is new, or is gone."""
+    """Whether a file of the dbt project or of its profile was changed, added or removed since the commit."""
     of_project = ("--", "dbt", "profiles")
     new = _git("ls-files", "--others", "--exclude-standard", *of_project)
     return bool(_git("diff", "--quiet", commit, *of_project).returncode or new.stdout)
@@ -35,7 +35,7 @@ def project_differs(commit: str) -> bool:
 
 @contextmanager
 def dbt_project_of(commit: str) -> Iterator[Path]:
-    """A folder with `dbt` and `profiles` as of the commit, for the time being."""
+    """A temporary folder with `dbt` and `profiles` as of the commit."""
     archive = _git("archive", "--format=tar", commit, "dbt", "profiles")
     if archive.returncode:
         raise StackError(f"{commit[:12]} has no dbt project: {archive.stderr.decode().strip()}")
@@ -44,16 +44,16 @@ def dbt_project_of(commit: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def base_manifest(commit: str, kept: Path) -> dict[str, Any]:
-    """The manifest of the project as of the commit. Parsed once (some 5 s), and kept in the folder."""
-    file = kept / f"{commit}-dbt-{version('dbt-core')}.json"
+def base_manifest(commit: str, cache: Path) -> dict[str, Any]:
+    """The manifest of the project as of the commit. It is parsed once (some 5 s); the folder `cache` holds it then."""
+    file = cache / f"{commit}-dbt-{version('dbt-core')}.json"
     if not file.exists():
         with dbt_project_of(commit) as project:
             words = ["parse", "--quiet", *places(project / "target", project / "dbt", project / "profiles")]
             done = run("dbt", *words, environment={"PG_SCHEMA": "airflow_default"}, capture=True)
             if done.returncode:
                 raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")
-            kept.mkdir(parents=True, exist_ok=True)
+            cache.mkdir(parents=True, exist_ok=True)
             draft = file.with_suffix(".draft")
             draft.write_bytes((project / "target" / "manifest.json").read_bytes())
             draft.replace(file)
@@ -71,7 +71,7 @@ def read_manifest(file: Path) -> dict[str, Any]:
 
 
 def write_state(manifest: dict[str, Any], folder: Path, database: str, published: str, run_schema: str) -> None:
-    """Writes dbt's `--state`: the manifest, its models where production has them: in these schemas of the database."""
+    """Writes dbt's `--state`: the manifest, with its models and sources in production's database and schemas."""
     for node in (*manifest["nodes"].values(), *manifest["sources"].values()):
         if node["resource_type"] in ("model", "source"):
             of_run = node["resource_type"] == "model" and node["config"].get("schema") != "published"

@@ -1,7 +1,7 @@
-"""`dbt build --target dev`: what a developer changed, in schemas of their own, beside production's tables.
+"""Builds the models that a developer changed in schemas of their own: `dbt build --target dev`.
 
-Models that are not built, and were not changed, are read from production's tables, where these are made from the file
-that is loaded now: dbt's `--defer --state`. The others above the selected ones are built as well.
+The models above them are read from production's tables, by dbt's `--defer --state`, where these are made from the file
+that is loaded now. Where they are not, or where such a model was changed too, it is built as well.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import io
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from dbt.cli.main import dbtRunner
@@ -21,7 +22,21 @@ from dev.change.workshop import Workshop
 from dev.console import console
 from include.transform.manifest import places
 
-CHANGED = "state:modified+"
+MODIFIED, CHANGED = "state:modified", "state:modified+"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ids of models. `asked`: selected. `changed`: other than in the base manifest; `touched`: these, and models below.
+
+    Of the models above the asked ones, `needed` are built as well, and `read` are read from production.
+    """
+
+    asked: set[str]
+    changed: set[str]
+    touched: set[str]
+    needed: set[str]
+    read: set[str]
 
 
 def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name: str) -> int:
@@ -45,16 +60,16 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
             return 1
         manifest = parsed.result
         common += ["--state", str(state)]
-        asked = _models(manifest, ["--select", *select, *exclude, *common])
-        changed = _models(manifest, ["--select", "state:modified", *common])
-        touched = _models(manifest, ["--select", CHANGED, *common])
+        asked, changed, touched = (
+            _models(manifest, ["--select", *words, *common]) for words in ([*select, *exclude], [MODIFIED], [CHANGED])
+        )
         if asked is None or changed is None or touched is None:
             return 1
         if not asked and not options.select:
             console.print(f"No model differs from {base_name}. To build one all the same: ARGS='-s fct_trips'")
             return 0
         needed, read = _above(manifest, asked, touched, production)
-        _tell(workshop, base_name, manifest, asked, changed, touched, needed, read, production)
+        _tell(workshop, base_name, manifest, Plan(asked, changed, touched, needed, read), production)
         select = [*select, *(manifest.nodes[each].name for each in sorted(needed))]
         command = ["build", "--select", *select, *exclude, *others, "--defer", "--favor-state", *common]
         done = dbtRunner(manifest).invoke([*command, "--no-write-json"])
@@ -64,7 +79,7 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
 
 
 def _selection(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """What the words select and exclude, in dbt's words, and the words that are left."""
+    """Splits dbt's words: what they select and exclude, and the other words."""
     parser = argparse.ArgumentParser(prog="ARGS", add_help=False, allow_abbrev=False)
     parser.add_argument("-s", "--select", "-m", "--models", nargs="+", action="extend")
     parser.add_argument("--exclude", nargs="+", action="extend")
@@ -85,10 +100,7 @@ def _models(manifest: Manifest, words: list[str]) -> set[str] | None:
 def _above(
     manifest: Manifest, asked: set[str], touched: set[str], production: ProductionTables
 ) -> tuple[set[str], set[str]]:
-    """The models above those asked for: those to be built as well, and those to be read from production.
-
-    `touched` are the changed ones, and those made from them.
-    """
+    """The plan's `needed` and `read`."""
     needed: set[str] = set()
     read: set[str] = set()
     left = list(asked)
@@ -104,30 +116,18 @@ def _above(
     return needed, read
 
 
-def _tell(
-    workshop: Workshop,
-    base_name: str,
-    manifest: Manifest,
-    asked: set[str],
-    changed: set[str],
-    touched: set[str],
-    needed: set[str],
-    read: set[str],
-    production: ProductionTables,
-) -> None:
+def _tell(workshop: Workshop, base_name: str, manifest: Manifest, plan: Plan, production: ProductionTables) -> None:
     def names(ids: Iterable[str]) -> str:
         return ", ".join(sorted(manifest.nodes[each].name for each in ids)) or "none"
 
-    console.print(f"Changed since {base_name}: {names(changed)}")
-    console.print(f"Built in {workshop.schema} and {workshop.schema}_{workshop.month.ds_nodash}: {names(asked)}")
-    if needed & touched:
-        console.print(f"  and above them, as they or what they are made from was changed: {names(needed & touched)}")
-    if needed - touched:
-        console.print(
-            f"  and above them, as production has none of the file that is loaded now: {names(needed - touched)}"
-        )
-    of_run = {each for each in read if manifest.nodes[each].name in production.of_run}
+    console.print(f"Changed since {base_name}: {names(plan.changed)}")
+    console.print(f"Built in {workshop.schema} and {workshop.schema}_{workshop.month.ds_nodash}: {names(plan.asked)}")
+    if changed := plan.needed & plan.touched:
+        console.print(f"  and above them, as they or what they are made from was changed: {names(changed)}")
+    if absent := plan.needed - plan.touched:
+        console.print(f"  and above them, as production has none of the file that is loaded now: {names(absent)}")
+    of_run = {each for each in plan.read if manifest.nodes[each].name in production.of_run}
     if of_run:
         console.print(f"Read from {production.run_schema}: {names(of_run)}")
-    if read - of_run:
-        console.print(f"Read from {workshop.published}: {names(read - of_run)}")
+    if published := plan.read - of_run:
+        console.print(f"Read from {workshop.published}: {names(published)}")

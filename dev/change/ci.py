@@ -1,4 +1,4 @@
-"""A change of the dbt project, tried on a month beside the project as it was: for CI, and before a push."""
+"""Tries a change of the dbt project on a month, beside the project as it was: for CI, and before a push."""
 
 import os
 import shutil
@@ -29,10 +29,10 @@ ROWS = 20_000
 
 
 def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: str | None) -> int:
-    """Builds the month as of `base`, then what was changed since, with its unit tests, and tells what that changes.
+    """Builds the month as of `base`, then what was changed since, with its unit tests, and says what that changes.
 
-    In a Postgres of its own, which is thrown away. The month's file is the one in `tlc_dir`; without, a made-up one.
-    Where GITHUB_STEP_SUMMARY names a file, the differences are appended to it. Returns 1 where a test or a build fails.
+    It uses a Postgres of its own, which is thrown away, and the month's file in `tlc_dir`, else a made-up one. Where
+    GITHUB_STEP_SUMMARY names a file, the differences are appended to it. Returns 1 where a test or a build fails.
     """
     commit = commit_of(base)
     if not project_differs(commit):

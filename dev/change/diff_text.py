@@ -1,11 +1,11 @@
-"""What two versions of a month's tables have otherwise, in Markdown: for a terminal and for a pull request."""
+"""The differences between two versions of a month's tables in Markdown, for a terminal and for a pull request."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dev.change.table_diff import TableDiff
 
-WIDTH = 60  # of a value that is shown
+WIDTH = 60  # characters of a value that are shown
 
 
 def as_markdown(diffs: Iterable[TableDiff], here: str, there: str) -> str:

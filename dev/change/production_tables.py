@@ -1,4 +1,4 @@
-"""Which of production's tables of a month are made from the file that is loaded now."""
+"""Finds production's tables of a month that are made from the file that is loaded now."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ RELATIONS = """
 
 @dataclass(frozen=True)
 class ProductionTables:
-    """`of_run`: the current tables and views of `run_schema`, which may be none. `published`: the published ones."""
+    """`of_run`: the current tables and views of `run_schema`. `published`: the published ones. Both may be empty."""
 
     run_schema: str
     of_run: frozenset[str]
@@ -29,7 +29,7 @@ class ProductionTables:
 
 
 def production_tables(dsn: str, dataset: Dataset, published: str, month: Month) -> ProductionTables:
-    """Of the month's run schemas, the one with the most current tables.
+    """Chooses, of the month's run schemas, the one with the most current tables.
 
     Raises StackError where the month is not loaded, psycopg.Error where the tables cannot be read.
     """
@@ -61,7 +61,7 @@ def _loaded_sha256(connection: psycopg.Connection, dataset: Dataset, published: 
 
 
 def _current_in(connection: psycopg.Connection, schema: str, published: str) -> frozenset[str]:
-    """Views, which show what is loaded now, and the tables that carry the file_id of a file that is loaded now."""
+    """The views, which are always current, and the tables whose file_id is that of a file that is loaded now."""
     current = set()
     query = sql.SQL("select (select file_id from {} limit 1) in (select file_id from {})")
     for name, is_view, is_described in connection.execute(RELATIONS, [schema]).fetchall():

@@ -1,4 +1,4 @@
-"""What a developer's table of a month has otherwise than the published one: rows, columns, sums. It only reads."""
+"""Compares a developer's table of a month with the published one: rows, columns, sums. It only reads."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,12 +7,13 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from dev.change.workshop import Workshop
 from include.month import Month
 
 EXAMPLES = 5
-# They say when a month was published, not what.
+# Not compared: they say when a month was published.
 TIMES = frozenset({"published_at"})
 COLUMNS = """
     select attname, format_type(atttypid, atttypmod), atttypid = 'numeric'::regtype
@@ -58,7 +59,7 @@ class NoRows(Exception):
 
 
 def tables_of(dsn: str, schema: str) -> list[str]:
-    """Tables of the schema that have a primary key, by name: the marts."""
+    """The marts, by name: the tables of the schema that have a primary key."""
     query = """
         select relname from pg_class join pg_index on indrelid = pg_class.oid and indisprimary
         where relnamespace = to_regnamespace(%s) and relkind in ('r', 'p') and relname <> 'audit_log' order by 1
@@ -94,23 +95,18 @@ def table_diff(dsn: str, table: str, here: str, there: str, month: Month) -> Tab
         both = [name for name in ours if name in theirs and name not in {*key, *TIMES}]
         joined = _Join(here, there, table, key, both, where)
         numeric = [name for name in both if ours[name][1] and theirs[name][1]]
-        [counted] = connection.execute(joined.counts(numeric)).fetchall()
-        rows_here, rows_there, only_here, only_there, rows_changed, *rest = counted
-        if not rows_here:
+        [counts] = connection.cursor(row_factory=dict_row).execute(joined.counts(numeric)).fetchall()
+        if not counts["rows_here"]:
             raise NoRows(f"{here}.{table} has no rows of {month}")
-        changed = {name: count for name, count in zip(both, rest, strict=False) if count}
-        totals = rest[len(both) :]
-        kinds = {"here": only_here, "there": only_there} | changed
+        of_columns, sums_here, sums_there = (counts.pop(name) for name in ("changed", "sums_here", "sums_there"))
+        changed = {name: count for name, count in zip(both, of_columns, strict=True) if count}
+        kinds = {"here": counts["only_here"], "there": counts["only_there"]} | changed
         return TableDiff(
+            **counts,
             table=table,
             key=key,
-            rows_here=rows_here,
-            rows_there=rows_there,
-            only_here=only_here,
-            only_there=only_there,
-            rows_changed=rows_changed,
             changed=changed,
-            sums={name: (totals[2 * i], totals[2 * i + 1]) for i, name in enumerate(numeric)},
+            sums=dict(zip(numeric, zip(sums_here, sums_there, strict=True), strict=True)),
             examples={kind: joined.examples(connection, kind) for kind, count in kinds.items() if count},
             only_columns=only_columns,
             types=tuple(
@@ -141,20 +137,32 @@ class _Join:
         )
 
     def counts(self, numeric: list[str]) -> sql.Composed:
-        """SQL: a row of the counts, then the number of changed values by column, then the sums, two by column."""
-        count = sql.SQL("count(*) filter (where {})")
-        negated = sql.SQL("not ({})")
-        either = sql.SQL(" or ").join([sql.SQL("false"), *map(self._changed, self.columns)])
-        parts = [
-            count.format(negated.format(self.only_there)),
-            count.format(negated.format(self.only_here)),
-            count.format(self.only_here),
-            count.format(self.only_there),
-            count.format(sql.SQL("{} and ({})").format(self._both(), either)),
-            *(count.format(sql.SQL("{} and {}").format(self._both(), self._changed(name))) for name in self.columns),
-            *(sql.SQL("sum({})").format(sql.Identifier(side, name)) for name in numeric for side in ("h", "t")),
-        ]
-        return sql.SQL("select {} {}").format(sql.SQL(", ").join(parts), self.rows)
+        """SQL of one row: the counts, an array of the changed values by column, and one of the sums for each side."""
+        count = sql.SQL("count(*) filter (where {} and {})")
+        both, changed = self._both(), [self._changed(name) for name in self.columns]
+        return sql.SQL(
+            """
+            select
+                count(*) filter (where not ({only_there})) as rows_here,
+                count(*) filter (where not ({only_here})) as rows_there,
+                count(*) filter (where {only_here}) as only_here,
+                count(*) filter (where {only_there}) as only_there,
+                count(*) filter (where {both} and ({any_changed})) as rows_changed,
+                array[{changed}]::bigint[] as changed,
+                array[{sums_here}]::numeric[] as sums_here,
+                array[{sums_there}]::numeric[] as sums_there
+            {rows}
+            """
+        ).format(
+            only_here=self.only_here,
+            only_there=self.only_there,
+            any_changed=sql.SQL(" or ").join([sql.SQL("false"), *changed]),
+            both=both,
+            changed=sql.SQL(", ").join(count.format(both, each) for each in changed),
+            sums_here=_sums("h", numeric),
+            sums_there=_sums("t", numeric),
+            rows=self.rows,
+        )
 
     def examples(self, connection: psycopg.Connection, kind: str) -> list[dict[str, Any]]:
         """The first rows by key: only here, only there, or with another value in the column of that name."""
@@ -171,7 +179,7 @@ class _Join:
         query = sql.SQL("select {} {} where {} order by {} limit {}").format(
             shown, self.rows, where, key, sql.Literal(EXAMPLES)
         )
-        with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        with connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query).fetchall()
 
     def _both(self) -> sql.Composable:
@@ -185,12 +193,19 @@ def _names(names: Iterable[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
+def _sums(side: str, names: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.SQL("sum({})").format(sql.Identifier(side, name)) for name in names)
+
+
 def _count(schema: str, table: str, where: sql.Composable) -> sql.Composed:
     return sql.SQL("select count(*) from {} {}").format(sql.Identifier(schema, table), where)
 
 
 def compare(workshop: Workshop, only: str | None = None) -> list[TableDiff]:
-    """The developer's tables of the month, or the one named, beside the published ones. Raises NoRows for that one."""
+    """Compares the developer's tables of the month, or the one named, with the published ones.
+
+    Leaves out tables without rows of the month; raises NoRows where that is the one named.
+    """
     dsn = workshop.address.uri()
     found = []
     for table in [only] if only else tables_of(dsn, workshop.schema):

@@ -26,12 +26,12 @@ class Workshop:
 
     @property
     def schema(self) -> str:
-        """Of the developer's marts, as profiles.yml makes it."""
+        """The schema of the developer's marts, as profiles.yml makes it."""
         return f"dev_{self.user}_{self.published.removeprefix('airflow_')}"
 
 
 def developer_name(text: str) -> str:
-    """The name as part of a schema's, as profiles.yml makes it. Raises StackError for one that cannot be."""
+    """The name as a part of a schema's, as profiles.yml makes it. Raises StackError for one that cannot be."""
     name = re.sub(r"[.-]", "_", text.lower())
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,19}", name):
         raise StackError(

@@ -1,4 +1,4 @@
-"""Backfilling a range of months, followed to its end."""
+"""Creates a backfill of a range of months, and follows it to its end."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from dev.console import console
 from dev.errors import StackError
 from dev.runs.stalls import PATIENCE_SECONDS, Stalls
 from dev.services.airflow_api import AirflowApi, DagPaths
+from dev.system.waiting import within
 from include.datasets import Dataset
 from include.month import Month, MonthError
 
@@ -31,7 +32,7 @@ REPROCESS = ("none", "completed", "failed")
 
 
 def months_between(dataset: Dataset, first: str, last: str) -> list[Month]:
-    """Both included, written YYYY-MM. Raises StackError unless all of them can be available."""
+    """The months from first to last, both included, written YYYY-MM. Raises StackError unless all can be available."""
     try:
         start, end = Month.parse(first), Month.parse(last)
     except MonthError as error:
@@ -47,18 +48,18 @@ def months_between(dataset: Dataset, first: str, last: str) -> list[Month]:
 
 @dataclass
 class Outcome:
-    """What became of the months of a backfill."""
+    """The months of a backfill by how their runs ended. `stuck`: their runs will never end by themselves."""
 
     succeeded: list[Month] = field(default_factory=list)
     failed: list[Month] = field(default_factory=list)
     stuck: list[Month] = field(default_factory=list)
 
     @property
-    def months(self) -> list[Month]:
+    def ended(self) -> list[Month]:
         return self.succeeded + self.failed
 
     def add(self, month: Month, state: str) -> None:
-        """Count a run of the month that ended in the state."""
+        """Notes the state in which the month's run ended."""
         (self.succeeded if state == "success" else self.failed).append(month)
 
 
@@ -106,17 +107,17 @@ class Backfill:
     def follow(self) -> Outcome:
         """Show progress until every month's run has ended, and say why one does not move.
 
-        Returns earlier when none of the runs that are left will ever move by itself: their months are the `stuck` ones.
+        Returns earlier when none of the runs that are left will ever move by itself; their months are `stuck`.
         """
         outcome = Outcome()
         stalls = Stalls(self.api, self.dataset, self._date_range(), self.timezone, self.patience)
         said, looked = set(), 0.0
         with _progress(len(self.months)) as show:
             while True:
-                if self._count(self.paths.runs, state=ENDED) != len(outcome.months):
+                if self._count(self.paths.runs, state=ENDED) != len(outcome.ended):
                     self._add_ended(outcome)
                 show(outcome, self._count(self.paths.tasks, state=TASK_ENDED), self._count(self.paths.tasks))
-                if len(outcome.months) == len(self.months):
+                if len(outcome.ended) == len(self.months):
                     return outcome
                 if time.monotonic() - looked > min(LOOK_SECONDS, self.patience / 4):
                     looked, found = time.monotonic(), stalls.look()
@@ -133,7 +134,7 @@ class Backfill:
 
     def _add_ended(self, outcome: Outcome) -> None:
         for month, dag_run in sorted(self._runs().items()):
-            if dag_run["state"] in ENDED and month not in outcome.months:
+            if dag_run["state"] in ENDED and month not in outcome.ended:
                 outcome.add(month, dag_run["state"])
                 if dag_run["state"] == "failed":
                     self._tell_of_failure(month, dag_run)
@@ -155,8 +156,10 @@ class Backfill:
 
     def _active(self) -> dict[str, Any] | None:
         """The running backfill, if any. Where all its runs have ended, waits until Airflow has closed it."""
-        began, waited_for, stalls = time.monotonic(), None, None
-        while running := self._open():
+        waited_for, stalls = None, None
+        for _ in within(CLOSED_SECONDS, every=POLL_SECONDS):
+            if (running := self._open()) is None:
+                return None
             if waited_for not in (None, running["id"]):  # somebody else has created one meanwhile
                 return running
             first, last = self._range(running)
@@ -169,13 +172,10 @@ class Backfill:
             if waited_for is None:
                 console.print(f"The backfill of {first} to {last} has ended; waiting until Airflow closes it (30 s)")
                 waited_for = running["id"]
-            if time.monotonic() - began > CLOSED_SECONDS:
-                raise StackError(
-                    f"The backfill of {first} to {last} has ended, but was not closed in {CLOSED_SECONDS} s. "
-                    "See the scheduler's log. Do not cancel it: its runs could not be cleared any more."
-                )
-            time.sleep(POLL_SECONDS)
-        return None
+        raise StackError(
+            f"The backfill of {first} to {last} has ended, but was not closed in {CLOSED_SECONDS} s. "
+            "See the scheduler's log. Do not cancel it: its runs could not be cleared any more."
+        )
 
     def _open(self) -> dict[str, Any] | None:
         """The backfill that Airflow has not closed; there is one at most."""
@@ -183,7 +183,7 @@ class Backfill:
         return next((backfill for backfill in found if not backfill["completed_at"]), None)
 
     def _revive(self) -> None:
-        """Set runs that would stay queued for ever to failed, so that the new backfill runs them again."""
+        """Sets runs that would stay queued for ever to failed, so that the new backfill runs them again."""
         dead = Stalls(self.api, self.dataset, self._date_range(), self.timezone, self.patience).dead()
         for month, dag_run in sorted(self._runs().items()):
             if dag_run["dag_run_id"] in dead:
@@ -205,7 +205,7 @@ class Backfill:
         return first, last
 
     def _runs(self, first: Month | None = None, last: Month | None = None) -> dict[Month, dict[str, Any]]:
-        """The DAG run of each month that has one; of this backfill's months unless told others."""
+        """The DAG runs, by month, of this backfill's months, or of the months from `first` to `last`."""
         found = self.api.pages(self.paths.runs, "dag_runs", **self._date_range(first, last))
         by_start = {datetime.fromisoformat(run["logical_date"]).astimezone(UTC): run for run in found}
         months = {Month.containing(date, self.timezone) for date in by_start}
@@ -213,9 +213,9 @@ class Backfill:
         return {month: by_start[start] for month, start in starts.items() if start in by_start}
 
     def _count(self, path: str, **filters: Any) -> int:
-        """How many there are over all months, counted by the server.
+        """The number of this backfill's runs or tasks, counted by the server.
 
-        Listing the tasks of three runs every second instead kept it busy for 17 s in 147 s.
+        Listing the tasks of three runs every second instead kept the server busy for 17 s in 147 s.
         """
         count: int = self.api.call("GET", path, params=self._date_range() | filters | {"limit": 1})["total_entries"]
         return count
@@ -227,15 +227,15 @@ class Backfill:
         }
 
     def _tell_what_is_left_alone(self, reprocess: str) -> None:
-        """Say which months Airflow will leave out because they have a run: Airflow itself does not say it."""
+        """Says which months Airflow will leave out because they have a run; Airflow itself does not."""
         states = {month: run["state"] for month, run in sorted(self._runs().items())}
-        kept = {"none": ENDED, "failed": {"success"}, "completed": set()}[reprocess]
+        left_alone = {"none": ENDED, "failed": {"success"}, "completed": set()}[reprocess]
         for state, hint in (
             ("success", "done before, not run again (REPROCESS=completed does)"),
             ("failed", "failed before, not run again (REPROCESS=failed does)"),
         ):
             months = [str(month) for month, found in states.items() if found == state]
-            if months and state in kept:
+            if months and state in left_alone:
                 console.print(f"{', '.join(months)}: {hint}")
 
     def _tell_of_failure(self, month: Month, run: dict[str, Any]) -> None:
@@ -257,7 +257,7 @@ def _progress(months: int) -> Iterator[Callable[[Outcome, int, int], None]]:
             by_month, by_task = progress.add_task("months", total=months), progress.add_task("tasks", total=None)
 
             def draw(outcome: Outcome, ended: int, tasks: int) -> None:
-                progress.update(by_month, completed=len(outcome.months))
+                progress.update(by_month, completed=len(outcome.ended))
                 progress.update(by_task, completed=ended, total=tasks or None)
 
             yield draw
@@ -268,8 +268,8 @@ def _progress(months: int) -> Iterator[Callable[[Outcome, int, int], None]]:
     def print_line(outcome: Outcome, ended: int, tasks: int) -> None:
         nonlocal last_months, last_time
         now = time.monotonic()
-        if len(outcome.months) != last_months or now - last_time > PLAIN_LINE_SECONDS:
-            last_months, last_time = len(outcome.months), now
+        if len(outcome.ended) != last_months or now - last_time > PLAIN_LINE_SECONDS:
+            last_months, last_time = len(outcome.ended), now
             console.print(f"{now - began:5.0f} s  months {last_months}/{months}, tasks {ended}/{tasks}")
 
     yield print_line

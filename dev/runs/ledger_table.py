@@ -9,19 +9,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-Line = dict[str, Any]  # of one month, as the ledger's page gets it
+Line = dict[str, Any]  # a month, as the ledger's page gets it
 
-IN_JSON = (
-    "dataset",
-    "month",
-    "state",
-    "rows_in_file",
-    "rows_accepted",
-    "rows_rejected",
-    "failed_task",
-    "restated",
-    "kept",
-)
+ROWS = ("rows_in_file", "rows_accepted", "rows_rejected")
+IN_JSON = ("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept")
 SIGNS = {
     "published": ("✓", "green"),
     "failed": ("✗", "bold red"),
@@ -33,16 +24,16 @@ SIGNS = {
 
 
 def as_json(lines: Iterable[Line]) -> str:
-    """A list, an object for each month, with the keys of IN_JSON.
+    """A JSON list with an object for each month, whose keys are IN_JSON.
 
-    `restated`: ETag and bytes of the file that the source has since, and of the one that is loaded, or null. `kept`:
-    the versions that can be put back, the one replaced last first.
+    `restated`: ETag and bytes of the source's new file and of the loaded one; null where the source has no new file.
+    `kept`: the versions that can be put back, the one replaced last first.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
 
 def as_calendars(lines: list[Line]) -> Group:
-    """Years by months for each dataset, then what failed and why."""
+    """A table of years and months for each dataset; below them what failed, and why."""
     parts: list[Any] = [Text("  ".join(f"{sign} {state}" for state, (sign, _) in SIGNS.items()))]
     for title, found in groupby(lines, key=lambda line: str(line["title"])):
         parts.append(_calendar(title, list(found)))

@@ -1,4 +1,4 @@
-"""The table of what is published, from the table with a row for each month."""
+"""Shows what is published of some months, as a table in a terminal."""
 
 from datetime import date
 from typing import Any
@@ -16,7 +16,10 @@ LAST = ("pickups_outside_month", "total_amount_in_file", "total_amount_accepted"
 
 
 def published_table(dsn: str, schema: str, table: str, months: list[Month]) -> Group:
-    """A line per count and rejection reason, a column per month that is published. Raises psycopg.Error."""
+    """A line for each count and rejection reason, a column for each published month. Raises psycopg.Error.
+
+    `table`: of the schema, with a row for each month.
+    """
     query = sql.SQL("select * from {} where source_month = any(%s) order by source_month")
     with psycopg.connect(dsn, row_factory=psycopg.rows.dict_row) as connection:
         cursor = connection.execute(

@@ -1,46 +1,43 @@
-"""Putting a kept version of a month back, followed to its end."""
+"""Puts an archived version of a month back, and follows the run that does it."""
 
 import time
 
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import ENDED, POLL_SECONDS
-from dev.services.airflow_api import DagPaths
-from dev.stack.stack import Stack
+from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
 from include.ingest.versions import KeptVersion, kept_versions
 from include.month import Month
 from include.warehouse.session import Warehouse
 
 
-def restore(stack: Stack, dataset: Dataset, month: Month, version: str = "") -> bool:
-    """Whether the run that puts the version back, by default the one replaced last, has succeeded.
+def restore(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Month, version: str = "") -> bool:
+    """Puts back the version with this SHA-256, of which the first digits will do; by default the one replaced last.
 
-    `version`: the first digits of its SHA-256. Raises StackError where no such version is kept, or the DAG is paused,
-    and requests.RequestException.
+    Returns whether the run succeeded. `dsn` and `schema`: of the dataset's published tables. Raises StackError where no
+    such version is kept, or the DAG is paused, and requests.RequestException.
     """
-    kept = _kept(stack, dataset, month, version)
+    kept = _kept(dsn, schema, dataset, month, version)
     paths = DagPaths(dataset.dag_id)
-    if stack.api.call("GET", paths.dag)["is_paused"]:
-        raise StackError(f"The DAG is paused; unpause it first: {stack.api.url}{paths.dag}")
+    if api.call("GET", paths.dag)["is_paused"]:
+        raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
     asked = {"logical_date": None, "conf": {"month": str(month), "version": kept.sha256}}
-    run_id = stack.api.call("POST", paths.runs, json=asked)["dag_run_id"]
+    run_id = api.call("POST", paths.runs, json=asked)["dag_run_id"]
     console.print(
         f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
         f"{kept.sha256}; dag run {run_id}",
         highlight=False,
     )
-    while (state := stack.api.call("GET", paths.run(run_id))["state"]) not in ENDED:
+    while (state := api.call("GET", paths.run(run_id))["state"]) not in ENDED:
         time.sleep(POLL_SECONDS)
-    for task in stack.api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
-        console.print(
-            f"[red]failed[/red]: {task['task_id']}: {stack.api.task_link(dataset.dag_id, run_id, task['task_id'])}"
-        )
+    for task in api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
+        console.print(f"[red]failed[/red]: {task['task_id']}: {api.task_link(dataset.dag_id, run_id, task['task_id'])}")
     return bool(state == "success")
 
 
-def _kept(stack: Stack, dataset: Dataset, month: Month, version: str) -> KeptVersion:
-    with Warehouse(stack.warehouse.uri(), stack.published_schema(dataset)) as warehouse:
+def _kept(dsn: str, schema: str, dataset: Dataset, month: Month, version: str) -> KeptVersion:
+    with Warehouse(dsn, schema) as warehouse:
         found = kept_versions(warehouse, dataset.monthly.table, month.ds)
     others = [each for each in found if not each.is_loaded]
     for each in others:

@@ -1,4 +1,4 @@
-"""Why the runs of a backfill do not move."""
+"""Finds out why the runs of a backfill do not move."""
 
 import time
 from collections import Counter
@@ -46,7 +46,7 @@ class Stalls:
         self._since: dict[str, float] = {}
 
     def look(self) -> list[Stall]:
-        """What holds them up now. Raises requests.RequestException."""
+        """What keeps the runs from moving now. Raises requests.RequestException."""
         self.undecided = set()
         runs = list(self.api.pages(self.paths.runs, "dag_runs", state=["queued", "running"], **self.dates))
         if not runs:

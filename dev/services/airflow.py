@@ -1,9 +1,8 @@
-"""Airflow's four processes on this machine, and the environment they and the CLI run in."""
+"""Airflow's four processes on this machine, and the environment that they and the CLI run in."""
 
 import importlib.metadata
 import json
 import os
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from dev.console import console
 from dev.errors import StackError
 from dev.services.airflow_api import AirflowApi, instant
 from dev.services.secrets import StackSecrets
-from dev.stack.choices import Choices
 from dev.system.files import write_private
 from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command, run
+from dev.system.waiting import within
 from include.datasets import GREEN, TLC
 from include.month import Month
 from include.settings import DBT_MANIFEST, NOTIFY, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
@@ -26,13 +25,14 @@ from include.support.fingerprint import digest_of
 ADMIN = "admin"
 # How long the start may take. On 2 cores it took 22 s from nothing to healthy, most of it Python imports.
 HEALTHY_SECONDS = 240
+LOOK_SECONDS = 0.25
 # Airflow dates an import error by the end of the parse, which takes 1 to 3 s. So an error of a file that was corrected
 # during the parse can have a later date than the correction.
 PARSE_SECONDS = 5
 # Three months side by side: with 2 over a tenth of the CPU stayed idle, with 3 about a twentieth; 4 were no faster.
 TASKS_PER_CORE = 3
-# Default 30: so long Airflow keeps a DAG as it was drawn, and what it has cached of it, whatever its file says. A model
-# edited twice within half a minute was in the grid after 40 to 45 s.
+# For so long Airflow keeps a DAG as it was drawn, and its cache of it, whatever the DAG's file says. With Airflow's
+# default, 30, a model edited twice within half a minute was in the grid after 40 to 45 s.
 REDRAWN_SECONDS = "2"
 # Airflow's processes may end once, at most twice, after their database was gone: hence a third attempt.
 ATTEMPTS = 3
@@ -60,7 +60,7 @@ class AirflowServices:
 
     @property
     def url(self) -> str:
-        """Of the UI and the API, as of the last start."""
+        """The address of the UI and the API since the last start."""
         return f"http://{LOOPBACK}:{remembered_port(self._port_file)}"
 
     @property
@@ -70,17 +70,17 @@ class AirflowServices:
 
     @property
     def api(self) -> AirflowApi:
-        """The client of the API, kept together with its login for as long as the port stays the same."""
+        """The API's client. It stays logged in for as long as the port stays the same."""
         if self._api is None or self._api.url != self.url:
             self._api = AirflowApi(self.url, ADMIN, self.secrets.admin)
         return self._api
 
     def environment(
-        self, metadata_dsn: str, warehouse: str, source_url: str, choices: Choices, celery: dict[str, str]
+        self, metadata_dsn: str, warehouse: str, source_url: str, student: str, celery: dict[str, str]
     ) -> dict[str, str]:
-        """What is laid over a process' environment to make it part of this Airflow; holds passwords.
+        """The variables that make a process a part of this Airflow; they hold passwords.
 
-        `warehouse` is the value of an Airflow connection variable, `celery` what differs from the local executor.
+        `warehouse`: the value of an Airflow connection variable. `celery`: the settings of CeleryExecutor, or none.
         """
         secrets = self.secrets
         settings = {
@@ -107,7 +107,7 @@ class AirflowServices:
             "AIRFLOW_CONFIG": str(ROOT / "config/airflow.cfg"),
             f"AIRFLOW_CONN_{WAREHOUSE_CONNECTION.upper()}": warehouse,
             f"AIRFLOW_VAR_{TLC.variable.upper()}": source_url,
-            "AIRFLOW_STUDENT": choices.student,
+            "AIRFLOW_STUDENT": student,
             REPORTS.name: str(self._state / "reports"),
             SCHEDULE_FROM.name: self._first_scheduled_month(),
             # config/ holds airflow_local_settings.py.
@@ -116,7 +116,7 @@ class AirflowServices:
         }
 
     def _first_scheduled_month(self) -> str:
-        """The month in which this was first asked. A new stack begins with no run that waits for weeks."""
+        """The month of the stack's first start, so that a new stack begins with no run that waits for weeks."""
         file = self._state / "schedule_from"
         if not file.exists():
             file.write_text(str(Month.containing(datetime.now(UTC))))
@@ -179,9 +179,8 @@ class AirflowServices:
         return process.ensure(command("airflow", process.name, *OPTIONS.get(process.name, ())), environment, code)
 
     def _wait_until_healthy(self, database_started: float) -> BackgroundProcess | None:
-        """Wait until all are healthy and return None, or return the process that ended meanwhile."""
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while True:
+        """Returns None when all are healthy; a process that ends before, at once."""
+        for _ in within(HEALTHY_SECONDS, every=LOOK_SECONDS):
             unhealthy = self._unhealthy(database_started)
             # checked after the heartbeats: a process may have sent one just before it was killed
             for process in self._processes.values():
@@ -189,9 +188,7 @@ class AirflowServices:
                     return process
             if not unhealthy:
                 return None
-            if time.monotonic() > deadline:
-                raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
-            time.sleep(0.25)
+        raise StackError(f"Airflow: {', '.join(unhealthy)} not healthy; see {self._state / 'logs'}")
 
     def _unhealthy(self, since: float) -> list[str]:
         """The processes without a heartbeat since they, and the database, were started.
@@ -213,17 +210,15 @@ class AirflowServices:
     def _wait_for_dag(self) -> None:
         """Wait until the running dag-processor has parsed the present DAG files with the present manifest.
 
-        One file draws the DAGs of all datasets, so one of them stands for the others.
-
-        Airflow parses a file again only after 30 s, unless it is told to by its API.
+        One file draws the DAGs of all datasets, so one of them stands for the others. Airflow parses a file again only
+        after 30 s, unless it is told to by its API.
         """
-        deadline = time.monotonic() + HEALTHY_SECONDS
         files = [*self.dags.glob("*.py"), DBT_MANIFEST]
         started = self._processes["dag-processor"].started()
         since = max([started, *(file.stat().st_mtime for file in files if file.exists())])
         errors_since = since if since == started else since + PARSE_SECONDS
         asked = False
-        while True:
+        for _ in within(HEALTHY_SECONDS, every=LOOK_SECONDS):
             errors = self.api.pages("/importErrors", "import_errors")
             if fresh := [error for error in errors if instant(error["timestamp"]) >= errors_since]:
                 raise StackError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in fresh))
@@ -238,18 +233,16 @@ class AirflowServices:
             except requests.HTTPError as error:
                 if error.response is None or error.response.status_code != requests.codes.not_found:
                     raise
-            if time.monotonic() > deadline:
-                raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
-            time.sleep(0.25)
+        raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
 
 
 def tasks_at_once() -> int:
-    """Of all DAGs together, on this machine."""
+    """How many tasks, of all DAGs together, run at once on this machine."""
     return TASKS_PER_CORE * (os.cpu_count() or 1)
 
 
 def code_version() -> str:
-    """A hash of the files that the services read only at their start: when it changes, they must be restarted."""
+    """A hash of the files that the services read only at their start. When it changes, they must be restarted."""
     read = [
         *ROOT.glob("config/*.*"),
         *ROOT.glob("include/**/*.*"),

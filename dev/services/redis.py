@@ -14,7 +14,7 @@ READY_SECONDS = 20
 
 
 class Redis:
-    """One server per state folder. What is queued survives its end: it writes each command to disk within a second."""
+    """One server per state folder. It writes each command to disk within a second, so the queue survives its end."""
 
     def __init__(self, state: Path) -> None:
         self._state = state

@@ -10,7 +10,7 @@ from pathlib import Path
 from dev.errors import StackError
 from dev.system.files import write_private
 
-# A stack that was made by an earlier version has none of these.
+# A stack that was made by an earlier version lacks these.
 ADDED_LATER = ("celery", "broker", "developer")
 
 
@@ -32,17 +32,17 @@ class StackSecrets:
 
     @classmethod
     def of(cls, state: Path) -> "StackSecrets":
-        """Those of the state folder, in its `secrets.json` (0600); generated at the first call.
+        """The state folder's secrets, from its `secrets.json` (0600); the first call generates them.
 
-        Raises StackError where they are damaged, or gone while the database they open is there.
+        Raises StackError where they are damaged, or are gone and the database they open is there.
         """
         file = state / "secrets.json"
         anew = f"make down, remove {state / 'postgres'} and this file: all loaded months and run histories go with it"
         if file.exists():
             try:
-                kept = json.loads(file.read_text())
-                missing = {name: secrets.token_urlsafe(24) for name in ADDED_LATER if name not in kept}
-                known = cls(**kept, **missing)
+                stored = json.loads(file.read_text())
+                missing = {name: secrets.token_urlsafe(24) for name in ADDED_LATER if name not in stored}
+                known = cls(**stored, **missing)
             except (ValueError, TypeError):  # without its text: it holds passwords
                 raise StackError(
                     f"{file} is damaged, and holds the passwords of this stack's Postgres. Bring it back; "

@@ -1,4 +1,4 @@
-"""The address of a warehouse, in each of the forms that its users read."""
+"""The address of a warehouse, in each form that its readers need."""
 
 import json
 from collections.abc import Mapping
@@ -121,6 +121,6 @@ class WarehouseAddress:
         return json.dumps(fields | ({"extra": self.settings} if self.settings else {}))
 
     def dbt_environment(self) -> AbstractContextManager[dict[str, str]]:
-        """What dbt reads, but for the schema; holds the password."""
+        """The variables that dbt reads, all but the schema; they hold the password."""
         own = {"host": self.host, "port": self.port, "user": self.user, "password": self.password}
         return dbt_environment(own | {"dbname": self.dbname} | self.settings)

@@ -1,4 +1,4 @@
-"""What the user chose for a stack, remembered between commands."""
+"""What the user chose for a stack, checked, and remembered between commands."""
 
 import hashlib
 import json
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psycopg
+
 from dev.errors import StackError
 from dev.services.warehouse_address import WarehouseAddress
-from dev.stack.server_check import check_server
 from dev.stack.trip_source import Source
 from dev.system.files import write_private
 from include.datasets import checked_student
@@ -17,6 +18,8 @@ SAMPLE_STUDENT = "sample"
 EMBEDDED = "embedded"
 EXECUTORS = ("local", "celery")
 MOST_WORKERS = 8
+OLDEST_POSTGRES = 15
+CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,10 @@ class Choices:
             raise _no_such_number(self.workers)
 
     def check(self) -> None:
-        """Raises StackError where the source's folder or the user's own server cannot be used now."""
+        """Raises StackError where the source's folder or the user's own Postgres cannot be used now."""
         self.source.check()
         if self.warehouse:
-            check_server(self.warehouse)
+            _check_server(self.warehouse)
 
     @property
     def metadata_database(self) -> str:
@@ -56,7 +59,7 @@ class Choices:
 
     @classmethod
     def made(cls, environment: Mapping[str, str], state: Path) -> "Choices":
-        """What the environment asks for, else what was used last, else what can be found.
+        """Each choice is what the environment says, else what was used last, else a default.
 
         Raises StackError, or include.settings.SettingError for the student.
         """
@@ -85,10 +88,10 @@ class Choices:
         if not file.exists():
             return None
         try:
-            kept = json.loads(file.read_text())
-            warehouse = WarehouseAddress(**kept["warehouse"]) if kept["warehouse"] else None
-            of_executor = {name: kept[name] for name in ("executor", "workers", "broker") if name in kept}
-            return cls(Source(**kept["source"]), kept["student"], warehouse, **of_executor)
+            stored = json.loads(file.read_text())
+            warehouse = WarehouseAddress(**stored["warehouse"]) if stored["warehouse"] else None
+            of_executor = {name: stored[name] for name in ("executor", "workers", "broker") if name in stored}
+            return cls(Source(**stored["source"]), stored["student"], warehouse, **of_executor)
         except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
             raise StackError(
                 f"{file}, where the last choices are kept, is damaged, or of another version: remove it, and name them "
@@ -96,8 +99,30 @@ class Choices:
             ) from None
 
     def remember(self, state: Path) -> None:
-        """Private, as it may hold the password of the user's own server."""
+        """In a private file, as it may hold the password of the user's own Postgres."""
         write_private(state / "choices.json", json.dumps(asdict(self), indent=2) + "\n")
+
+
+def _check_server(address: WarehouseAddress) -> None:
+    """Raises StackError, without the password, where the server does not answer, is too old, or may not be written."""
+    place = f"{address.host}:{address.port}, database {address.dbname}, user {address.user}"
+    try:
+        with psycopg.connect(address.uri(), connect_timeout=CONNECT_SECONDS) as connection:
+            version = connection.info.server_version // 10_000
+            query = "select has_database_privilege(current_database(), 'create')"
+            [(may_create,)] = connection.execute(query).fetchall()
+    except psycopg.Error as error:
+        raise StackError(
+            f"Your Postgres ({place}) does not let us in. Nothing was started; correct AZURE_PG (or PG_HOST…), or take "
+            f"the stack's own: AZURE_PG=embedded.\n{error}"
+        ) from None
+    if version < OLDEST_POSTGRES:
+        raise StackError(f"Your Postgres ({place}) is version {version}; {OLDEST_POSTGRES} or newer is needed.")
+    if not may_create:
+        raise StackError(
+            f"Your Postgres ({place}): the user may not create schemas. "
+            f"Let a superuser: grant create on database {address.dbname} to {address.user}"
+        )
 
 
 def _no_such_number(workers: int | str) -> StackError:

@@ -1,7 +1,7 @@
 """Makes dbt's manifest anew when somebody changes the dbt project, and has Airflow draw the DAGs from it at once.
 
-`python -m dev.stack.manifest_watcher <state>` runs as a process of the stack of that state folder. Its log holds what
-dbt says of a project that it refuses. The manifest then stays as it was, until a file is changed again.
+`python -m dev.stack.manifest_watcher <state>` runs as a process of the stack of that state folder. Where dbt refuses
+the project, its log says why, and the manifest stays as it was until a file is changed again.
 """
 
 import sys
@@ -20,13 +20,13 @@ from include.transform.project_files import parsed_files
 # Between two looks at the files, each of which takes 1 ms. The project counts as written when two looks see the same:
 # an editor may write a file in parts, and a change of branch writes many.
 LOOK_SECONDS = 1.0
-# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for it, the
-# first is made so long after the start, when `make up` and what was waiting for it are over.
+# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for the
+# first, it is made so long after the start, when the command that started the stack is over.
 WARM_SECONDS = 60
 AGAIN_SECONDS = 10  # after a full disk, or a file that went away while it was copied
 
 
-def keep_manifest(stack: Stack) -> None:
+def watch(stack: Stack) -> None:
     """Never returns."""
     seen = parsed_files()
     answered = None if manifest.stale() else seen
@@ -52,8 +52,8 @@ def keep_manifest(stack: Stack) -> None:
 
 
 def made_anew() -> bool:
-    """Whether the manifest is of the present files; False where dbt refuses them."""
-    if not (why := manifest.fault() or manifest.stale()):  # somebody made it by hand
+    """Makes the manifest of the present files, unless somebody has. False where dbt refuses them."""
+    if not (why := manifest.fault() or manifest.stale()):
         return True
     say(f"The manifest {why}. It is made anew.")
     if not manifest.make_manifest():
@@ -63,7 +63,7 @@ def made_anew() -> bool:
 
 
 def draw_dags(stack: Stack) -> None:
-    """Has the DAG processor read every DAG file now. Else it does so within 30 s."""
+    """Tells the DAG processor to read every DAG file now. By itself it does so within 30 s."""
     try:
         for token in {dag["file_token"] for dag in stack.api.pages("/dags", "dags")}:
             stack.api.call("PUT", f"/parseDagFile/{token}")
@@ -77,4 +77,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    keep_manifest(Stack(Path(sys.argv[1])))
+    watch(Stack(Path(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""The local stack: Postgres, the TLC mirror where one is needed, Airflow, and what keeps dbt's manifest up to date."""
+"""The local stack: Postgres, Airflow, a mirror of TLC where one is needed, and the watcher of dbt's manifest."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
 MIRROR_SECONDS = 30
-RESULTS = "celery"  # the database of Celery's results, and its role: a worker has no other login of Postgres'
+RESULTS = "celery"  # the database of Celery's results, and its role: the one login of Postgres that a worker has
 
 
 class Stack:
@@ -44,10 +44,10 @@ class Stack:
         self.redis = Redis(self.state)
         self.workers = CeleryWorkers(self.state)
         self._mirror = BackgroundProcess(self.state, "tlc-mirror")
-        self._manifest_keeper = BackgroundProcess(self.state, "manifest-keeper")
+        self._manifest_watcher = BackgroundProcess(self.state, "manifest-keeper")
 
     def up(self, choices: Choices) -> None:
-        """Start what does not run, restart what runs under other choices, return when all of it is healthy."""
+        """Starts what does not run, restarts what runs under other choices, returns when all of it is healthy."""
         with locked(self.state / "stack.lock"):
             choices.check()
             choices.remember(self.state)
@@ -64,13 +64,13 @@ class Stack:
             if choices.executor == "celery":
                 console.print(f"Celery: {choices.workers} workers")
                 self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
-            keeper = [sys.executable, "-m", "dev.stack.manifest_watcher", str(self.state)]
-            self._manifest_keeper.ensure(keeper, {"PYTHONPATH": str(ROOT)}, code_version())
+            watcher = [sys.executable, "-m", "dev.stack.manifest_watcher", str(self.state)]
+            self._manifest_watcher.ensure(watcher, {"PYTHONPATH": str(ROOT)}, code_version())
 
     def down(self) -> None:
-        """Stop everything; the data stay."""
+        """Stops everything; the data stay."""
         with locked(self.state / "stack.lock"):
-            self._manifest_keeper.stop()
+            self._manifest_watcher.stop()
             self.airflow.stop()
             self._stop_celery()
             self._mirror.stop()
@@ -78,7 +78,7 @@ class Stack:
 
     @property
     def choices(self) -> Choices:
-        """Those of the last `up`."""
+        """The choices of the last `up`."""
         if (remembered := Choices.remembered(self.state)) is None:
             raise StackError("The stack has not been started yet: make up")
         return remembered
@@ -89,7 +89,7 @@ class Stack:
 
     @property
     def login(self) -> tuple[str, str]:
-        """User and password of the UI."""
+        """The UI's user and password."""
         return ADMIN, StackSecrets.of(self.state).admin
 
     @property
@@ -98,7 +98,7 @@ class Stack:
 
     @property
     def developer(self) -> WarehouseAddress:
-        """The warehouse, for the role of developers. Raises StackError where a server of the user's own lacks one."""
+        """The warehouse's address for the role of developers. Raises StackError where the user's server has none."""
         if self.choices.warehouse is None:
             return WarehouseAddress.from_dsn(self.postgres.dsn(role="developer"))
         if dsn := os.environ.get("DEVELOPER_PG"):
@@ -112,17 +112,17 @@ class Stack:
         return dataset.published_schema(self.choices.student)
 
     def environment(self) -> dict[str, str]:
-        """What is laid over a process' environment to run it as a part of the stack; holds passwords."""
+        """The variables that make a process a part of the stack; they hold passwords."""
         return self.airflow.environment(
             metadata_dsn=self.postgres.dsn(self.choices.metadata_database, "airflow"),
             warehouse=self.warehouse.airflow_connection(),
             source_url=self._source_url,
-            choices=self.choices,
+            student=self.choices.student,
             celery=self._celery_settings(self.choices),
         )
 
     def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
+        """Runs dbt on the dataset's schemas to its end; `capture` keeps both its outputs in `stdout`."""
         project = {
             "PG_SCHEMA": self.published_schema(dataset),
             "DBT_PROJECT_DIR": str(DBT_PROJECT),
@@ -132,19 +132,19 @@ class Stack:
             return run("dbt", *arguments, environment=connection | project, capture=capture)
 
     def check(self) -> dict[str, subprocess.CompletedProcess[str]]:
-        """What `include.processes.check` says of the scheduler's environment and of each worker's."""
+        """Runs `python -m include check` in the scheduler's environment and in each worker's."""
         choices, environment = self.choices, self.environment()
         environments = {"scheduler": environment}
         if choices.executor == "celery":
             environments |= self.workers.environments(choices.workers, environment)
-        # in a folder that is not the project's, as Python finds its modules in the present one too
+        # not in the project's folder: Python would find its modules there, whatever PYTHONPATH says
         return {
             name: run("python", "-m", "include", "check", environment=own, capture=True, folder=self.airflow.home)
             for name, own in environments.items()
         }
 
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
-        """Generate those of TLC's months that are not there yet, if the source is generated months."""
+        """Generates those months that are not there yet, if the source is generated months and the dataset is TLC's."""
         if self.choices.source.kind != "sample" or dataset.host != TLC:
             return
         folder = Path(self.choices.source.place)
@@ -153,7 +153,7 @@ class Stack:
                 write_month(folder, str(month), dataset=dataset)
 
     def _ensure_broker(self, choices: Choices) -> None:
-        """And the database of Celery's results."""
+        """Starts the broker, and makes the database of Celery's results."""
         if importlib.util.find_spec("airflow.providers.celery") is None:
             raise StackError("EXECUTOR=celery needs Celery's packages: make celery")
         self.postgres.ensure_database(RESULTS, "celery")
@@ -161,7 +161,7 @@ class Stack:
             self.redis.start()
 
     def _celery_settings(self, choices: Choices) -> dict[str, str]:
-        """Those of [celery] and the executor, by their names in Airflow's environment; none for the local executor."""
+        """Airflow's settings of the executor and of [celery], by name; none for the local executor."""
         if choices.executor == "local":
             return {}
         results = self.postgres.dsn(RESULTS, "celery").replace("postgresql://", "db+postgresql+psycopg2://")

@@ -40,15 +40,18 @@ class Source:
             raise StackError(f"TLC_DIR={self.place}: {why}. Name another, or TLC_BASE_URL=<address>.") from None
 
     def consecutive_months(self, dataset: Dataset, most: int) -> list[Month]:
-        """The latest of the longest series of consecutive months in a folder, `most` at most; none of other sources."""
+        """The longest series of consecutive months in a folder, `most` at most, of several the latest.
+
+        Empty where the source is no folder.
+        """
         there = sorted(self._months(dataset)) if self.kind == "folder" else []
         longest: list[Month] = []
         for month in there:
-            row = [month]
-            while len(row) < most and row[0].plus(-1) in there:
-                row.insert(0, row[0].plus(-1))
-            if len(row) >= len(longest):
-                longest = row
+            series = [month]
+            while len(series) < most and series[0].plus(-1) in there:
+                series.insert(0, series[0].plus(-1))
+            if len(series) >= len(longest):
+                longest = series
         return longest
 
     def _months(self, dataset: Dataset) -> Iterator[Month]:
@@ -62,7 +65,7 @@ class Source:
 
     @classmethod
     def asked(cls, environment: Mapping[str, str]) -> "Source | None":
-        """What `TLC_DIR`, else `TLC_BASE_URL`, name. Raises StackError for a folder that is not there."""
+        """The source that `TLC_DIR`, else `TLC_BASE_URL`, names. Raises StackError for a folder that is not there."""
         if folder := environment.get("TLC_DIR"):
             source = cls("folder", str(Path(folder).expanduser().absolute()))
             source.check()

@@ -22,7 +22,7 @@ def write_private(file: Path, text: str) -> None:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold the file's lock, waiting for it; the kernel lets go of it when this process ends, however it ends."""
+    """Waits for the file's lock, and holds it; the kernel releases it when this process ends, however it ends."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

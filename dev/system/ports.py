@@ -1,15 +1,15 @@
-"""Loopback ports: chosen free once, then kept, so that addresses survive a restart."""
+"""Loopback ports: a free one is chosen once and remembered, so that addresses survive a restart."""
 
 import socket
-import time
 from contextlib import suppress
 from pathlib import Path
 
 from dev.errors import StackError
 from dev.system.files import write_private
+from dev.system.waiting import within
 
 LOOPBACK = "127.0.0.1"
-# A killed server with threads is gone from the process list a moment before its socket is closed.
+# A killed server that has threads leaves the process list a moment before its socket is closed.
 RELEASE_SECONDS = 2
 
 
@@ -26,14 +26,12 @@ def is_free(port: int) -> bool:
 
 
 def reserved_port(file: Path) -> int:
-    """The port remembered in the file; a new free one where there is none, or another program took it meanwhile."""
+    """The port remembered in the file; a new one where there is none, or another program took it meanwhile."""
     with suppress(StackError):
         port = remembered_port(file)
-        deadline = time.monotonic() + RELEASE_SECONDS
-        while time.monotonic() < deadline:
+        for _ in within(RELEASE_SECONDS, every=0.1):
             if is_free(port):
                 return port
-            time.sleep(0.1)
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port = int(probe.getsockname()[1])

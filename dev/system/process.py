@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
@@ -14,6 +14,7 @@ import psutil
 
 from dev.errors import StackError
 from dev.system.files import write_private
+from dev.system.waiting import within
 
 # The start time of a process is computed from the boot time, which moves when the clock is set.
 SAME_START_SECONDS = 2
@@ -39,10 +40,9 @@ class BackgroundProcess:
         self._record_file = state / "run" / f"{name}.json"
 
     def ensure(self, argv: list[str], environment: dict[str, str], version: str = "") -> bool:
-        """Start it, unless it runs already with the same command, environment and version. True if it was started.
+        """Starts it, unless it runs already with the same command, environment and version. True if it was started.
 
-        It gets this process' environment without the variables that configure Airflow, dbt or Postgres, and on top of
-        that `environment`.
+        It gets `inherited_environment`, and `environment` laid over that.
         """
         asked = json.dumps([argv, environment, version], sort_keys=True)
         fingerprint = hashlib.sha256(asked.encode()).hexdigest()
@@ -79,23 +79,23 @@ class BackgroundProcess:
 
     def comes_to_listen_on(self, port: int, seconds: float) -> bool:
         """Waits for the loopback port to be its own; False where it ends before, or so many seconds are over."""
-        deadline = time.monotonic() + seconds
-        while not self.listens_on(port):
-            if not self.is_running() or time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+        for _ in within(seconds, every=0.05):
+            if self.listens_on(port):
+                return True
+            if not self.is_running():
+                break
+        return False
 
     def pid(self) -> int:
-        """As it was last started."""
+        """The process id of its last start."""
         return self._record()["pid"]
 
     def started(self) -> float:
-        """When it was last started, in seconds since the epoch."""
+        """The time of its last start, in seconds since the epoch."""
         return self._record()["started"]
 
     def stop(self) -> None:
-        """End it and all it started; no-op if nothing of it runs."""
+        """Ends it and all it started; no-op if nothing of it runs."""
         stop_all([self])
 
     def log_end(self, lines: int = 15) -> str:
@@ -149,20 +149,26 @@ class BackgroundProcess:
 
 
 def stop_all(processes: Iterable[BackgroundProcess]) -> None:
-    """End them side by side, and all they started: SIGTERM to each, SIGKILL to what is left GRACE_SECONDS later."""
+    """Ends them side by side, and all they started: SIGTERM to each, SIGKILL to what is left GRACE_SECONDS later."""
     processes = list(processes)
     for process in processes:
         if leader := process._leader():
             leader.terminate()
-    deadline = time.monotonic() + GRACE_SECONDS
-    while left := [member for process in processes for member in process._session()]:
-        if time.monotonic() > deadline:
-            for member in left:
-                with suppress(psutil.NoSuchProcess):
-                    member.kill()
-        time.sleep(0.05)
+    wait_or_kill(lambda: [member for process in processes for member in process._session()], GRACE_SECONDS)
     for process in processes:
         process._record_file.unlink(missing_ok=True)
+
+
+def wait_or_kill(living: Callable[[], list[psutil.Process]], seconds: float) -> None:
+    """Waits until `living` finds no process; kills those that it finds when so many seconds are over."""
+    for _ in within(seconds, every=0.05):
+        if not living():
+            return
+    while left := living():
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.05)
 
 
 def inherited_environment() -> dict[str, str]:

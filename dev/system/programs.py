@@ -1,4 +1,4 @@
-"""The programs that this environment installed beside its Python."""
+"""Runs the programs that are installed beside this environment's Python."""
 
 import subprocess
 import sys
@@ -8,16 +8,16 @@ from dev.system.process import inherited_environment
 
 
 def command(program: str, *arguments: str) -> list[str]:
-    """A command line: `airflow`, `dbt` or `python`, with its arguments."""
+    """The command line of `airflow`, `dbt` or `python` with these arguments."""
     return [str(Path(sys.executable).with_name(program)), *arguments]
 
 
 def run(
     program: str, *arguments: str, environment: dict[str, str], capture: bool = False, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, `environment` laid over this process' own; `capture` keeps both its outputs in `stdout`.
+    """Runs it to its end, in the folder or this process' own; `capture` keeps both its outputs in `stdout`.
 
-    `folder`: where it runs, else in this process' own.
+    It gets `inherited_environment`, and `environment` laid over that.
     """
     return subprocess.run(
         command(program, *arguments),

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from dev.system.ports import LOOPBACK
 
-# As the CDN in front of TLC's bucket answers: 403, not 404, for what is not there.
+# The CDN in front of TLC's bucket answers 403, not 404, for a file that is not there.
 ACCESS_DENIED = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
 )
@@ -66,7 +66,7 @@ class TlcRequest(BaseHTTPRequestHandler):
             super().log_message(format, *arguments)
 
     def _file_of(self, path: PurePosixPath) -> Path | None:
-        """The folder's file for the path. It is looked up now: one put there later appears."""
+        """The folder's file for the path, as the folder is now."""
         if FOLDERS.get(str(path.parent)) != path.suffix:
             return None
         file = self.folder / path.name

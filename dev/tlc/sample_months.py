@@ -19,7 +19,7 @@ from include.month import Month
 FEWEST_ROWS = 50
 ROW_GROUP_ROWS = 500_000
 CLOCK_ERRORS = np.array(["2008-12-31T23:02:22", "2009-01-01T00:11:05"], "datetime64[us]")
-# The number of zones in each.
+# The number of zones in each borough.
 BOROUGHS = {"Manhattan": 69, "Queens": 69, "Brooklyn": 61, "Bronx": 43, "Staten Island": 20, "EWR": 1}
 NULL_BLOCK = (
     "passenger_count",
@@ -49,9 +49,9 @@ def file_of(folder: Path, dataset: Dataset, month: Month | str) -> Path:
 
 
 def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1, dataset: Dataset = GREEN) -> Path:
-    """Write the month's file (month: YYYY-MM) under TLC's name for it and return its path.
+    """Writes the month's file (month: YYYY-MM) under TLC's name for it, and returns its path.
 
-    Another version is the month as if TLC had restated it: the same month and number of rows, other trips.
+    Another version is as if TLC had restated the month: as many rows, other trips.
     Raises ValueError below FEWEST_ROWS rows, include.month.MonthError for the month.
     """
     if rows < FEWEST_ROWS:
@@ -68,7 +68,7 @@ def write_month(folder: Path, month: str, rows: int = 3000, version: int = 1, da
 
 
 def write_zones(folder: Path) -> Path:
-    """Write `taxi_zone_lookup.csv`: 265 zones, of which 264 is unknown and 265 outside of the city."""
+    """Writes `taxi_zone_lookup.csv`: 265 zones, of which 264 is unknown and 265 outside of the city."""
     boroughs = [borough for borough, count in BOROUGHS.items() for _ in range(count)] + ["Manhattan"]
     zones = [
         (number, borough, f"{borough} Zone {number}", "EWR" if borough == "EWR" else "Boro Zone")
@@ -169,7 +169,7 @@ def _compression(month: str) -> str:
 def _trips(
     random: np.random.Generator, month: Month, rows: int, dataset: Dataset
 ) -> dict[str, np.ndarray | np.ma.MaskedArray]:
-    """Columns by TLC's name, those of both datasets; money in dollars."""
+    """The columns of both datasets, by TLC's names; money in dollars."""
 
     def some(values: list[Any], shares: list[float]) -> np.ndarray:
         return random.choice(values, rows, p=shares)
@@ -256,7 +256,7 @@ def _trips(
 
 
 def _move(pickup: np.ndarray, dropoff: np.ndarray, rows: np.ndarray, moment: np.datetime64 | np.ndarray) -> None:
-    """Let these trips begin at the moment and last as long as before."""
+    """Lets these trips begin at the moment and last as long as before."""
     lasted = dropoff[rows] - pickup[rows]
     pickup[rows] = moment
     dropoff[rows] = pickup[rows] + lasted

@@ -30,12 +30,12 @@ from tests.support.postgres.postgres_proxy import PostgresProxy, postgres_proxy
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"), "ours")
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("stranger"), "another")
+    return Authority(tmp_path_factory.mktemp("stranger"))
 
 
 class Managed:
@@ -141,7 +141,7 @@ def test_a_server_that_asks_for_a_clients_certificate_gets_it(
 ):
     project.publish_file("2024-01")
     asking: ssl.SSLContext = authority.server(clients=authority.certificate)
-    client = authority.issue("pipeline")
+    client = authority.client("pipeline")
     with postgres_proxy(urlsplit(project.dsn).port, asking) as proxy:
         managed = Managed(project, proxy, monkeypatch)
         managed.connect(

@@ -100,7 +100,7 @@ def test_a_backfill_poisons_none_before_it_and_a_run_that_a_cancel_has_poisoned_
     began = time.monotonic()
     outcome = second.follow()
     assert time.monotonic() - began < 60
-    assert (outcome.stuck, outcome.months) == ([Month.parse("2021-02")], [])
+    assert (outcome.stuck, outcome.ended) == ([Month.parse("2021-02")], [])
     said = wait_until_said(f"2021-02 (dag run {run_id}) is queued for ever", "REPROCESS=failed", "72337")
     assert "nothing holds it up" not in said
     shows("A run stays queued", "is queued for ever", said)

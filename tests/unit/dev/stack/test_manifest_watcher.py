@@ -15,7 +15,7 @@ import pytest
 from dev.services import celery as celery_workers
 from dev.services.airflow_api import AirflowApi
 from dev.services.celery import CeleryWorkers
-from dev.stack import manifest_watcher as manifest_keeper
+from dev.stack import manifest_watcher
 from include.settings import DBT_MANIFEST, ROOT
 
 DAGS = [{"file_token": "of-pipelines"}, {"file_token": "of-pipelines"}, {"file_token": "of-reports"}]
@@ -48,7 +48,7 @@ def asked() -> Iterator[tuple[AirflowApi, list[str]]]:
 
 def draw_dags(api: AirflowApi) -> None:
     stack: Any = SimpleNamespace(api=api)
-    manifest_keeper.draw_dags(stack)
+    manifest_watcher.draw_dags(stack)
 
 
 def test_the_dag_processor_is_told_to_read_each_dag_file_once(asked: tuple[AirflowApi, list[str]]):
