@@ -41,8 +41,8 @@ COMMANDS: tuple[Callable[[], int], ...] = (manifest, docs, check, settings)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m include", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    parser = argparse.ArgumentParser(prog="python -m include", description="The commands of a deployment.")
+    commands = parser.add_subparsers(dest="command", required=True)
     for each in COMMANDS:
         commands.add_parser(each.__name__, help=each.__doc__, description=each.__doc__)
     chosen = parser.parse_args().command
