@@ -1,0 +1,12 @@
+{#-
+    A build calls this first, where a schema is not there yet: one without a month, or in the schema of another month, fails
+    here and leaves nothing behind. The lock, as `create schema if not exists` fails when sessions run it at once (60 of 80
+    in a trial).
+-#}
+{%- macro postgres__create_schema(relation) -%}
+    {%- do run_schema() -%}
+    {%- call statement('create_schema') -%}
+        {{ advisory_lock('create') }};
+        create schema if not exists {{ relation.without_identifier().include(database=False) }}
+    {%- endcall -%}
+{%- endmacro -%}

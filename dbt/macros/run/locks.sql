@@ -1,0 +1,4 @@
+{#- SQL: waits for the lock of that name, and holds it until the transaction ends. Each published schema has its own locks. -#}
+{%- macro advisory_lock(name, schema=none) -%}
+    select pg_advisory_xact_lock(hashtextextended('{{ schema or target.schema }}/{{ name }}', 0))
+{%- endmacro -%}
