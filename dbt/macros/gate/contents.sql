@@ -1,7 +1,8 @@
 {#-
-    Post-hook of slices: a slice's comment says what it holds, as the number of rows and a hash of them all. It is written in
-    the transaction that makes the table, and goes with it. Equal rows give equal comments. (`comment` takes no expression,
-    hence the block.)
+    Post-hook of slices: a slice's comment says what it holds, the number of rows and a hash of them all. It is written
+    in the transaction that makes the table, and goes when the table goes. Equal rows give equal comments.
+
+    `comment on` takes no expression, hence the PL/pgSQL.
 -#}
 {%- macro note_content() -%}
     {%- if model.config.materialized not in ('view', 'ephemeral') -%}
@@ -9,15 +10,18 @@
     declare
         content text;
     begin
-        select count(*) || ' rows, ' || coalesce(sum(hash_record_extended(slice, 0)), 0) into content from {{ this }} as slice;
+        select count(*) || ' rows, ' || coalesce(sum(hash_record_extended(slice, 0)), 0)
+        into content
+        from {{ this }} as slice;
+
         execute format('comment on table {{ this }} is %L', content);
     end $$
     {%- endif -%}
 {%- endmacro -%}
 
 {#-
-    SQL: the name of a slice, and what its comment says; of a raw table, the files that it holds for the month; of load_log,
-    all files. Null where it is not there.
+    SQL: what the slice or raw table of this id holds now. Of a slice, its name and its comment, null where it is not
+    there; of a raw table, the files that it holds for the month, null where it holds none; of load_log, all files.
 -#}
 {%- macro content_of(id) -%}
     {%- if id in graph.sources -%}
@@ -34,8 +38,9 @@
 {%- endmacro -%}
 
 {#-
-    SQL: the same of several, by their ids, as one text; null where one is. `known` holds the SQL of those that were asked for
-    before, as a publication spends its CPU on macro calls: a dictionary, to which this adds.
+    SQL: the contents of several, as one text; null where one of them is null. `known` is a dictionary that keeps the
+    SQL of each id for the next call: a publication asks for the same few again and again, and spends its CPU on macro
+    calls.
 -#}
 {%- macro contents_of(ids, known) -%}
     {%- set contents = [] -%}

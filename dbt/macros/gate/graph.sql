@@ -16,7 +16,8 @@
 {%- macro audits_before(node) -%}
     {%- set ancestors, audits = [], [] -%}
     {%- for id in node.depends_on.nodes -%} {%- do _collect_ancestors(id, ancestors) -%} {%- endfor -%}
-    {%- for test in graph.nodes.values() if test.depends_on.nodes | select('in', ancestors) | list and is_audit(test) -%}
+    {%- for test in graph.nodes.values()
+        if test.depends_on.nodes | select('in', ancestors) | list and is_audit(test) -%}
         {%- do audits.append(test) -%}
     {%- endfor -%}
     {{ return(audits) }}

@@ -1,7 +1,8 @@
 {#-
-    The loader's tables load_log and audit_log; a developer has an audit_log of their own. A node that calls these does not
-    depend on them in dbt's graph, as a verdict is about all that its test depends on. While dbt parses, no SQL is run and
-    there is no source yet: then a name alone.
+    The loader's tables load_log and audit_log; a developer has an audit_log of their own.
+
+    In dbt's graph, a node that calls these macros does not depend on the tables: a verdict is about all that its test
+    depends on. While dbt parses, it knows no source yet and runs no SQL, so a bare name will do.
 -#}
 {%- macro load_log() -%}
     {{ return(source('loader', 'load_log') if execute else 'load_log') }}

@@ -1,8 +1,9 @@
 {#-
-    Whether the published table may be replaced from the slice of this name; false where a newer load has overtaken the run.
+    Whether the published table may be replaced from the slice of this name; false where the month's file was loaded
+    anew since the slice was made.
 
-    Fails where the slice has another number of rows than it was made with, where the judged trips are not as many as the
-    load logged, or where an audit has not passed on the present content of what the table derives from.
+    Fails where the slice has another number of rows than when it was made, where the file has another number of rows
+    than were judged, or where an audit has not passed on the present content of what the table derives from.
 -#}
 {%- macro may_be_published(table, slice_name, monthly) -%}
     {%- set slice = ref(slice_name).include(database=false) -%}
@@ -21,7 +22,9 @@
     {%- if not found.rows_loaded -%}
         {{ refuse_publication(table, 'load_log has no file of ' ~ month_start()[:7] ~ '. ' ~ whole_month_again()) }}
     {%- elif found.rows_when_made is none -%}
-        {{ refuse_publication(table, 'what ' ~ slice ~ ' held when it was made is not known. ' ~ whole_month_again()) }}
+        {{ refuse_publication(
+            table, 'what ' ~ slice ~ ' held when it was made is not known. ' ~ whole_month_again()
+        ) }}
     {%- elif found.rows_now != found.rows_when_made -%}
         {{ refuse_publication(
             table, slice ~ ' has ' ~ found.rows_now ~ ' rows, and was made with ' ~ found.rows_when_made ~ '. '
@@ -34,13 +37,14 @@
         ) }}
     {%- elif found.rows_judged != found.rows_loaded -%}
         {{ refuse_publication(
-            table, whole ~ ' has ' ~ found.rows_judged ~ ' rows, and the file of the month has ' ~ found.rows_loaded ~ '. '
-            ~ whole_month_again()
+            table, whole ~ ' has ' ~ found.rows_judged ~ ' rows, and the file of the month has ' ~ found.rows_loaded
+            ~ '. ' ~ whole_month_again()
         ) }}
     {%- elif found.audits_not_passed is not none -%}
         {{ refuse_publication(
-            table, 'not every audit of the rows to be published has passed (' ~ found.audits_not_passed ~ '). Clear these '
-            ~ 'audits, or the model that was built last, with downstream (with plain dbt: dbt build, not run).'
+            table, 'not every audit of the rows to be published has passed (' ~ found.audits_not_passed ~ '). '
+            ~ 'Clear these audits, or the model that was built last, with downstream '
+            ~ '(with plain dbt: dbt build, not run).'
         ) }}
     {%- endif -%}
     {{ return(found.is_current) }}

@@ -1,7 +1,7 @@
 {#-
-    The gate between the run's own schema and the published tables: a mart asks for the verdict of every audit on exactly its
-    rows. An audit is a data test of the run's own schema or of the raw tables. Its verdict is a row of audit_log: what it
-    found, and the content (contents.sql) of all that it read.
+    The gate between the run's own schema and the published tables: a mart asks for the verdict of every audit on
+    exactly its rows. An audit is a data test of the run's own schema or of the raw tables. Its verdict is a row of
+    audit_log, with the content (contents.sql) of all that the audit has read.
 -#}
 
 {#- Pre-hook of marts: they derive from all these slices, so that one failing audit keeps the whole month out. -#}
@@ -9,7 +9,10 @@
     {%- for slice in slices -%} {%- do ref(slice) -%} {%- endfor -%}
 {%- endmacro -%}
 
-{#- SQL: the audit's own query, `verdict`; the same statement writes down what it finds, so that both see the same rows. -#}
+{#-
+    SQL: the query of an audit, which also writes its verdict into audit_log. It is one statement, so that the content
+    that is written is that of the rows that were judged.
+-#}
 {%- macro noted(verdict) -%}
     {%- set inputs = contents_of(input_ids(model), {}) -%}
     {%- set passed = 'true' if config.get('severity') | lower == 'warn' else 'not should_error' -%}
@@ -22,7 +25,8 @@
         select {{ source_month() }}, '{{ model.unique_id }}', {{ inputs }}, {{ passed }}, now()
         from verdict
         where {{ inputs }} is not null
-        on conflict (source_month, audit, inputs) do update set passed = excluded.passed, judged_at = excluded.judged_at
+        on conflict (source_month, audit, inputs) do update
+        set passed = excluded.passed, judged_at = excluded.judged_at
         where noted.passed <> excluded.passed
     )
 
@@ -30,8 +34,8 @@
 {%- endmacro -%}
 
 {#-
-    SQL: a text that names the audits of all that the node derives from which have not passed on the present content; null
-    where all have.
+    SQL: a text that names the audits of all that the node derives from which have not passed on the present content;
+    null where all have.
 
     An audit that reads raw tables alone counts only if it failed on the loaded file. It need not have run on that file:
     load_month may be cleared alone after the audit, and it writes rows and log in one transaction.
@@ -41,8 +45,10 @@
     (
         select nullif(concat_ws(
             '; ',
-            'failed: ' || string_agg(needed.name, ', ' order by needed.name) filter (where not noted.passed),
-            'not run on these rows: ' || string_agg(needed.name, ', ' order by needed.name) filter (where noted.passed is null)
+            'failed: '
+            || string_agg(needed.name, ', ' order by needed.name) filter (where not noted.passed),
+            'not run on these rows: '
+            || string_agg(needed.name, ', ' order by needed.name) filter (where noted.passed is null)
         ), '')
         from (values
             -- a node may have no audit, and `values` needs a row
@@ -54,14 +60,17 @@
             {%- endfor %}
         ) as needed (name, audit, inputs, reads_slices)
         left join {{ verdicts_of(audits) }} as noted
-            on noted.source_month = {{ source_month() }} and noted.audit = needed.audit and noted.inputs = needed.inputs
+            on noted.source_month = {{ source_month() }}
+            and noted.audit = needed.audit
+            and noted.inputs = needed.inputs
         where not noted.passed or (noted.passed is null and needed.reads_slices)
     )
 {%- endmacro -%}
 
 {#-
-    SQL: the table of verdicts. A developer has two, their own and production's. Of an audit of slices that the developer
-    builds, their own verdict comes first; of one of slices that are read from production, production's.
+    SQL: the table of verdicts. A developer has two, their own and production's, and an audit may have a verdict in
+    both. Of an audit that reads slices that the developer builds, the developer's own verdict comes first; of one that
+    reads production's slices, production's.
 -#}
 {%- macro verdicts_of(audits) -%}
     {%- if not is_dev() -%} {{ return(audit_log()) }} {%- endif -%}

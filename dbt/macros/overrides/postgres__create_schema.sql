@@ -1,7 +1,8 @@
 {#-
-    A build calls this first, where a schema is not there yet: one without a month, or in the schema of another month, fails
-    here and leaves nothing behind. The lock, as `create schema if not exists` fails when sessions run it at once (60 of 80
-    in a trial).
+    Where a schema is not there yet, a build calls this first. A build without a month, or in the schema of another
+    month, fails here and leaves nothing behind.
+
+    It takes a lock, as `create schema if not exists` fails when sessions run it at once (60 of 80 in a trial).
 -#}
 {%- macro postgres__create_schema(relation) -%}
     {%- do run_schema() -%}

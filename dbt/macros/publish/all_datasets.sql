@@ -1,19 +1,24 @@
 {#-
-    A view of the table in every dataset that has it, with the dataset's name beside it, in the schema of the first dataset.
-    Made anew when a dataset gets the table. It asks no table for more months than are asked of it: each is partitioned by
-    source_month.
+    A view of the table's rows in every dataset that has the table, with the dataset's name beside them. It is in the
+    schema of the first dataset, and is made anew when a dataset gets the table. A query for a month reads that month's
+    partition of each table, and no other.
 -#}
 {%- macro create_view_of_all_datasets(node) -%}
     {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
     {%- set first_schema = schema_of_first_dataset(suffixes) -%}
     {%- set schemas, columns = {}, {} -%}
-    {%- for dataset, suffix in suffixes.items() -%} {%- do schemas.update({dataset: first_schema ~ suffix}) -%} {%- endfor -%}
-    {%- for column in node.columns.values() -%} {%- do columns.update({column.name: column.data_type}) -%} {%- endfor -%}
+    {%- for dataset, suffix in suffixes.items() -%}
+        {%- do schemas.update({dataset: first_schema ~ suffix}) -%}
+    {%- endfor -%}
+    {%- for column in node.columns.values() -%}
+        {%- do columns.update({column.name: column.data_type}) -%}
+    {%- endfor -%}
     {%- do run_query(view_of_all_datasets(
         first_schema, first_schema ~ '.' ~ node.config.meta.view_of_all_datasets, node.alias, schemas, columns
     )) -%}
 {%- endmacro -%}
 
+{#- The published schema of the dataset without a suffix. -#}
 {%- macro schema_of_first_dataset(suffixes) -%}
     {%- for suffix in suffixes.values() if suffix and target.schema.endswith(suffix) -%}
         {{ return(target.schema.removesuffix(suffix)) }}
@@ -22,8 +27,8 @@
 {%- endmacro -%}
 
 {#-
-    SQL: creates or replaces the view. `schemas` has each dataset's schema, `columns` each column's type, in their order.
-    Which of the tables and columns are there is looked up under the loader's lock for what it creates in `first_schema`.
+    SQL: creates or replaces the view. `schemas` is the schema of each dataset, `columns` the type of each column, in
+    order. The lock is the one that the loader takes for what it creates in `first_schema`.
 -#}
 {%- macro view_of_all_datasets(first_schema, view, table, schemas, columns) -%}
     {{ advisory_lock('create', first_schema) }};
@@ -64,6 +69,7 @@
         drop view {{ view }};
         execute 'create view {{ view }} as ' || array_to_string(queries, ' union all ');
     end $$;
-    comment on view {{ view }} is 'The rows of {{ table }} of every dataset. Give source_month: each month is a partition.';
+    comment on view {{ view }} is
+        'The rows of {{ table }} of every dataset. Give source_month: each month is a partition.';
     commit
 {%- endmacro -%}

@@ -8,14 +8,16 @@
     {{ return(partitions_schema() ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '')) }}
 {%- endmacro -%}
 
+{#- Whether the month's partition is there. -#}
 {%- macro has_partition(table) -%}
-    {{ return(run_query("select to_regclass('" ~ partition_of(table) ~ "') is not null as is_there").rows[0].is_there) }}
+    {%- set found = run_query("select to_regclass('" ~ partition_of(table) ~ "') is not null as is_there") -%}
+    {{ return(found.rows[0].is_there) }}
 {%- endmacro -%}
 
 {#-
-    SQL: the month's first publication. The partition is filled first and indexed then, which takes half the time, and
-    attached last: `create table … partition of` locks out every reader of the table. The check spares attaching a scan,
-    during which no other month could be attached.
+    SQL: the month's first publication. The partition is filled first and indexed then, which takes half the time. It is
+    attached last: `create table … partition of` locks out every reader of the table. With the check, Postgres attaches
+    it without a scan, during which no other month could be attached.
 -#}
 {%- macro new_partition(table, columns, new_rows) -%}
     {%- set partition = partition_of(table) -%}

@@ -10,18 +10,21 @@
             database=node.database, schema=node.schema, identifier=node.alias, type='table'
         ) -%}
         {%- if is_dev() and invocation_args_dict.full_refresh -%}
-            {%- do run_query('drop table if exists ' ~ table ~ ' cascade; commit') -%} {%- do adapter.cache_dropped(table) -%}
+            {%- do run_query('drop table if exists ' ~ table ~ ' cascade; commit') -%}
+            {%- do adapter.cache_dropped(table) -%}
         {%- endif -%}
         {%- if adapter.get_relation(table.database, table.schema, table.identifier) is none -%}
-            {%- do run_query(new_published_table(node, table)) -%} {%- do adapter.cache_added(table) -%}
+            {%- do run_query(new_published_table(node, table)) -%}
+            {%- do adapter.cache_added(table) -%}
             {%- if node.config.meta.view_of_all_datasets -%} {%- do create_view_of_all_datasets(node) -%} {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro -%}
 
 {#-
-    SQL: the table, unless another session has made it meanwhile. Columns, types and constraints come from the model's
-    contract, indexes from its configuration, and not by dbt's own statement, which gives an index another name each time.
+    SQL: creates the table, unless another session has done so meanwhile. Columns, types and constraints come from the
+    model's contract, indexes from its configuration. dbt's own statement for an index is not used: it gives the index
+    another name each time.
 -#}
 {%- macro new_published_table(node, table) -%}
     {%- set columns = adapter.render_raw_columns_constraints(raw_columns=node.columns) -%}

@@ -1,11 +1,11 @@
 {#-
-    Incremental strategy: the requested month's rows of a published table become exactly the rows of the model, in
-    one transaction. (A table without source_month is replaced whole.) The delete goes by the month, not by the
-    keys of the new rows: a month that comes back empty must empty the table.
+    Incremental strategy: the requested month's rows of a published table become exactly the rows of the model, in one
+    transaction. (A table without source_month is replaced whole.) The delete goes by the month, not by the keys of the
+    new rows: a month that comes back empty must empty the table.
 
-    Rows are replaced only if every audit of the slices they derive from has passed on exactly these slices, if no
-    row of the file is missing, and if the slice they come from was made of the file version that the raw table holds
-    now. A slice overtaken by a newer load is left alone: the run that loaded it publishes.
+    Rows are replaced only if every audit of the slices they derive from has passed on exactly these slices, if no row
+    of the file is missing, and if the slice they come from was made of the file version that the raw table holds now. A
+    slice overtaken by a newer load is left alone: the run that loaded it publishes.
 -#}
 {%- macro get_incremental_replace_slice_sql(arg_dict) -%}
     {%- set table = arg_dict['target_relation'] -%}
@@ -14,8 +14,8 @@
 
     {%- if flags.EMPTY or (reads_deferred_tables() and not is_dev()) -%}
         {{ exceptions.raise_compiler_error(
-            table.identifier ~ ' is published from the audited tables of ' ~ run_schema() ~ ' and from nothing else: leave '
-            ~ 'out --empty, --defer and --favor-state.'
+            table.identifier ~ ' is published from the audited tables of ' ~ run_schema() ~ ' and from nothing else: '
+            ~ 'leave out --empty, --defer and --favor-state.'
         ) }}
     {%- endif -%}
     {%- do run_query(advisory_lock(table.identifier ~ ('/' ~ month_start() if monthly else ''))) -%}

@@ -3,8 +3,8 @@
     {{- require_developer() -}}
     {%- if modules.re.search('_[0-9]{8}(_[0-9a-f]{8})?$', target.schema) -%}
         {{ exceptions.raise_compiler_error(
-            'PG_SCHEMA=' ~ target.schema ~ ' reads like the schema of a run. Set PG_SCHEMA to the published schema, such as '
-            ~ 'airflow_default, and PG_RUN_SCHEMA, where it is needed, to that of the run.'
+            'PG_SCHEMA=' ~ target.schema ~ ' reads like the schema of a run. Set PG_SCHEMA to the published schema, '
+            ~ 'such as airflow_default, and PG_RUN_SCHEMA, where it is needed, to that of the run.'
         ) }}
     {%- endif -%}
     {%- set own = target.schema ~ '_' ~ month_start() | replace('-', '') -%}

@@ -1,6 +1,6 @@
 {#-
-    The SQL conditions under which a mart's contract refuses a row of the slice: for each column the one on its value, and
-    each check. The primary key is left out. Fails for a type or a constraint that is not known here.
+    The SQL conditions under which the contract of a mart refuses a row of its slice, by column and by check. The
+    primary key is left out. Fails for a type or a constraint that is not known here.
 -#}
 {%- macro refused_by(mart) -%}
     {%- set refused = {} -%}
@@ -17,7 +17,7 @@
     {{ return(refused) }}
 {%- endmacro -%}
 
-{#- The conditions of one column. -#}
+{#- The conditions on the values of one column. -#}
 {%- macro refused_values(mart, column) -%}
     {%- set name, type, conditions = column.name, column.data_type, [] -%}
     {#- these take every value that a slice's column of the same kind can have -#}
@@ -56,6 +56,10 @@
 
 {#- The columns of a published table's primary key; fails where it has none. -#}
 {%- macro primary_key_of(mart) -%}
-    {%- for constraint in mart.constraints if constraint.type == 'primary_key' -%} {{ return(constraint.columns) }} {%- endfor -%}
-    {{ exceptions.raise_compiler_error(mart.name ~ ' declares no primary key, by which its rows are compared: add one.') }}
+    {%- for constraint in mart.constraints if constraint.type == 'primary_key' -%}
+        {{ return(constraint.columns) }}
+    {%- endfor -%}
+    {{ exceptions.raise_compiler_error(
+        mart.name ~ ' declares no primary key, by which its rows are compared: add one.'
+    ) }}
 {%- endmacro -%}

@@ -1,4 +1,7 @@
-{#- SQL: one row for each row of the table and each of the named conditions that is true of it, with the column's value. -#}
+{#-
+    SQL: of the table's rows, each value that meets one of the conditions, with its row. `conditions` are named by the
+    column that they are about; one that is about no single column has no value.
+-#}
 {%- macro values_where(table, rows, conditions) -%}
     select found.column_name, to_jsonb(failing) ->> found.column_name as value, to_jsonb(failing) as of_row
     from (
@@ -14,14 +17,14 @@
 {%- endmacro -%}
 
 {#-
-    SQL: the values of these columns together that occur more than once. It groups by them only where none of the columns
-    is unique alone, which takes a fifth of the time to see (3.5 million integers).
+    SQL: the values that these columns have together in more than one row. Where one of the columns is unique alone,
+    there are none, and the table is not grouped: to see that takes a fifth of the time (3.5 million integers).
 -#}
 {%- macro repeated(table, rows, columns) -%}
     select {{ columns | join(', ') }}, count(*) as rows
     from {{ table }}
     where ({{ rows }}) and (
-        select count(*) > greatest({% for each in columns %}count(distinct {{ each }}){{ ', ' if not loop.last }}{% endfor %})
+        select count(*) > greatest(count(distinct {{ columns | join('), count(distinct ') }}))
         from {{ table }} where {{ rows }}
     )
     group by {{ columns | join(', ') }}
