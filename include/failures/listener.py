@@ -15,7 +15,7 @@ MOST_CHARACTERS = 1000
 # A task's process reports its state first and leaves its reason then, for which Airflow gives it as long ([core]
 # task_success_overtime). On a busy machine the run had ended, and was told of, before the reason was there.
 REASON_SECONDS = 20
-MOST_ROWS = 5  # of each audit; dbt/macros/audit_log.sql has dbt log as many
+MOST_ROWS = 5  # of each audit; dbt/macros/overrides/materialization_test_postgres.sql logs as many
 
 
 @hookimpl(trylast=True)  # after include.failures.reason, so that these lines are the last

@@ -4,5 +4,8 @@
     from (select * from {{ raw }} where source_month = {{ source_month() }}) as raw
     full join {{ model }} as judged using (source_row)
     where {{ is_current(model) }}
-        and (raw.source_month is null or judged.source_month is null or {{ exact('raw.total_amount') }} is distinct from judged.total_amount)
+        and (
+            raw.source_month is null or judged.source_month is null
+            or {{ exact('raw.total_amount') }} is distinct from judged.total_amount
+        )
 {% endtest %}

@@ -13,10 +13,11 @@
     {%- set keys = primary_key_of(mart) %}
     {%- set audited_table = require_table(schema_read(model_named(meta.slice)), meta.slice) %}
     {%- set whole = whole_file_beside(audited_table, mart) if monthly %}
-    {#- a join, not `except`, which in Postgres may keep all rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}
+    {#- not by `except`, which in Postgres may keep all rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}
     select {{ keys | join(', ') }}, to_jsonb(published) as published, to_jsonb(audited) as audited
     from (
-        select {{ columns | join(', ') }} from {{ model }} {%- if monthly %} where source_month = {{ source_month() }} {%- endif %}
+        select {{ columns | join(', ') }} from {{ model }}
+        {%- if monthly %} where source_month = {{ source_month() }} {%- endif %}
     ) as published
     full join (
         select {{ columns | join(', ') }} from {{ audited_table }} where {{ meta.rows | default('true') }}
@@ -24,7 +25,9 @@
     where {{ is_current(audited_table, whole) }}
         and (
             published.{{ keys[0] }} is null or audited.{{ keys[0] }} is null
-            {%- for column in columns if column not in keys %} or published.{{ column }} is distinct from audited.{{ column }} {%- endfor %}
+            {%- for column in columns if column not in keys %}
+            or published.{{ column }} is distinct from audited.{{ column }}
+            {%- endfor %}
         )
     {%- endif %}
 {% endtest %}

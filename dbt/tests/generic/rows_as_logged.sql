@@ -3,9 +3,12 @@
     select logged.source_month, logged.rows, counted.*
     from {{ load_log() }} as logged
     cross join (
-        select count(*) as raw_rows, count(distinct source_row) as numbers, min(source_row) as first, max(source_row) as last
+        select
+            count(*) as raw_rows, count(distinct source_row) as numbers,
+            min(source_row) as first, max(source_row) as last
         from {{ model }} where source_month = {{ source_month() }}
     ) as counted
     where logged.source_month = {{ source_month() }}
-        and (counted.raw_rows, counted.numbers, counted.first, counted.last) is distinct from (logged.rows, logged.rows, 1, logged.rows)
+        and (counted.raw_rows, counted.numbers, counted.first, counted.last)
+            is distinct from (logged.rows, logged.rows, 1, logged.rows)
 {% endtest %}

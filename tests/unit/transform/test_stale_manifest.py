@@ -49,7 +49,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (root / MODEL).write_text((root / MODEL).read_text().replace("w", "W", 1)),
         f"{MODEL} was changed",
     ),
-    "a macro edited": (lambda root: edit(root / "dbt/macros/months.sql"), "dbt/macros/months.sql was changed"),
+    "a macro edited": (lambda root: edit(root / "dbt/macros/run/months.sql"), "dbt/macros/run/months.sql was changed"),
     "a selection edited": (lambda root: edit(root / "dbt/selectors.yml"), "dbt/selectors.yml was changed"),
     "a description edited": (lambda root: edit(root / "dbt/models/columns.md"), "dbt/models/columns.md was changed"),
     "the profile edited": (lambda root: edit(root / "profiles/profiles.yml"), "profiles/profiles.yml was changed"),
@@ -107,10 +107,10 @@ def made_from(file: Path) -> dict[str, list]:
 
 
 def test_of_many_changes_three_are_named(project: Path):
-    for file in sorted((project / "dbt/macros").iterdir()):
-        edit(file)
-    macros = sorted(file.name for file in (project / "dbt/macros").iterdir())
-    named = ", ".join(f"dbt/macros/{name} was changed" for name in macros[:3])
+    macros = sorted(file.relative_to(project).as_posix() for file in (project / "dbt/macros").rglob("*.sql"))
+    for name in macros:
+        edit(project / name)
+    named = ", ".join(f"{name} was changed" for name in macros[:3])
     assert stale() == f"is stale: since it was made, {named} and {len(macros) - 3} more"
 
 

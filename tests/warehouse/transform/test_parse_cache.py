@@ -120,7 +120,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 CHANGES = {
     "a model edited": lambda dbt: edit(dbt / "models" / "marts" / "tlc" / "fct_trips.sql"),
     "its properties edited": lambda dbt: edit(dbt / "models" / "marts" / "tlc" / "fct_trips.yml"),
-    "a macro edited": lambda dbt: edit(dbt / "macros" / "months.sql"),
+    "a macro edited": lambda dbt: edit(dbt / "macros" / "run" / "months.sql"),
     "the project edited": lambda dbt: edit(dbt / "dbt_project.yml"),
     "a model added": lambda dbt: (dbt / "models" / "marts" / "tlc" / "new.sql").write_text("select 1"),
     "a folder of seeds added": lambda dbt: (dbt / "seeds").mkdir() or (dbt / "seeds" / "new.csv").write_text("a\n1\n"),

@@ -50,7 +50,7 @@ judged as (
             when dropoff_at < pickup_at then 'dropoff_before_pickup'
             -- miles; the longest are odometers (up to 259,777), none is negative
             when trip_distance not between 0 and 200 then 'distance_impossible'
-            -- dollars, in size
+            -- dollars, whatever the sign
             when not {{ all_possible(amounts) }} then 'amount_impossible'
         end as rejection_reason,
 

@@ -1,4 +1,4 @@
-{#- Known by the schema. What only one of the two datasets has is null in the other. -#}
+{#- The schema's name says which dataset it is. What only one of the two has is null in the other. -#}
 {% set is_yellow = target.schema.endswith('_yellow') %}
 {% set clock = 'tpep' if is_yellow else 'lpep' %}
 

@@ -1,6 +1,6 @@
 {#-
-    Fails, before anything runs, where a table of the run's own schema that the selected models or tests read is
-    not there: most often the schema was dropped after its month was published.
+    Fails, before anything runs, where the selected models or tests read a table of the run's own schema that is not
+    there. Most often the schema was dropped after its month was published.
 -#}
 {%- macro require_upstream_tables() -%}
     {%- if not execute -%} {{ return('') }} {%- endif -%}
@@ -18,8 +18,8 @@
     {%- set table = adapter.get_relation(target.database, schema, name) -%}
     {%- if execute and table is none -%}
         {{ exceptions.raise_compiler_error(
-            schema ~ '.' ~ name ~ ' is not there: the run schema was dropped, or its models have not run. Clear the whole '
-            ~ 'month, from load_month on (with plain dbt: dbt build --vars \'{ds: ' ~ month_start() ~ '}\').'
+            schema ~ '.' ~ name ~ ' is not there: the run schema was dropped, or its models have not run. '
+            ~ whole_month_again()
         ) }}
     {%- endif -%}
     {{ return(table) }}

@@ -1,0 +1,52 @@
+{#-
+    Post-hook of slices: a slice's comment says what it holds, the number of rows and a hash of them all. It is written
+    in the transaction that makes the table, and goes when the table goes. Equal rows give equal comments.
+
+    `comment on` takes no expression, hence the PL/pgSQL.
+-#}
+{%- macro note_content() -%}
+    {%- if model.config.materialized not in ('view', 'ephemeral') -%}
+    do $$
+    declare
+        content text;
+    begin
+        select count(*) || ' rows, ' || coalesce(sum(hash_record_extended(slice, 0)), 0)
+        into content
+        from {{ this }} as slice;
+
+        execute format('comment on table {{ this }} is %L', content);
+    end $$
+    {%- endif -%}
+{%- endmacro -%}
+
+{#-
+    SQL: what the slice or raw table of this id holds now. Of a slice, its name and its comment, null where it is not
+    there; of a raw table, the files that it holds for the month, null where it holds none; of load_log, all files.
+-#}
+{%- macro content_of(id) -%}
+    {%- if id in graph.sources -%}
+        {%- set table = graph.sources[id].identifier -%}
+        (
+            select 'file ' || string_agg(file_id::text, ', ' order by file_id) from {{ load_log() }}
+            where coalesce(source_month, {{ source_month() }}) = {{ source_month() }}
+                {%- if graph.sources[id].source_name != 'loader' %} and table_name = '{{ table }}' {%- endif %}
+        )
+    {%- else -%}
+        {%- set slice = graph.nodes[id] -%}
+        '{{ slice.name }} ' || obj_description(to_regclass('{{ schema_read(slice) }}.{{ slice.alias }}'), 'pg_class')
+    {%- endif -%}
+{%- endmacro -%}
+
+{#-
+    SQL: the contents of several, as one text; null where one of them is null. `known` is a dictionary that keeps the
+    SQL of each id for the next call: a publication asks for the same few again and again, and spends its CPU on macro
+    calls.
+-#}
+{%- macro contents_of(ids, known) -%}
+    {%- set contents = [] -%}
+    {%- for id in ids -%}
+        {%- if id not in known -%} {%- do known.update({id: content_of(id) | trim}) -%} {%- endif -%}
+        {%- do contents.append(known[id]) -%}
+    {%- endfor -%}
+    {{ return(contents | join(" || '; ' || ")) }}
+{%- endmacro -%}

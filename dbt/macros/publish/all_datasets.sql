@@ -1,0 +1,75 @@
+{#-
+    A view of the table's rows in every dataset that has the table, with the dataset's name beside them. It is in the
+    schema of the first dataset, and is made anew when a dataset gets the table. A query for a month reads that month's
+    partition of each table, and no other.
+-#}
+{%- macro create_view_of_all_datasets(node) -%}
+    {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
+    {%- set first_schema = schema_of_first_dataset(suffixes) -%}
+    {%- set schemas, columns = {}, {} -%}
+    {%- for dataset, suffix in suffixes.items() -%}
+        {%- do schemas.update({dataset: first_schema ~ suffix}) -%}
+    {%- endfor -%}
+    {%- for column in node.columns.values() -%}
+        {%- do columns.update({column.name: column.data_type}) -%}
+    {%- endfor -%}
+    {%- do run_query(view_of_all_datasets(
+        first_schema, first_schema ~ '.' ~ node.config.meta.view_of_all_datasets, node.alias, schemas, columns
+    )) -%}
+{%- endmacro -%}
+
+{#- The published schema of the dataset without a suffix. -#}
+{%- macro schema_of_first_dataset(suffixes) -%}
+    {%- for suffix in suffixes.values() if suffix and target.schema.endswith(suffix) -%}
+        {{ return(target.schema.removesuffix(suffix)) }}
+    {%- endfor -%}
+    {{ return(target.schema) }}
+{%- endmacro -%}
+
+{#-
+    SQL: creates or replaces the view. `schemas` is the schema of each dataset, `columns` the type of each column, in
+    order. The lock is the one that the loader takes for what it creates in `first_schema`.
+-#}
+{%- macro view_of_all_datasets(first_schema, view, table, schemas, columns) -%}
+    {{ advisory_lock('create', first_schema) }};
+    create schema if not exists {{ first_schema }};
+    do $$
+    declare
+        schemas constant json := '{{ tojson(schemas) }}';
+        columns constant json := '{{ tojson(columns) }}';
+        dataset record;
+        selected text;
+        queries text[];
+    begin
+        for dataset in
+            select named.key as name, named.value as schema, pg_class.oid as table_id
+            from json_each_text(schemas) as named
+            join pg_namespace on pg_namespace.nspname = named.value
+            join pg_class on pg_class.relnamespace = pg_namespace.oid and pg_class.relname = '{{ table }}'
+            order by name
+        loop
+            -- a table of an earlier version may lack a column
+            select string_agg(
+                case
+                    when attname is null then format('null::%s as %I', declared.type, declared.name)
+                    else quote_ident(declared.name)
+                end, ', ' order by declared.place
+            )
+            into selected
+            from json_each_text(columns) with ordinality as declared (name, type, place)
+            left join pg_attribute on attrelid = dataset.table_id and attname = declared.name and not attisdropped;
+
+            queries := queries || format(
+                'select %L as dataset, %s from %I.{{ table }}', dataset.name, selected, dataset.schema
+            );
+        end loop;
+
+        execute 'create or replace view {{ view }} as ' || array_to_string(queries, ' union all ');
+    exception when invalid_table_definition then -- other columns than before
+        drop view {{ view }};
+        execute 'create view {{ view }} as ' || array_to_string(queries, ' union all ');
+    end $$;
+    comment on view {{ view }} is
+        'The rows of {{ table }} of every dataset. Give source_month: each month is a partition.';
+    commit
+{%- endmacro -%}

@@ -1,0 +1,37 @@
+{#- The schema of the months' partitions. -#}
+{%- macro partitions_schema() -%}
+    {{ return(target.schema ~ '_partitions') }}
+{%- endmacro -%}
+
+{#- The month's partition of a table, named as the loader names those of the raw tables. -#}
+{%- macro partition_of(table) -%}
+    {{ return(partitions_schema() ~ '.' ~ table.identifier ~ '_' ~ month_start()[:7] | replace('-', '')) }}
+{%- endmacro -%}
+
+{#- Whether the month's partition is there. -#}
+{%- macro has_partition(table) -%}
+    {%- set found = run_query("select to_regclass('" ~ partition_of(table) ~ "') is not null as is_there") -%}
+    {{ return(found.rows[0].is_there) }}
+{%- endmacro -%}
+
+{#-
+    SQL: the month's first publication. The partition is filled first and indexed then, which takes half the time. It is
+    attached last: `create table … partition of` locks out every reader of the table. With the check, Postgres attaches
+    it without a scan, during which no other month could be attached.
+-#}
+{%- macro new_partition(table, columns, new_rows) -%}
+    {%- set partition = partition_of(table) -%}
+    create table {{ partition }} (
+        like {{ table }} including all excluding indexes,
+        constraint of_the_month check (source_month = {{ source_month() }})
+    );
+    insert into {{ partition }} ({{ columns }}) {{ new_rows }};
+    {%- for constraint in model.constraints if constraint.type == 'primary_key' %}
+    alter table {{ partition }} add primary key ({{ constraint.columns | join(', ') }});
+    {%- endfor %}
+    {%- for index in model.config.get('indexes') or [] %}
+    create index on {{ partition }} ({{ index.columns | join(', ') }});
+    {%- endfor %}
+    alter table {{ table }} attach partition {{ partition }} for values in ({{ source_month() }});
+    alter table {{ partition }} drop constraint of_the_month;
+{%- endmacro -%}
