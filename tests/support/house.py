@@ -36,7 +36,7 @@ def _picture(graph: grimp.ImportGraph, root: str, layers: list[str]) -> str:
     lines = ["```mermaid", "flowchart TD"]
     for number, layer in enumerate(layers):
         names = [each.strip().removeprefix(f"{root}.") for each in layer.split("|")]
-        nodes = [f'        {_id(name)}["{name}"]' for name in sorted(names)]
+        nodes = [f'        {_id(name)}["{_label(root, name)}"]' for name in sorted(names)]
         lines += [f'    subgraph layer{number} [" "]', *nodes, "    end"]
     lines += [f"    layer{number} ~~~ layer{number + 1}" for number in range(len(layers) - 1)]  # one below the other
     lines += [f"    {_id(one)} --> {_id(other)}" for one, other in sorted(_arrows(graph, root))]
@@ -57,6 +57,10 @@ def _room(module: str) -> str:
 
 def _id(name: str) -> str:
     return name.strip("_")
+
+
+def _label(root: str, name: str) -> str:
+    return f"python -m {root}" if name == "__main__" else name
 
 
 if __name__ == "__main__":

@@ -64,6 +64,8 @@ def test_the_tree_of_readme_has_a_line_for_every_package_and_no_other():
         there = {file.relative_to(ROOT / top).parts[0] for file in ROOT.glob(f"{top}/*/**/*.py")}
         assert sorted(named) == sorted(there), top
     assert [each for each in folders if not (ROOT / each).is_dir()] == []
+    macros = {folder.name for folder in (ROOT / "dbt" / "macros").iterdir() if folder.is_dir()}
+    assert macros <= set(re.findall(r"^  macros/(\w+)/ ", tree, flags=re.MULTILINE))
 
 
 def test_the_reference_lists_every_command_and_every_published_table():
