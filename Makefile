@@ -75,7 +75,7 @@ echo "$(2): shown when they end. Until then: $(1)"; \
 $(RUN) -m pytest $(2) > $(1) 2>&1; ended=$$?; cat $(1); exit $$ended
 endef
 
-# The pictures of README, made by the tests of Airflow's pages.
+# The pictures of the documents, made by the tests of Airflow's pages.
 images: manifest docs browser
 	@PICTURES="$(CURDIR)/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py
 
@@ -99,6 +99,7 @@ lint: env
 	@$(RUN) -m mypy
 	@said=$$($(LINT_IMPORTS)) || { echo "$$said"; exit 1; }
 	@$(VENV)/bin/sqlfluff lint dbt/models
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 
 bench: manifest $(if $(CELERY)$(filter executors,$(ARGS)),celery)
 	@$(RUN) -m benchmarks $(ARGS)

@@ -1,6 +1,6 @@
 """Every name and setting that more than one file needs. Importable without Airflow.
 
-`python -m include settings` prints the settings as rows of README's table.
+`python -m include settings` prints the settings as rows of the table in docs/reference/settings.md.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ LATE_AFTER = Setting(
 )
 NOTIFY = Setting[str | None](
     name="PIPELINE_NOTIFY",
-    meaning="the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was "
-    "restated",
+    meaning="the id of the Airflow connection by which [someone is told](../how-to/alerts.md) that a month failed, is "
+    "late or was restated",
     shown_default="nobody is told",
     default=None,
     parse=_connection_id,
@@ -219,6 +219,6 @@ SETTINGS: tuple[Setting[Any], ...] = (
 )
 
 
-def rows_of_readme() -> list[str]:
+def markdown_rows() -> list[str]:
     """A row of Markdown for each setting: name, default, meaning."""
     return [f"| `{each.name}` | {each.shown_default} | {each.meaning} |" for each in SETTINGS]
