@@ -65,7 +65,7 @@ echo "$(2): shown when they end. Until then: $(1)"; \
 $(RUN) -m pytest $(2) > $(1) 2>&1; ended=$$?; cat $(1); exit $$ended
 endef
 
-# The pictures of README, made by the tests of Airflow's pages.
+# The pictures of the documents, made by the tests of Airflow's pages.
 images: manifest docs browser
 	@PICTURES=$(CURDIR)/docs/images $(RUN) -m pytest tests/stack/ledger/test_pages.py
 

@@ -37,8 +37,9 @@ ZONE = default_zone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
 
 `wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
-month in a schema of its own, `publish` replaces the month in the tables analysts read. Any task may be cleared, at
-any time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
+month in a schema of its own, `publish` replaces the month in the tables analysts read. Each model is a task, and each
+model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared, at any
+time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
 the DAG with the `month` parameter. With `version` too, `load_month` puts a version back that was kept when another file
 replaced it, and the source is not asked.
 

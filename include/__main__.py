@@ -30,9 +30,9 @@ def check() -> int:
 
 def settings() -> int:
     """print the settings as rows of a Markdown table"""
-    from include.settings import rows_of_readme
+    from include.settings import markdown_rows
 
-    print("\n".join(rows_of_readme()))
+    print("\n".join(markdown_rows()))
     return 0
 
 

@@ -1,6 +1,6 @@
 """The datasets: one declaration each of all in which they differ. Importable without Airflow.
 
-docs/add-a-dataset.md says how to write another.
+docs/how-to/add-a-dataset.md says how to write another.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every name and setting that more than one file needs. Importable without Airflow.
 
-`python -m include settings` prints the settings as rows of README's table.
+`python -m include settings` prints the settings as rows of the table in docs/reference/settings.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SettingError(ValueError):
 
 @dataclass(frozen=True)
 class Setting:
-    """A variable of the environment. `meaning` and `shown_default` are what README says of it."""
+    """A variable of the environment. `meaning` and `shown_default` are what docs/reference/settings.md says of it."""
 
     name: str
     meaning: str
@@ -201,8 +201,8 @@ LATE = Seconds(
 )
 NOTIFY = ConnectionId(
     "PIPELINE_NOTIFY",
-    "the id of the Airflow connection by which [someone is told](#be-told) that a month failed, is late or was "
-    "restated",
+    "the id of the Airflow connection by which [someone is told](../how-to/alerts.md) that a month failed, is late or "
+    "was restated",
     "nobody is told",
 )
 SETTINGS: tuple[Setting, ...] = (
@@ -211,6 +211,6 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-def rows_of_readme() -> list[str]:
+def markdown_rows() -> list[str]:
     """A row of Markdown for each setting: name, default, meaning."""
     return [f"| `{each.name}` | {each.shown_default} | {each.meaning} |" for each in SETTINGS]

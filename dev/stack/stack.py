@@ -105,7 +105,7 @@ class Stack:
             return WarehouseAddress.from_dsn(dsn)
         raise StackError(
             "The warehouse is a server of your own: set DEVELOPER_PG=<dsn>, for a role that may read what the pipeline "
-            "makes and change none of it (README, Rights in Postgres)."
+            "makes and change none of it (docs/how-to/rights.md)."
         )
 
     def published_schema(self, dataset: Dataset) -> str:

@@ -26,7 +26,7 @@ from include.transform import manifest
 
 # How long a worker waits at its start for an api-server that is starting too: locally 15 to 25 s on 2 cores.
 API_SECONDS = 90
-# A pool child that ends after few tasks is forked anew and cold: 2.3 s of CPU a task with 1, where it is else 0.7.
+# A pool child that ends after few tasks is forked anew and cold (measured in docs/explanation/decisions/warm-up.md).
 FEW_TASKS = 50
 
 
@@ -55,7 +55,7 @@ def hints() -> Iterator[str]:
         found = spec.origin if spec else "none"
         yield (
             f"PYTHONPATH must name {ours.parent}, before another airflow_local_settings ({found}): else "
-            "nothing is warmed up, and each dbt task takes 5.7 s of CPU where it takes 0.7."
+            "nothing is warmed up, and each dbt task takes several times the CPU."
         )
     if "CeleryExecutor" in _executor():
         yield from celery_warmth()
@@ -130,8 +130,8 @@ def celery_warmth() -> Iterator[str]:
     tasks = _celery().conf.worker_max_tasks_per_child
     if tasks and tasks < FEW_TASKS:
         yield (
-            f"[celery] extra_celery_config has worker_max_tasks_per_child = {tasks}: a task then takes 2.3 s of CPU "
-            "where it takes 0.7. Leave it out."
+            f"[celery] extra_celery_config has worker_max_tasks_per_child = {tasks}: children that end "
+            "after few tasks are replaced by cold ones, whose tasks take more CPU. Leave it out."
         )
     if scale := conf.get("celery", "worker_autoscale", fallback=""):
         yield (

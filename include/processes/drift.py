@@ -46,7 +46,7 @@ def require_drawn_settings(context: Context) -> None:
 
     Raises OtherRevision where the project's files are not. That may heal: a new version reaches one process first.
 
-    One call to the api-server (measured in docs/decisions/drawn-settings.md). Runs before each task.
+    One call to the api-server (measured in docs/explanation/decisions/drawn-settings.md). Runs before each task.
     """
     drawn = dict(tag.split("=", 1) for tag in context["ti"].get_dag(context["dag"].dag_id).tags if "=" in tag)
     if differing := [

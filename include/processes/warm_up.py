@@ -27,11 +27,10 @@ from include.transform.parse_cache import cache_parse
 def warm_up() -> None:
     """Parses the dbt project and reads the DAG files, so that the processes forked later find the results in memory.
 
-    A dbt task takes 1.7 s of CPU without the warm-up and 0.4 s with it (medians, in forked processes). The warm-up
-    itself takes some 5 s. The tasks inherit the parse; dbt's JSON schemas and (de)serializers, which mashumaro
-    generates when they are first needed; the compiled macros; the DAGs, and the modules that they import; Airflow's
-    plugins; and `inspect`'s table of modules. A project or DAG file that cannot be read is no error here: the DAG
-    processor and the tasks report it.
+    docs/explanation/decisions/warm-up.md says what that saves. The warm-up itself takes some 5 s. The tasks inherit the
+    parse; dbt's JSON schemas and (de)serializers, which mashumaro generates when they are first needed; the compiled
+    macros; the DAGs, and the modules that they import; Airflow's plugins; and `inspect`'s table of modules. A project
+    or DAG file that cannot be read is no error here: the DAG processor and the tasks report it.
     """
     if manifest := cache_parse():
         _compile(manifest.macros.values())

@@ -1,4 +1,7 @@
-"""Arrow values in a form that JSON and Postgres' jsonb can hold; docs/decisions/extra-columns.md lists it by type."""
+"""Arrow values in a form that JSON and Postgres' jsonb can hold.
+
+docs/explanation/decisions/extra-columns.md lists it by type.
+"""
 
 from __future__ import annotations
 

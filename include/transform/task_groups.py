@@ -1,4 +1,7 @@
-"""How Cosmos renders and runs the dbt project: every model and every test its own Airflow task."""
+"""How Cosmos renders and runs the dbt project: a task for each model, and one for each model's tests.
+
+A test that reads several models has a task of its own.
+"""
 
 from __future__ import annotations
 

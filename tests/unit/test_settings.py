@@ -18,7 +18,7 @@ from include.settings import (
     ROOT,
     SCHEDULE_FROM,
     SettingError,
-    rows_of_readme,
+    markdown_rows,
 )
 
 
@@ -100,6 +100,6 @@ def test_what_is_no_id_of_a_connection_is_refused_and_the_setting_named(monkeypa
         assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("row", rows_of_readme())
-def test_readme_shows_every_setting_as_the_code_has_it(row: str):
-    assert row in (ROOT / "README.md").read_text().splitlines()
+@pytest.mark.parametrize("row", markdown_rows())
+def test_the_reference_shows_every_setting_as_the_code_has_it(row: str):
+    assert row in (ROOT / "docs" / "reference" / "settings.md").read_text().splitlines()

@@ -88,7 +88,7 @@ def test_waiting_holds_no_worker_slot_and_ends(dag):
     assert wait.timeout < 300 * 86400
 
 
-def test_every_model_and_every_data_test_is_a_task(dag):
+def test_every_model_is_a_task_and_each_data_test_runs_in_exactly_one(dag):
     nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
     models = [node["name"] for node in nodes if node["resource_type"] == "model"]
     assert len(models) >= 12

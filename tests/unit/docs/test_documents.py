@@ -1,4 +1,4 @@
-"""What the documents name is there: files, tests, and links between them."""
+"""What the documents name is there, files, tests and links; and what they list is whole."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from dev import __main__ as dev
+from include.__main__ import COMMANDS
 from include.alerts import runbook
 from include.alerts.runbook import Entry
 from include.settings import ROOT
-from tests.support.documents import shows
+from tests.support.documents import section, shows
 
 DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
 # they also tell of what is no more, and of what a reader is to write
-OF_OTHER_FILES = ("CHANGELOG.md", "docs/decisions", "docs/add-a-dataset.md")
+OF_OTHER_FILES = ("CHANGELOG.md", "docs/how-to/add-a-dataset.md")
 MADE_BY_COMMANDS = ("dbt/manifest", "dbt/site", "dbt/target")
 IN_BACKTICKS = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"(benchmarks|config|dags|dbt|deploy|dev|docs|include|profiles|tests)/[\w./-]*")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+NAME_OF_FILE = re.compile(r"`(\w+)`\s(?:in\s|\()`(\w[\w/]+/\w+\.py)`")  # `month_of` (`include/runs/month_of_run.py`)
 RUNBOOK = (ROOT / "RUNBOOK.md").read_text()
 TESTS = {file: file.read_text() for file in ROOT.glob("tests/*/**/*.py")}
 
@@ -30,7 +33,7 @@ def in_backticks(file: Path) -> list[str]:
 @pytest.mark.parametrize("name", sorted(name for name in DOCUMENTS if not name.startswith(OF_OTHER_FILES)))
 def test_the_files_that_a_document_names_are_there(name: str):
     named = {found for found in in_backticks(DOCUMENTS[name]) if FILE.fullmatch(found)}
-    assert {found for found in named if found not in MADE_BY_COMMANDS and not (ROOT / found).exists()} == set()
+    assert {found for found in named if not found.startswith(MADE_BY_COMMANDS) and not (ROOT / found).exists()} == set()
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
@@ -44,6 +47,42 @@ def test_the_tests_that_a_document_names_are_there(name: str):
 def test_the_links_of_a_document_lead_somewhere(name: str):
     file = DOCUMENTS[name]
     assert [link for link in LINK.findall(file.read_text()) if not (file.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_a_file_has_the_function_or_class_that_a_document_names_with_it(name: str):
+    named = set(NAME_OF_FILE.findall(DOCUMENTS[name].read_text()))
+    defined = r"^ *(?:async )?(?:def|class) {0}\b|^{0}\b.* = "
+    assert {
+        (found, file)
+        for found, file in named
+        if not re.search(defined.format(found), (ROOT / file).read_text(), flags=re.MULTILINE)
+    } == set()
+
+
+def test_the_tree_of_readme_has_a_line_for_every_package_and_no_other():
+    tree = section(ROOT / "README.md", "## The tree")
+    lines = re.findall(r"^( *)([\w/]+)/ ", tree, flags=re.MULTILINE)
+    folders = [folder for indent, folder in lines if not indent]
+    assert {"dags", "dbt", "deploy", "docs", "include", "plugins", "tests"} <= set(folders)
+    for top in ("include", "dev", "tests"):
+        below = re.search(rf"^{top}/ .*\n((?: .*\n)*)", tree, flags=re.MULTILINE)
+        named = re.findall(r"^  ([\w/]+)/ ", below[1], flags=re.MULTILINE) if below else []
+        there = {file.relative_to(ROOT / top).parts[0] for file in ROOT.glob(f"{top}/*/**/*.py")}
+        assert sorted(named) == sorted(there), top
+    assert [each for each in folders if not (ROOT / each).is_dir()] == []
+    macros = {folder.name for folder in (ROOT / "dbt" / "macros").iterdir() if folder.is_dir()}
+    assert macros <= set(re.findall(r"^  macros/(\w+)/ ", tree, flags=re.MULTILINE))
+
+
+def test_the_reference_lists_every_command_and_every_published_table():
+    listed = (ROOT / "docs" / "reference" / "commands.md").read_text()
+    assert [each for each in dev.COMMANDS if f"| `make {each}` |" not in listed] == []
+    assert [each.__name__ for each in COMMANDS if f"| `python -m include {each.__name__}` |" not in listed] == []
+    tables = (ROOT / "docs" / "reference" / "published-tables.md").read_text()
+    marts = [file.stem for file in (ROOT / "dbt" / "models" / "marts").glob("**/*.sql")]
+    assert len(marts) >= 5
+    assert [each for each in marts if f"| `{each}` |" not in tables] == []
 
 
 def test_the_symptom_of_every_entry_of_the_runbook_is_produced_by_a_test():

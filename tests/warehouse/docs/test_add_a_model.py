@@ -1,4 +1,4 @@
-"""README's walk through a new model, done as it is written: the table is in the grid, gated, published, documented."""
+"""The tutorial's new model, made as it is written: the table is in the grid, gated, published, documented."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from include.settings import ROOT
 from tests.support.dbt.project import ROWS as ROWS_OF_A_FILE
 from tests.support.dbt.project import Done, Project
 from tests.support.dbt.project_copy import ProjectCopy, project_copy
-from tests.support.documents import commands, section, write_files
+from tests.support.documents import commands, write_files
 from tests.support.helpers import FEBRUARY, rewrite
 from tests.support.postgres.warehouse_content import query
 from tests.support.postgres.warehouses import warehouse
 
-WALK = section(ROOT / "README.md", "## Add a model")
+WALK = (ROOT / "docs" / "tutorial" / "add-a-model.md").read_text()
 ROWS = "select payment_type, trips, charged, tipped from airflow_default.fct_payment_types order by payment_type"
 NAMES = ["flex fare", "card", "cash", "no charge", "dispute", "unknown", "voided"]
 OF_TRIPS = """
@@ -40,7 +40,7 @@ NOT_NAMED = 9
 
 @dataclass(frozen=True)
 class Walked:
-    """A copy of the project with README's files written into it, and the warehouse on which its commands have run."""
+    """A copy of the project with the tutorial's files in it, and the warehouse on which its commands have run."""
 
     copy: ProjectCopy
     dsn: str
@@ -48,7 +48,7 @@ class Walked:
     done: list[Done]
 
     def sh(self, command: str) -> Done:
-        """A command as README shows it, in the project's folder."""
+        """A command as the tutorial shows it, in the project's folder."""
         inherited = {name: each for name, each in os.environ.items() if not name.startswith(("PG", "DBT_", "AIRFLOW"))}
         address = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(self.dsn).items()}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -1,4 +1,4 @@
-"""The rights the README gives are enough for the pipeline, and no more than enough for analysts."""
+"""The rights that the document gives are enough for the pipeline, and no more than enough for analysts."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from include.settings import ROOT
 from tests.support.dbt.project import Project
 from tests.support.postgres.warehouse_content import PUBLISHED, content, fingerprint
 
-ROLES = PIPELINE, ANALYST, DEVELOPER = "pipeline_of_the_readme", "analyst_of_the_readme", "developer_of_the_readme"
+ROLES = PIPELINE, ANALYST, DEVELOPER = "pipeline_of_the_test", "analyst_of_the_test", "developer_of_the_test"
 
 
 @pytest.fixture
 def granted(postgres: EmbeddedPostgres, project: Project) -> Iterator[Project]:
-    """The dbt project as the role the README makes, in a database with the README's grants and no others."""
+    """The dbt project as the role that the document makes, in a database with its grants and no others."""
     fields = conninfo_to_dict(project.dsn)
-    blocks = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    [block] = [block for block in blocks if block.startswith("create role")]
-    grants = re.sub(r"\b(pipeline|analyst|developer)\b", r"\1_of_the_readme", block).replace(
+    document = (ROOT / "docs" / "how-to" / "rights.md").read_text()
+    [block] = re.findall(r"```sql\n(.*?)```", document, flags=re.DOTALL)
+    grants = re.sub(r"\b(pipeline|analyst|developer)\b", r"\1_of_the_test", block).replace(
         "database warehouse", f"database {fields['dbname']}"
     )
     admin_dsn = make_conninfo(postgres.dsn("postgres", "postgres"), dbname=fields["dbname"])
@@ -41,7 +41,7 @@ def granted(postgres: EmbeddedPostgres, project: Project) -> Iterator[Project]:
             admin.execute(f"drop role {role}")
 
 
-def test_the_readmes_roles_can_do_what_they_are_for_and_nothing_else(postgres: EmbeddedPostgres, granted: Project):
+def test_the_document_s_roles_can_do_what_they_are_for_and_nothing_else(postgres: EmbeddedPostgres, granted: Project):
     granted.load("2024-01")
     granted.publish("2024-01")
 
@@ -67,7 +67,7 @@ def test_the_readmes_roles_can_do_what_they_are_for_and_nothing_else(postgres: E
                 analyst.execute(refused)
 
 
-def test_a_developer_of_the_readme_builds_a_month_and_may_change_nothing_of_the_pipeline_s(
+def test_a_developer_of_the_document_builds_a_month_and_may_change_nothing_of_the_pipeline_s(
     postgres: EmbeddedPostgres, granted: Project
 ):
     granted.load("2024-01")

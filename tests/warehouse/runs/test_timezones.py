@@ -35,8 +35,8 @@ ZONES = {
 }
 # A midnight that is a month's end is left out there.
 LEFT_OUT = {"Africa/Cairo", "America/Asuncion", "Asia/Amman", "Egypt"}
-# README's backfill command, with bare dates, then the month of a run of each date it prints, in UTC. In one process, as
-# Airflow takes 5 s to start.
+# The backfill command of docs/how-to/load-months.md, with bare dates, then the month of a run of each date it prints,
+# in UTC. In one process, as Airflow takes 5 s to start.
 PROGRAM = """
 import contextlib, io, sys
 from datetime import datetime

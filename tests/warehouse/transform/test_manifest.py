@@ -151,8 +151,8 @@ def test_the_command_needs_no_month_no_database_and_no_airflow(project: Path):
     assert "import 'airflow" not in done.stdout
 
 
-def test_readme_image_and_makefile_make_it_by_the_same_command():
-    for file in ("README.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
+def test_document_image_and_makefile_make_it_by_the_same_command():
+    for file in ("docs/how-to/deploy/airflow.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
         assert "-m include manifest" in (ROOT / file).read_text(), file
         assert "dbt parse" not in (ROOT / file).read_text(), file
     ignored = (ROOT / ".dockerignore").read_text().split()
@@ -236,7 +236,7 @@ def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path)
     assert page.read_text() == text
 
 
-def test_image_and_makefile_make_the_docs_by_the_same_command():
-    for file in ("README.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
+def test_document_image_and_makefile_make_the_docs_by_the_same_command():
+    for file in ("docs/how-to/deploy/airflow.md", "RUNBOOK.md", "Dockerfile", "Makefile"):
         assert "-m include docs" in (ROOT / file).read_text(), file
     assert "dbt/site" in (ROOT / ".dockerignore").read_text().split()

@@ -18,7 +18,7 @@ from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
 from include.settings import ROOT
 from tests.support.dbt.project_copy import ProjectCopy, project_copy
-from tests.support.documents import section, write_files
+from tests.support.documents import write_files
 from tests.support.postgres.warehouse_content import query
 from tests.support.until import until
 
@@ -32,7 +32,7 @@ def copied_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project
         yield copy
 
 
-# ---------- docs/add-a-dataset.md, done as it is written: a dataset of another shape
+# ---------- docs/how-to/add-a-dataset.md, done as it is written: a dataset of another shape
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def source(tmp_path: Path) -> Iterator[str]:
 def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_says(
     copied_project: ProjectCopy, source: str
 ):
-    document = (ROOT / "docs" / "add-a-dataset.md").read_text()
+    document = (ROOT / "docs" / "how-to" / "add-a-dataset.md").read_text()
     assert len(write_files(document, copied_project.folder)) == 7
     run = copied_project.run
     run("include.transform.manifest")
@@ -148,9 +148,9 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     assert "manifest.json is stale: since it was made, dbt/models/marts/tlc/fct_refused.sql was added" in said
     before = tasks_in_the_grid(copied_project)
     assert "publish.fct_trips.run" in before
-    # corrected, and with the models of README's walk
+    # corrected, and with the models of the tutorial
     model.unlink()
-    write_files(section(ROOT / "README.md", "## Add a model"), copied_project.folder)
+    write_files((ROOT / "docs" / "tutorial" / "add-a-model.md").read_text(), copied_project.folder)
     new = {f"build.int_payment_types.{what}" for what in ("run", "test")}
     new |= {f"publish.fct_payment_types.{what}" for what in ("run", "test")}
     written = time.monotonic()

@@ -31,7 +31,7 @@ BUILD_PLAINLY = ("build", "--target", "dev", "--exclude-resource-type", "unit_te
 
 @pytest.fixture
 def ana(postgres: EmbeddedPostgres, built: Project) -> Project:
-    """The project as a developer has it, with the rights of README's role, beside January 2024 in production."""
+    """The project as a developer has it, with the documented rights, beside January 2024 in production."""
     return replace(built, dsn=postgres.dsn(conninfo_to_dict(built.dsn)["dbname"], "developer"))
 
 
