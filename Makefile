@@ -88,6 +88,7 @@ lint: env
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/sqlfluff lint dbt/models
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
 
 bench: manifest $(if $(CELERY)$(filter executors,$(ARGS)),celery)
 	@$(RUN) -m benchmarks $(ARGS)
