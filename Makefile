@@ -22,8 +22,8 @@ MANIFEST := dbt/manifest/manifest.json
 DOCS := dbt/site/index.html
 DBT_FILES := $(shell find dbt/models dbt/macros dbt/tests dbt/dbt_project.yml profiles -type f 2>/dev/null)
 TESTS_LOGS := .local/tests
-# In two processes, each with whole files.
-TWO := --numprocesses=2 --dist=loadfile --quiet
+# In two processes, each with whole files, in the order in which they are named: those that take long first.
+TWO := --numprocesses=2 --dist=loadfile --no-loadscope-reorder --quiet
 # The layers of pyproject.toml. It has no option to say less where they hold.
 LINT_IMPORTS := $(VENV)/bin/lint-imports --no-logo --cache-dir .local/import-linter
 UV_VERSION := 0.13.9
@@ -60,13 +60,13 @@ test-stack: manifest docs browser $(CELERY)
 	@$(RUN) -m pytest tests/stack -m "not long"
 
 test-others: manifest docs celery pgbouncer
-	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) -m "not long" tests/unit tests/warehouse tests/own_stack)
+	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) -m "not long" tests/warehouse tests/own_stack tests/unit)
 
 test-long-stack: manifest docs browser $(CELERY)
 	@$(RUN) -m pytest tests/stack -m long
 
 test-long-others: manifest docs celery pgbouncer
-	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,-m long tests/warehouse tests/own_stack)
+	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'.
 define shown_at_the_end

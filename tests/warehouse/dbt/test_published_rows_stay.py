@@ -80,7 +80,9 @@ def test_every_command_of_dbt_is_tried():
     assert set(declared()) == set(COMMANDS) | NO_TABLE | set(SAME)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(each, marks=[] if each == "run" else pytest.mark.long) for each in COMMANDS]
+)
 def test_no_flag_makes_a_command_change_what_is_published(two_months: tuple[Project, Path], command: str):
     project, state = two_months
     before = content(project.dsn)

@@ -27,6 +27,8 @@ from tests.support.helpers import FEBRUARY, rewrite
 from tests.support.postgres.warehouse_content import query
 from tests.support.postgres.warehouses import warehouse
 
+pytestmark = pytest.mark.long
+
 WALK = (ROOT / "docs" / "tutorial" / "add-a-model.md").read_text()
 ROWS = "select payment_type, trips, charged, tipped from airflow_default.fct_payment_types order by payment_type"
 NAMES = ["flex fare", "card", "cash", "no charge", "dispute", "unknown", "voided"]

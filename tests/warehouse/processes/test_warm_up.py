@@ -21,6 +21,8 @@ from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 from include.transform.parse_cache import ENVIRONMENT, parse_project
 from tests.support.helpers import ends_well, fork
 
+pytestmark = pytest.mark.long
+
 OF_A_RUN = ENVIRONMENT | {"PG_SCHEMA": "airflow_test", "PG_RUN_SCHEMA": "airflow_test_20240101"}
 MONTH = ("--vars", "{ds: 2024-01-01}")
 

@@ -111,6 +111,7 @@ def test_the_manifest_of_now_is_whole():
 # ---------- the command that makes it
 
 
+@pytest.mark.long
 def test_make_remakes_a_damaged_manifest_and_leaves_a_whole_one_alone(project: Path):
     shutil.copy(ROOT / "Makefile", project)
     (project / "dev").mkdir()
@@ -177,6 +178,7 @@ def look(project: Path) -> tuple[dict[str, str], set[str]]:
     return {Path(file).name: error for file, error in errors.items()}, set(dags)
 
 
+@pytest.mark.long
 def test_a_stale_manifest_is_an_import_error_beside_the_dags_and_a_fault_until_it_is_made_anew(project: Path):
     model = project / "dbt/models/marts/tlc/fct_trips.sql"
     errors, dags = look(project)
@@ -202,6 +204,7 @@ def test_a_stale_manifest_is_an_import_error_beside_the_dags_and_a_fault_until_i
 # ---------- nothing else writes it
 
 
+@pytest.mark.long
 def test_no_dbt_command_changes_the_manifest_the_dag_is_drawn_from(project: Path):
     file = project / "dbt/manifest/manifest.json"
     before = (file.read_bytes(), file.stat().st_mtime_ns)
@@ -219,6 +222,7 @@ def test_no_dbt_command_changes_the_manifest_the_dag_is_drawn_from(project: Path
 # ---------- dbt's docs
 
 
+@pytest.mark.long
 def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path):
     manifest, page = project / "dbt/manifest/manifest.json", project / "dbt/site/index.html"
     before = manifest.read_bytes()

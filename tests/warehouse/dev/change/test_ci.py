@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.dbt.project_copy import ProjectCopy, project_copy
 
+pytestmark = pytest.mark.long
+
 MODELS = "dbt/models/intermediate/tlc"
 
 
