@@ -1,4 +1,4 @@
-"""What a dbt developer waits for: `make dev` after an edit, on a local stack, and `make diff` of a big month."""
+"""Times what a dbt developer waits for: `make dev` after an edit, on a local stack, and `make diff` of a big month."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _measure_edit(scratch: Path) -> Measure:
         for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=before"]):
             who = ["-c", "user.name=a benchmark", "-c", "user.email=benchmark@localhost"]
             subprocess.run(["git", *who, *words], cwd=copy.folder, check=True)
-        copy.run("include.transform.manifest")
-        copy.run("include.transform.dbt_docs")
+        copy.run("include", "manifest")
+        copy.run("include", "docs")
         copy.run("dev", "backfill", FROM=str(MONTH), TO=str(MONTH), TLC_DIR=str(folder))
         mart = copy.folder / MART
         before, after = EDITED

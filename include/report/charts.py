@@ -1,4 +1,4 @@
-"""The charts of a month's report, each as an `<svg>` that can stand in an HTML page beside the others."""
+"""Draws the charts of a month's report, each as an `<svg>` for an HTML page that has others too."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
 def days_chart(figures: MonthFigures) -> str:
-    """Accepted trips by day of the month, beside the months of comparison that are published."""
+    """Accepted trips by day of the month, beside those of the earlier months that are published."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -85,7 +85,7 @@ def days_chart(figures: MonthFigures) -> str:
 
 
 def zones_chart(figures: MonthFigures) -> str:
-    """Accepted trips from the zones with most of them."""
+    """Accepted trips by pickup zone, of the zones that have most."""
     return _bars("zones", zone_labels(figures.zones), figures.zones.trips, figures.month.rows_accepted)
 
 
@@ -137,7 +137,7 @@ def grid_chart(figures: MonthFigures) -> str:
 
 
 def tips_chart(figures: MonthFigures) -> str:
-    """Trips paid by card by what the tip was of the fare, as shares of these trips."""
+    """Trips paid by card by the tip's share of the fare, as shares of these trips."""
     shares = 100 * figures.tips.trips / figures.tips.trips.sum()
 
     def draw(figure: Figure) -> None:

@@ -1,4 +1,4 @@
-"""What a month's report shows, read from the published tables."""
+"""Reads the figures of a month's report from the published tables."""
 
 from __future__ import annotations
 

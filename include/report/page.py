@@ -1,4 +1,4 @@
-"""The report of a month: one HTML page that needs nothing beside itself."""
+"""Renders the report of a month: one HTML page that needs nothing beside itself."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ REASONS = {  # what fct_months counts as rejected_<reason>
 def page_of(title: str, figures: MonthFigures) -> str:
     """The page as HTML: tables with the exact figures, and charts of them as inline SVG.
 
-    `title` is the dataset's. The same figures give the same text. Not for several threads at once, as the settings of
-    matplotlib are those of the process.
+    `title`: the dataset's. The same figures give the same text. Not for several threads at once: matplotlib has one set
+    of settings in a process.
     """
     month = figures.month.month
     compared = {month.plus(-1): figures.before, month.plus(-12): figures.year_before}

@@ -1,4 +1,4 @@
-"""How a report writes its figures."""
+"""Writes figures and names as a report shows them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def per_cent(part: int | Decimal, whole: int | Decimal) -> str:
 
 
 def change(value: int | Decimal, base: int | Decimal) -> str:
-    """By how much the value differs from an earlier one, in per cent of that."""
+    """The value's difference from an earlier one, in per cent of that."""
     return f"{Decimal(100) * (value - base) / base:+.1f} %" if base else NOTHING
 
 
@@ -51,7 +51,7 @@ def borough_label(borough: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which Postgres takes and neither SVG nor a reader does."""
+    """The text without control characters: Postgres takes them, SVG does not."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

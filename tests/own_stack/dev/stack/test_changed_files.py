@@ -55,7 +55,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     document = (ROOT / "docs" / "add-a-dataset.md").read_text()
     assert len(write_files(document, copied_project.folder)) == 7
     run = copied_project.run
-    run("include.transform.manifest")
+    run("include", "manifest")
     asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}
     run("dev", "up", TLC_BASE_URL=source)
     run("dev", "airflow", ARGS=f"variables set levels_base_url {source}")
@@ -81,7 +81,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
 @pytest.fixture
 def up(copied_project: ProjectCopy) -> ProjectCopy:
     """The copy with its stack up."""
-    copied_project.run("include.transform.manifest")
+    copied_project.run("include", "manifest")
     copied_project.run("dev", "up")
     return copied_project
 
@@ -96,9 +96,9 @@ def test_the_error_of_a_manifest_that_was_damaged_is_not_that_of_the_one_made_si
     failed = up.try_to_run("dev", "up")
     assert failed.returncode == 1
     said = " ".join(failed.output.split())  # the console breaks lines
-    assert re.search(r"is damaged, and the DAG is drawn from it. .*-m include\.manifest", said), said
+    assert re.search(r"is damaged, and the DAG is drawn from it. .*-m include manifest", said), said
     assert [error for error in api.pages("/importErrors", "import_errors") if error["stack_trace"]]
-    up.run("include.transform.manifest")
+    up.run("include", "manifest")
     made = time.time()
     up.run("dev", "up")
     assert list(api.pages("/importErrors", "import_errors")) == []
@@ -108,7 +108,7 @@ def test_the_error_of_a_manifest_that_was_damaged_is_not_that_of_the_one_made_si
 
 
 def test_a_manifest_made_anew_is_drawn_before_up_returns(up: ProjectCopy):
-    up.run("include.transform.manifest")
+    up.run("include", "manifest")
     made, began = up.manifest.stat().st_mtime, time.monotonic()
     up.run("dev", "up")
     found = dag(up)
@@ -135,7 +135,7 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     write_zones(tmp_path)
     write_month(tmp_path, "2024-01", rows=400)
     run, log = copied_project.run, copied_project.stack.state / "logs" / "manifest-keeper.log"
-    run("include.transform.manifest")
+    run("include", "manifest")
     run("dev", "up", TLC_DIR=str(tmp_path))
     # dbt refuses it: the DAG stays, and three places say why
     model = copied_project.folder / "dbt/models/marts/tlc/fct_refused.sql"
