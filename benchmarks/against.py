@@ -1,4 +1,4 @@
-"""The dbt tasks of loaded months by this checkout's code and by another revision's: two stacks, measured in turn."""
+"""Measures the dbt tasks of loaded months by this checkout's code and by another revision's: two stacks, in turn."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def _ratio(
 def _stack_of(revision: str, state: Path, ours: Pipeline) -> Iterator[Pipeline]:
     """A checkout of the revision with a stack of its own, which has loaded the same months from the same source.
 
-    It is driven by its own `make`, and measured by this checkout's code.
+    It is driven by its own `make`, and measured by this checkout's code, which reads its state folder: where the files
+    of that folder change, this cannot look back any further.
     """
     checkout = state / "theirs"
     _git("worktree", "add", "--detach", str(checkout), revision)
@@ -95,7 +96,7 @@ def _stack_of(revision: str, state: Path, ours: Pipeline) -> Iterator[Pipeline]:
 
 
 def _share_the_environment(checkout: Path) -> None:
-    """Spares an installation, where both revisions ask for the same packages. Else make installs the checkout's own."""
+    """Spares an installation where both revisions have the same packages. Else `make` installs the checkout's own."""
     lock = "dev/requirements.lock"
     if (checkout / lock).read_bytes() == (ROOT / lock).read_bytes():
         (checkout / ".local").mkdir()

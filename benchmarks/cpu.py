@@ -1,8 +1,8 @@
-"""CPU of a running stack by its parts: the operating system's count, read before and after, so that nothing is sampled.
+"""Measures the CPU of a running stack by its parts. Nothing is sampled: the kernel's counts are read before and after.
 
-Postgres is told apart by what it is for only where the warehouse is a server of its own. In one server its sessions,
-many of which last for some 0.3 s, could be told from the metadata's only by looking again and again, and what they used
-after the last look would be nobody's.
+The CPU of Postgres is split into metadata and warehouse only where the warehouse is a server of its own. In one server
+the warehouse's sessions, many of which last for some 0.3 s, would have to be looked at again and again, and what they
+use after the last look would not be counted.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ LOOK_SECONDS = 0.05  # a task takes several times as long, so that no two of a w
 
 @dataclass(frozen=True)
 class Usage:
-    """Of one action: wall clock in seconds; CPU seconds, user and system, by part of the stack.
+    """What one action took: wall clock in seconds, and CPU seconds, user and system, by part of the stack.
 
-    `besides`: of this process, and of the commands that it has run to their end. `machine`: of all processes there are.
+    `besides`: CPU of this process and of the commands that it has run to their end. `machine`: CPU of all processes.
     """
 
     wall: float
@@ -45,14 +45,14 @@ class Usage:
 
 
 class CpuMeter:
-    """Made when the stack is up, for as long as it is not restarted: a part that has ended raises psutil.NoSuchProcess.
+    """Of a stack that is up, and until it is restarted: then a part that has ended raises psutil.NoSuchProcess.
 
-    LocalExecutor's workers are children of the scheduler, there from its start; each forks its tasks one by one. Each
-    Celery worker is a main process and its pool, whose children do the same. Workers and their tasks are one part.
+    LocalExecutor's workers are children of the scheduler from its start on; each forks its tasks one by one. A Celery
+    worker is a main process and its pool, whose children do the same. Workers and their tasks are one part.
     """
 
     def __init__(self, stack: Stack, warehouse: EmbeddedPostgres | None = None) -> None:
-        """`warehouse`: the server that it is alone on; None where it is on the stack's own."""
+        """`warehouse`: the server that holds nothing else; None where the stack's own server holds it."""
         names = [record.stem for record in (stack.state / "run").glob("*.json")]
         found = {name: psutil.Process(BackgroundProcess(stack.state, name).pid()) for name in names}
         self._celery = [found.pop(name) for name in names if name.startswith("worker-")]

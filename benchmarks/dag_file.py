@@ -1,4 +1,4 @@
-"""Reading the DAG file in a process forked from a warm one, as each task does."""
+"""Times the reading of the DAG file in a process forked from a warm one, as each task does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dbt developer waits for: `make dev` after an edit, on a local stack, and `make diff` of a big month."""
+"""Times what a dbt developer waits for: `make dev` after an edit, on a local stack, and `make diff` of a big month."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads and builds a month in a warehouse that holds one month and in one that holds many, in turn."""
+"""Times the load and build of a month in a warehouse that holds one month and in one that holds many, in turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark found, as a table on screen, `results.md` and `results.json`."""
+"""Shows what a benchmark found: on screen, in `results.md` and in `results.json`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Measure:
         return f"at least {self.at_least:g}" if self.at_least is not None else ""
 
     @property
-    def kept(self) -> bool:
+    def met(self) -> bool:
         above = self.at_most is not None and self.median > self.at_most
         below = self.at_least is not None and self.median < self.at_least
         return not (above or below)
@@ -67,13 +67,13 @@ def report(measures: list[Measure]) -> None:
     known = json.loads(file.read_text()) if file.exists() else {}
     known |= {
         each.key: asdict(each)
-        | {"median": each.median, "limit": each.limit, "kept": each.kept, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
+        | {"median": each.median, "limit": each.limit, "met": each.met, "measured": f"{datetime.now(UTC):%Y-%m-%d}"}
         for each in measures
     }
     file.write_text(json.dumps(known, indent=2) + "\n")
     table = Table("measure", "median (least to most)", "limit", "")
     for each in measures:
-        table.add_row(each.what, f"{spread(each.values)} {each.unit}", each.limit, "" if each.kept else "missed")
+        table.add_row(each.what, f"{spread(each.values)} {each.unit}", each.limit, "" if each.met else "missed")
     console.print(table)
     (RESULTS / "results.md").write_text(_markdown(known))
 
@@ -92,7 +92,7 @@ def _markdown(known: dict[str, dict]) -> str:
     ]
     lines += [
         f"| {each['what']} (`{key}`) | {spread(each['values'])} {each['unit']} | {each['limit']} "
-        f"| {'' if each['kept'] else 'missed'} | {each['measured']} |"
+        f"| {'' if each['met'] else 'missed'} | {each['measured']} |"
         for key, each in known.items()
     ]
     lines += ["", "## Their parts", "", "| measure | part | |", "| --- | --- | --- |"]

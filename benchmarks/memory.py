@@ -1,4 +1,4 @@
-"""Memory of the scheduler and of the tasks it forks, while they run."""
+"""Measures the memory of the scheduler and of the tasks that it forks, while they run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ INTERVAL_SECONDS = 0.5
 def memory(scheduler_pid: int) -> Iterator[dict[str, float]]:
     """Yields the highest memory seen, in MiB, of the scheduler, of one task, and of all together; looks twice a second.
 
-    The scheduler's figure is its resident memory. A task's figure counts only the memory that no other process shares,
-    so not what it inherited unchanged from the scheduler. The figure of all together counts shared memory once.
+    The scheduler's figure is its resident memory. A task's figure is the memory that it shares with no other process,
+    without what it inherited unchanged from the scheduler. The figure of all together counts shared memory once.
     """
     most = {"the scheduler itself": 0.0, "one task": 0.0, "scheduler and tasks together": 0.0}
     scheduler = psutil.Process(scheduler_pid)

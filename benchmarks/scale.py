@@ -1,4 +1,4 @@
-"""What each part of the stack costs, with 3, 12 and 48 months side by side, and a task in the workers of two executors.
+"""Measures the CPU of each part of the stack with 3, 12 and 48 months side by side, and of a task by two executors.
 
 Files are small, so that the tasks' own work is as little as it can be, and what Airflow adds shows. `EXECUTOR=celery
 [WORKERS=2]` takes Celery's; `SIDE_BY_SIDE="3 12"` measures these numbers of months alone. The warehouse is a Postgres
@@ -41,7 +41,7 @@ def measure_scale(state: Path, warehouse: EmbeddedPostgres) -> list[Measure]:
     """For each number, a backfill of so many months that were not loaded before, all of them allowed to run at once.
 
     One month is loaded first, which fills the caches. The CPU of this process, which serves the files and asks for the
-    runs' states, is told apart.
+    runs' states, is shown by itself.
     """
     executor = os.environ.get("EXECUTOR", "local")
     numbers = [int(number) for number in os.environ.get("SIDE_BY_SIDE", SIDE_BY_SIDE).split()]

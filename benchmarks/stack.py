@@ -1,4 +1,4 @@
-"""What Airflow adds: the dbt tasks of loaded months beside plain dbt, and a whole year beside the lesson's recipe."""
+"""Measures what Airflow adds to the dbt tasks of loaded months, and times a whole year beside the lesson's recipe."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load_and_pause_all_else(pipeline: Pipeline, months: list[Month]) -> None:
 
 
 def pause_all_else(pipeline: Pipeline) -> None:
-    """Each publication else begins a report, which takes as much CPU as some of the tasks that are measured."""
+    """Otherwise each publication starts a report, which takes as much CPU as some of the tasks that are measured."""
     for dag in pipeline.stack.api.pages("/dags", "dags"):
         if dag["dag_id"] != pipeline.dataset.dag_id:
             pipeline.stack.api.call("PATCH", f"/dags/{dag['dag_id']}", json={"is_paused": True})
@@ -125,7 +125,7 @@ def measure_transform(state: Path) -> list[Measure]:
 
 
 def measure_backfill(state: Path) -> list[Measure]:
-    """Until the last month is published. Of ours the reports too, which are written beside the months meanwhile."""
+    """Until the last month is published. Ours includes the reports that are written meanwhile."""
     found: dict[str, Usage] = {}
     for name, dags, parallel in (("ours", ROOT / "dags", 4), ("lesson", LESSON, 1)):
         with stack(state, YEAR, WHOLE, dags) as pipeline:

@@ -1,4 +1,4 @@
-"""Where the time of a dbt task goes, by Airflow's record of the task and the times in the task's log."""
+"""Splits the time of a dbt task into its parts, by Airflow's record of the task and the times in its log."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A month of yellow taxi's size, beside the fewest statements that give the same tables.
+"""Measures a month of yellow taxi's size beside the fewest statements that give the same tables.
 
-CPU is that of all Postgres processes, its background writers included; what dbt and the loader take is told beside it.
+CPU is of all Postgres processes, background writers included; that of dbt and the loader is shown beside it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SCHEMAS = "select oid, nspname from pg_namespace where nspname like 'airflow_%'"
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one action: wall clock and CPU in seconds, WAL and the peak of one process' own memory in MiB."""
+    """What one action took: wall clock and CPU in seconds, WAL and the most memory of one process' own in MiB."""
 
     wall: float
     postgres: float
@@ -55,7 +55,7 @@ class Cost:
 
 
 class Meter:
-    """What actions cost the server and the processes of this one."""
+    """Measures what actions cost the server, and the processes that this one starts."""
 
     def __init__(self, server: EmbeddedPostgres) -> None:
         self.postmaster = postmaster(server)

@@ -18,7 +18,9 @@ from include.transform import manifest
 from include.transform.project_files import parsed_files
 
 # Between two looks at the files, each of which takes 1 ms. The project counts as written when two looks see the same:
-# an editor may write a file in parts, and a change of branch writes many.
+# an editor may write a file in parts, and a change of branch writes many. With watchfiles, which is told by the
+# kernel, the process took 2 ms of CPU a second less and 0.7 MiB more; the kernel does not tell what another machine
+# writes to a shared folder.
 LOOK_SECONDS = 1.0
 # dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for the
 # first, it is made so long after the start, when the command that started the stack is over.

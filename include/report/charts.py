@@ -1,10 +1,10 @@
-"""The charts of a month's report, each as an `<svg>` that can stand in an HTML page beside the others."""
+"""Draws the charts of a month's report, each as an `<svg>` for an HTML page that has others too."""
 
 from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 from xml.etree import ElementTree
 
@@ -15,9 +15,10 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from pandas import Series
 
-from include.report.figures import MonthFigures, PublishedMonth
-from include.report.wording import borough_label, count, per_cent, tip_labels, zone_label
+from include.report.figures import MonthFigures
+from include.report.wording import borough_label, count, per_cent, tip_labels, zone_labels
 
 WIDTH = 10.0  # inches
 # Okabe and Ito's colours, which the colour-blind tell apart; lines differ in their dashes too
@@ -41,6 +42,9 @@ SETTINGS: Any = {
     "grid.color": GRID,
     "legend.frameon": False,
 }
+THIS: Any = {"color": BLUE, "linewidth": 2.2, "marker": "o", "markersize": 3.5}
+BEFORE: Any = {"color": VERMILION, "linestyle": "--", "linewidth": 1.4}
+YEAR_BEFORE: Any = {"color": GREY, "linestyle": ":", "linewidth": 1.6}
 SHARES = 10  # classes of the heat grid's colour
 LONGEST_LABEL = 60  # characters
 FEW = 20  # trips on a borough's busiest day below which a share says little: the grid has the numbers themselves
@@ -50,21 +54,20 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
 def days_chart(figures: MonthFigures) -> str:
-    """Accepted trips by day of the month, beside the months of comparison that are published."""
+    """Accepted trips by day of the month, beside those of the earlier months that are published."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        this = figures.month
-        days = _days(this)
-        for saturday in range(6 - this.month.first_day.weekday(), days.stop, 7):  # 0: before a month begun on Sunday
-            weekend = max(saturday, 1) - 0.5, min(saturday + 2, days.stop) - 0.5
+        month = figures.month.month
+        after = figures.days[month].count() + 1
+        for saturday in range(6 - month.first_day.weekday(), after, 7):  # 0: before a month begun on Sunday
+            weekend = max(saturday, 1) - 0.5, min(saturday + 2, after) - 0.5
             axes.axvspan(*weekend, color=WEEKEND, linewidth=0, zorder=0)
-        if figures.year_before:
-            _line(axes, figures.year_before, color=GREY, linestyle=":", linewidth=1.6)
-        if figures.before:
-            _line(axes, figures.before, color=VERMILION, linestyle="--", linewidth=1.4)
-        _line(axes, this, color=BLUE, linewidth=2.2, marker="o", markersize=3.5)
-        weekends = Patch(color=WEEKEND, label=f"Saturdays and Sundays of {this.month}")
+        for which, style in ((month.plus(-12), YEAR_BEFORE), (month.plus(-1), BEFORE), (month, THIS)):
+            if which in figures.days:
+                trips = figures.days[which].dropna()
+                axes.plot(trips.index, trips, label=str(which), **style)
+        weekends = Patch(color=WEEKEND, label=f"Saturdays and Sundays of {month}")
         axes.legend(
             handles=[*axes.get_lines()[::-1], weekends],
             loc="lower left",
@@ -82,31 +85,28 @@ def days_chart(figures: MonthFigures) -> str:
 
 
 def zones_chart(figures: MonthFigures) -> str:
-    """Accepted trips from the zones with most of them."""
-    labels = [zone_label(zone) for zone in figures.top_zones]
-    return _bars("zones", labels, [zone.trips for zone in figures.top_zones], figures.month.rows_accepted)
+    """Accepted trips by pickup zone, of the zones that have most."""
+    return _bars("zones", zone_labels(figures.zones), figures.zones.trips, figures.month.rows_accepted)
 
 
 def payments_chart(figures: MonthFigures) -> str:
     """Accepted trips by payment type."""
-    labels = [payment.name for payment in figures.payments]
-    return _bars("payments", labels, [payment.trips for payment in figures.payments], figures.month.rows_accepted)
+    return _bars("payments", figures.payments.index, figures.payments.trips, figures.month.rows_accepted)
 
 
 def grid_chart(figures: MonthFigures) -> str:
     """Accepted trips by borough and day, as shares of the borough's busiest day; as numbers where they are FEW."""
-    boroughs = figures.trips_by_borough
-    trips = np.array(list(boroughs.values()), dtype=float)
-    busiest = trips.max(axis=1, keepdims=True)
-    shares = np.ma.masked_where((trips == 0) | (busiest < FEW), trips / np.maximum(busiest, 1))
+    trips = figures.boroughs.T
+    busiest = trips.max(axis="columns")
+    shares = trips.where(trips > 0).where(busiest >= FEW, axis="index").div(busiest, axis="index")
     colours = ListedColormap(matplotlib.colormaps["Blues"](np.linspace(0.1, 1, SHARES)))
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         cells = axes.pcolormesh(
             np.arange(trips.shape[1] + 1) + 0.5,
-            np.arange(len(boroughs) + 1) - 0.5,
-            shares,
+            np.arange(len(trips) + 1) - 0.5,
+            np.ma.masked_invalid(shares),
             cmap=colours,
             norm=BoundaryNorm(np.linspace(0, 1, SHARES + 1), SHARES),
             clip_on=False,
@@ -114,7 +114,7 @@ def grid_chart(figures: MonthFigures) -> str:
             linewidth=1,
         )
         axes.invert_yaxis()
-        axes.set_yticks(range(len(boroughs)), [borough_label(borough) for borough in boroughs])
+        axes.set_yticks(range(len(trips)), [borough_label(borough) for borough in trips.index])
         axes.set_xticks(range(1, trips.shape[1] + 1))
         axes.set_xlabel("Day of the month")
         axes.tick_params(length=0)
@@ -122,10 +122,10 @@ def grid_chart(figures: MonthFigures) -> str:
         right = axes.get_xlim()[1]
         axes.text(right + 3, -0.75, "Busiest day", ha="right", va="bottom", color=QUIET)
         axes.text(right + 7, -0.75, "Month", ha="right", va="bottom", color=QUIET)
-        for row, by_day in enumerate(boroughs.values()):
-            axes.text(right + 3, row, count(max(by_day)), ha="right", va="center")
-            axes.text(right + 7, row, count(sum(by_day)), ha="right", va="center")
-            if max(by_day) < FEW:
+        for row, (borough, by_day) in enumerate(trips.iterrows()):
+            axes.text(right + 3, row, count(busiest[borough]), ha="right", va="center")
+            axes.text(right + 7, row, count(by_day.sum()), ha="right", va="center")
+            if busiest[borough] < FEW:
                 for day, number in enumerate(by_day, start=1):
                     axes.text(day, row, str(number or ""), ha="center", va="center", color=QUIET)
         bar = figure.colorbar(cells, ax=axes, orientation="horizontal", aspect=50, shrink=0.5)
@@ -133,12 +133,12 @@ def grid_chart(figures: MonthFigures) -> str:
         bar.ax.set_xticks(steps, [f"{100 * step:.0f} %" for step in steps])
         bar.set_label("Trips of the day, as a share of the borough's busiest day (white: no trip)")
 
-    return _svg("grid", 1.4 + 0.27 * len(boroughs), draw)
+    return _svg("grid", 1.4 + 0.27 * len(trips), draw)
 
 
 def tips_chart(figures: MonthFigures) -> str:
-    """Trips paid by card by what the tip was of the fare, as shares of these trips."""
-    shares = [100 * trips / figures.tips.trips for trips in figures.tips.trips_by_class]
+    """Trips paid by card by the tip's share of the fare, as shares of these trips."""
+    shares = 100 * figures.tips.trips / figures.tips.trips.sum()
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -154,15 +154,7 @@ def tips_chart(figures: MonthFigures) -> str:
     return _svg("tips", 3.2, draw)
 
 
-def _line(axes: Axes, published: PublishedMonth, **style: Any) -> None:
-    axes.plot(_days(published), published.trips_by_day, label=str(published.month), **style)
-
-
-def _days(published: PublishedMonth) -> range:
-    return range(1, len(published.trips_by_day) + 1)
-
-
-def _bars(name: str, labels: Sequence[str], trips: Sequence[int], of_trips: int) -> str:
+def _bars(name: str, labels: Iterable[str], trips: Series, of_trips: int) -> str:
     """Horizontal bars, the first on top, each with its number and its share of all accepted trips."""
     short = [textwrap.shorten(label, LONGEST_LABEL, placeholder="…") for label in labels]
 

@@ -1,17 +1,18 @@
-"""The report of a month: one HTML page that needs nothing beside itself."""
+"""Renders the report of a month: one HTML page that needs nothing beside itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pandas import DataFrame
 
 from include.report import charts
 from include.report.figures import MonthFigures, PublishedMonth
-from include.report.wording import borough_label, change, count, money, per_cent, tip_labels, utc, zone_label
+from include.report.wording import borough_label, change, count, money, per_cent, tip_labels, utc, zone_labels
 
 REASONS = {  # what fct_months counts as rejected_<reason>
     "value_missing": "a time, zone or amount that every trip has is missing",
@@ -22,19 +23,11 @@ REASONS = {  # what fct_months counts as rejected_<reason>
 }
 
 
-@dataclass(frozen=True)
-class Table:
-    """`rows`: text, the first cell of each names the row."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
 def page_of(title: str, figures: MonthFigures) -> str:
     """The page as HTML: tables with the exact figures, and charts of them as inline SVG.
 
-    `title` is the dataset's. The same figures give the same text. Not for several threads at once, as the settings of
-    matplotlib are those of the process.
+    `title`: the dataset's. The same figures give the same text. Not for several threads at once: matplotlib has one set
+    of settings in a process.
     """
     month = figures.month.month
     compared = {month.plus(-1): figures.before, month.plus(-12): figures.year_before}
@@ -45,12 +38,12 @@ def page_of(title: str, figures: MonthFigures) -> str:
         this=figures.month,
         compared=published,
         absent=[each for each in compared if not compared[each]],
-        accepted_spillover=figures.month.rows_accepted - sum(figures.month.trips_by_day),
+        accepted_spillover=figures.month.rows_accepted - figures.days[month].sum(),
         charts=charts,
         tables={
-            "months": _months(figures.month, published),
-            "days": _days([figures.month, *published]),
-            "grid": _grid(figures),
+            "months": _months(figures, published),
+            "days": figures.days.map(count, na_action="ignore").fillna("").rename_axis("Day"),
+            "grid": figures.boroughs.map(count).rename(columns=borough_label).rename_axis("Day"),
             "zones": _zones(figures),
             "payments": _payments(figures),
             "tips": _tips(figures),
@@ -59,81 +52,64 @@ def page_of(title: str, figures: MonthFigures) -> str:
     )
 
 
-def _months(this: PublishedMonth, compared: list[PublishedMonth]) -> Table:
-    def row(name: str, of: Callable[[PublishedMonth], Any], shown: Callable[[Any], str]) -> list[str]:
+# Each table is a DataFrame of text, and its index the first column.
+
+
+def _months(figures: MonthFigures, compared: list[PublishedMonth]) -> DataFrame:
+    this, days = figures.month, figures.days.count()
+
+    def row(of: Callable[[PublishedMonth], Any], shown: Callable[[Any], str]) -> list[str]:
         others = [text for other in compared for text in (shown(of(other)), change(of(this), of(other)))]
-        return [name, shown(of(this)), *others]
+        return [shown(of(this)), *others]
 
-    return Table(
-        ["", str(this.month), *(head for other in compared for head in (str(other.month), f"since {other.month}"))],
-        [
-            row("Rows in the file", lambda month: month.rows_in_file, count),
-            row("Accepted trips", lambda month: month.rows_accepted, count),
-            row("Reversals among them", lambda month: month.reversals, count),
-            row("Accepted trips per day", lambda month: round(month.rows_accepted / len(month.trips_by_day)), count),
-            row("Rejected rows", lambda month: month.rows_rejected, count),
-            row("Rows picked up outside the month", lambda month: month.pickups_outside_month, count),
-            row("Total amount, all rows", lambda month: month.total_amount_in_file, money),
-            row("Total amount, accepted trips", lambda month: month.total_amount_accepted, money),
-            row("Total amount, rejected rows", lambda month: month.total_amount_rejected, money),
-        ],
-    )
-
-
-def _days(months: list[PublishedMonth]) -> Table:
-    longest = max(len(month.trips_by_day) for month in months)
-    rows = [
-        [str(day + 1), *(count(month.trips_by_day[day]) if day < len(month.trips_by_day) else "" for month in months)]
-        for day in range(longest)
-    ]
-    return Table(["Day", *(str(month.month) for month in months)], rows)
+    rows = {
+        "Rows in the file": row(lambda month: month.rows_in_file, count),
+        "Accepted trips": row(lambda month: month.rows_accepted, count),
+        "Reversals among them": row(lambda month: month.reversals, count),
+        "Accepted trips per day": row(lambda month: round(month.rows_accepted / int(days[month.month])), count),
+        "Rejected rows": row(lambda month: month.rows_rejected, count),
+        "Rows picked up outside the month": row(lambda month: month.pickups_outside_month, count),
+        "Total amount, all rows": row(lambda month: month.total_amount_in_file, money),
+        "Total amount, accepted trips": row(lambda month: month.total_amount_accepted, money),
+        "Total amount, rejected rows": row(lambda month: month.total_amount_rejected, money),
+    }
+    heads = [str(this.month), *(head for other in compared for head in (str(other.month), f"since {other.month}"))]
+    return DataFrame.from_dict(rows, orient="index", columns=heads)
 
 
-def _grid(figures: MonthFigures) -> Table:
-    boroughs = figures.trips_by_borough
-    rows = [[str(day), *map(count, trips)] for day, trips in enumerate(zip(*boroughs.values(), strict=True), start=1)]
-    return Table(["Day", *map(borough_label, boroughs)], rows)
+def _zones(figures: MonthFigures) -> DataFrame:
+    zones = figures.zones
+    text = {
+        "Trips": zones.trips.map(count),
+        "Share of all": zones.trips.map(partial(per_cent, whole=figures.month.rows_accepted)),
+        "Total amount": zones.total_amount.map(money),
+    }
+    return DataFrame(text).set_axis(zone_labels(zones)).rename_axis("Pickup zone")
 
 
-def _zones(figures: MonthFigures) -> Table:
-    rows = [
-        [
-            zone_label(zone),
-            count(zone.trips),
-            per_cent(zone.trips, figures.month.rows_accepted),
-            money(zone.total_amount),
-        ]
-        for zone in figures.top_zones
-    ]
-    return Table(["Pickup zone", "Trips", "Share of all", "Total amount"], rows)
+def _payments(figures: MonthFigures) -> DataFrame:
+    payments = figures.payments
+    text = {
+        "Trips": payments.trips.map(count),
+        "Share of trips": payments.trips.map(partial(per_cent, whole=figures.month.rows_accepted)),
+        "Total amount": payments.total_amount.map(money),
+        "Share of amount": payments.total_amount.map(partial(per_cent, whole=figures.month.total_amount_accepted)),
+    }
+    return DataFrame(text).rename_axis("Payment type")
 
 
-def _payments(figures: MonthFigures) -> Table:
-    rows = [
-        [
-            payment.name,
-            count(payment.trips),
-            per_cent(payment.trips, figures.month.rows_accepted),
-            money(payment.total_amount),
-            per_cent(payment.total_amount, figures.month.total_amount_accepted),
-        ]
-        for payment in figures.payments
-    ]
-    return Table(["Payment type", "Trips", "Share of trips", "Total amount", "Share of amount"], rows)
+def _tips(figures: MonthFigures) -> DataFrame:
+    trips = figures.tips.trips
+    text = {"Trips": trips.map(count), "Share of these trips": trips.map(partial(per_cent, whole=int(trips.sum())))}
+    return DataFrame(text).set_axis(tip_labels()).rename_axis("Tip as a share of the fare")
 
 
-def _tips(figures: MonthFigures) -> Table:
-    trips = zip(tip_labels(), figures.tips.trips_by_class, strict=True)
-    rows = [[label, count(number), per_cent(number, figures.tips.trips)] for label, number in trips]
-    return Table(["Tip as a share of the fare", "Trips", "Share of these trips"], rows)
-
-
-def _rejected(month: PublishedMonth) -> Table:
-    rows = [
-        [f"{reason.replace('_', ' ')}: {REASONS[reason]}" if reason in REASONS else reason, count(number)]
+def _rejected(month: PublishedMonth) -> DataFrame:
+    rows = {
+        f"{reason.replace('_', ' ')}: {REASONS[reason]}" if reason in REASONS else reason: count(number)
         for reason, number in month.rejected.items()
-    ]
-    return Table(["Reason", "Rows"], [*rows, ["All reasons", count(month.rows_rejected)]])
+    }
+    return DataFrame({"Rows": rows | {"All reasons": count(month.rows_rejected)}}).rename_axis("Reason")
 
 
 TEMPLATES = Environment(

@@ -1,4 +1,4 @@
-"""Where the months' reports lie: a folder, or an object store, by dataset and month."""
+"""Stores the months' reports in a folder or an object store, by dataset and month."""
 
 from __future__ import annotations
 

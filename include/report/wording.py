@@ -1,11 +1,13 @@
-"""How a report writes its figures."""
+"""Writes figures and names as a report shows them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from include.report.figures import TIP_STEPS, Zone
+from pandas import DataFrame
+
+from include.report.figures import TIP_STEPS
 
 NOTHING = "n/a"
 
@@ -28,7 +30,7 @@ def per_cent(part: int | Decimal, whole: int | Decimal) -> str:
 
 
 def change(value: int | Decimal, base: int | Decimal) -> str:
-    """By how much the value differs from an earlier one, in per cent of that."""
+    """The value's difference from an earlier one, in per cent of that."""
     return f"{Decimal(100) * (value - base) / base:+.1f} %" if base else NOTHING
 
 
@@ -36,21 +38,24 @@ def utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def zone_label(zone: Zone) -> str:
-    return f"{_printable(zone.name) or f'zone {zone.zone_id}, no name listed'} ({borough_label(zone.borough)})"
+def zone_labels(zones: DataFrame) -> list[str]:
+    return [
+        f"{_printable(name) or f'zone {zone_id}, no name listed'} ({borough_label(borough)})"
+        for zone_id, name, borough in zones[["zone_id", "name", "borough"]].itertuples(index=False, name=None)
+    ]
 
 
-def borough_label(borough: str | None) -> str:
-    """`Unknown` and `N/A` are TLC's own boroughs; without one there is no row, or no text, in the list of zones."""
+def borough_label(borough: str) -> str:
+    """`Unknown` and `N/A` are TLC's own boroughs. An empty one is not in the list of zones."""
     return _printable(borough) or "no borough listed"
 
 
-def _printable(text: str | None) -> str:
-    """Without control characters, which Postgres takes and neither SVG nor a reader does."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text or "")
+def _printable(text: str) -> str:
+    """The text without control characters: Postgres takes them, SVG does not."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def tip_labels() -> list[str]:
-    """Names of the classes of Tips.trips_by_class, in its order."""
+    """The names of the tip classes, in their order."""
     between = [f"{low} to {high} %" for low, high in zip((0, *TIP_STEPS), TIP_STEPS, strict=False)]
     return ["no tip", *between, f"{TIP_STEPS[-1]} % or more"]

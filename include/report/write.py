@@ -1,4 +1,4 @@
-"""Writes the reports that a month which was published appears in."""
+"""Writes the reports in which a published month appears."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from include.warehouse.partitions import partition_of
 # Its own report, and those of the next month and of the same month a year later, which compare themselves with it.
 APPEARS_IN = (0, 1, 12)
 
-# Of the one row that the report's month has in fct_months. It conflicts with itself, and with nothing that reads or
-# writes rows. A lock of a table, as it alone takes no snapshot: `select pg_advisory_xact_lock(…)` would fix what the
-# transaction sees before it has the lock. And none of a session: behind a pooler in transaction mode, the next
-# statement may be in another session, and the lock would be held for ever.
+# Of the partition of fct_months that holds the month's one row. The lock conflicts with itself, and with nothing that
+# reads or writes rows. Only a table's lock takes no snapshot: `select pg_advisory_xact_lock(…)` would fix what the
+# transaction sees before it has the lock. A session's lock would be held for ever behind a pooler in transaction mode,
+# as the next statement may be in another session.
 LOCK = SQL("lock table {} in share update exclusive mode")
 
 
 def write_reports(dataset: Dataset, month: Month, conninfo: str) -> list[str]:
-    """Their addresses. Of the later months, those that are not published are left out.
+    """Returns the reports' addresses. A later month that is not published has no report.
 
     Of two runs that write the same report at once, the one that writes last has also read last. Raises MonthError where
     the month itself is not published; psycopg.Error; and OSError, or what the object store's client raises.

@@ -17,12 +17,13 @@ from pathlib import Path
 import matplotlib
 import psycopg
 import pytest
+from pandas import DataFrame
 
 from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from include.datasets import YELLOW
 from include.month import Month
-from include.report.figures import MonthFigures, Payment, PublishedMonth, Tips, Zone, figures_of
+from include.report.figures import MonthFigures, PublishedMonth, figures_of
 from include.report.page import page_of
 from include.settings import ROOT
 from tests.support.dbt.project import Project
@@ -32,6 +33,7 @@ GREEN_SCHEMA = "airflow_default"
 MONTH, BEFORE, YEAR_BEFORE = (Month.parse(text) for text in ("2024-01", "2023-12", "2023-01"))
 TITLE = "Green & yellow"
 MOST_BYTES = 300_000
+DAYS = range(1, 32)
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +110,9 @@ class Page(HTMLParser):
 
 def largest() -> MonthFigures:
     """More than any month has: every day, zone, borough and payment type, with long names and numbers."""
-    days = tuple(987_654 - day for day in range(31))
+    days = [987_654 - day for day in range(31)]
     month = PublishedMonth(
-        month=Month.parse("2024-01"),
+        month=MONTH,
         rows_in_file=31_000_000,
         rows_accepted=30_999_000,
         rows_rejected=1000,
@@ -122,19 +124,21 @@ def largest() -> MonthFigures:
         total_amount_rejected=Decimal("-0.01"),
         file_sha256="0123456789abcdef" * 4,
         published_at=datetime(2024, 3, 5, 12, 30, tzinfo=UTC),
-        trips_by_day=days,
     )
-    boroughs = ("Manhattan", "Queens", "Brooklyn", "Bronx", "Staten Island", "EWR", "Unknown", "N/A", None)
-    zone = Zone(103, "Governor's Island/Ellis Island/Liberty Island", "Staten Island", 123_456, Decimal("1234567.89"))
+    boroughs = ("Manhattan", "Queens", "Brooklyn", "Bronx", "Staten Island", "EWR", "Unknown", "N/A", "")
+    zone = (103, "Governor's Island/Ellis Island/Liberty Island", "Staten Island", 123_456, Decimal("1234567.89"))
     payments = ("Not said", "Flex Fare", "Credit card", "Cash", "No charge", "Dispute", "Unknown", "Voided trip", "99")
     return MonthFigures(
         month=month,
         before=replace(month, month=BEFORE),
         year_before=replace(month, month=YEAR_BEFORE),
-        top_zones=(zone,) * 12,
-        trips_by_borough=dict.fromkeys(boroughs, days),
-        payments=tuple(Payment(name, 123_456, Decimal("1234567.89")) for name in payments),
-        tips=Tips(Decimal("9999999.99"), Decimal("2222222.22"), (123_456,) * 10),
+        days=DataFrame(dict.fromkeys((MONTH, BEFORE, YEAR_BEFORE), days), index=DAYS, dtype="Int64"),
+        boroughs=DataFrame(dict.fromkeys(boroughs, days), index=DAYS),
+        zones=DataFrame([zone] * 12, columns=["zone_id", "name", "borough", "trips", "total_amount"]),
+        payments=DataFrame({"trips": 123_456, "total_amount": Decimal("1234567.89")}, index=payments),
+        tips=DataFrame(
+            {"trips": 123_456, "fare_amount": Decimal("999999.99"), "tip_amount": Decimal("222222.22")}, index=range(10)
+        ),
     )
 
 
@@ -143,7 +147,8 @@ def largest() -> MonthFigures:
 
 @pytest.mark.parametrize("which", ["month", "before", "year_before"])
 def test_the_counts_are_those_of_the_month_s_row_and_its_trips_by_day_those_of_its_trips(connection, which):
-    found = getattr(january(connection), which)
+    figures = january(connection)
+    found = getattr(figures, which)
     month = {"month": MONTH, "before": BEFORE, "year_before": YEAR_BEFORE}[which]
     columns = (
         "rows_in_file, rows_accepted, rows_rejected, pickups_outside_month, reversals, total_amount_in_file, "
@@ -157,8 +162,8 @@ def test_the_counts_are_those_of_the_month_s_row_and_its_trips_by_day_those_of_i
         [month.first_day, str(month)],
     )
     counted = dict(days.fetchall())
-    assert found.trips_by_day == tuple(counted.get(day, 0) for day in range(1, 32))
-    assert sum(found.trips_by_day) < found.rows_accepted, "the file has no spillover that could have been counted"
+    assert figures.days[month].to_dict() == {day: counted.get(day, 0) for day in DAYS}
+    assert figures.days[month].sum() < found.rows_accepted, "the file has no spillover that could have been counted"
 
 
 def test_a_short_month_has_no_more_days_than_the_calendar(connection):
@@ -170,10 +175,15 @@ def test_a_short_month_has_no_more_days_than_the_calendar(connection):
         connection.execute("drop table copied")
     connection.execute("delete from fct_zone_days where source_month = '2024-02-01' and pickup_date > '2024-01-29'")
     connection.execute("update fct_zone_days set pickup_date = pickup_date + 31 where source_month = '2024-02-01'")
-    figures = figures_of(connection, GREEN_SCHEMA, Month.parse("2024-02"))
+    february = Month.parse("2024-02")
+    figures = figures_of(connection, GREEN_SCHEMA, february)
     assert figures
-    assert figures.month.trips_by_day == january(connection).month.trips_by_day[:29]
+    trips = figures.days[february]
+    assert trips[:29].tolist() == january(connection).days[MONTH][:29].tolist()
+    assert trips[29:].isna().tolist() == [True, True]
+    assert figures.boroughs.index.tolist() == list(range(1, 30))
     assert figures.before == january(connection).month
+    assert figures.days[MONTH].equals(january(connection).days[MONTH])
     assert "2023-02 is not published" in Page(page_of(TITLE, figures)).text
 
 
@@ -196,27 +206,25 @@ def test_zones_and_boroughs_are_those_of_the_trips_also_where_the_list_of_zones_
     connection.execute("delete from dim_zones where zone_id = %s", [unlisted])
     connection.execute("update dim_zones set zone_name = null, borough = null where zone_id = %s", [nameless])
     listed = connection.execute("select zone_id, zone_name, borough from dim_zones")
-    names = {zone: (name, borough) for zone, name, borough in listed}
+    names = {zone: (name or "", borough or "") for zone, name, borough in listed}
     trips = connection.execute(
         "select pickup_zone_id, pickup_at, total_amount from fct_trips where source_month = '2024-01-01'"
     ).fetchall()
     amounts: dict[int, list[Decimal]] = {}
-    by_borough: Counter[tuple[str | None, int]] = Counter()
+    by_borough: Counter[tuple[str, int]] = Counter()
     for zone, pickup_at, amount in trips:
         amounts.setdefault(zone, []).append(amount)
         if Month.containing(pickup_at) == MONTH:
-            by_borough[names.get(zone, (None, None))[1], pickup_at.day] += 1
+            by_borough[names.get(zone, ("", ""))[1], pickup_at.day] += 1
     order = sorted(amounts, key=lambda zone: (-len(amounts[zone]), zone))[:12]
 
     figures = january(connection)
-    assert figures.top_zones == tuple(
-        Zone(zone, *names.get(zone, (None, None)), len(amounts[zone]), sum(amounts[zone])) for zone in order
-    )
-    found = {
-        (borough, day): trips for borough, days in figures.trips_by_borough.items() for day, trips in enumerate(days, 1)
-    }
+    assert list(figures.zones.itertuples(index=False, name=None)) == [
+        (zone, *names.get(zone, ("", "")), len(amounts[zone]), sum(amounts[zone])) for zone in order
+    ]
+    found = {(borough, day): trips for borough, days in figures.boroughs.items() for day, trips in days.items()}
     assert {where: trips for where, trips in found.items() if trips} == by_borough
-    totals = [sum(days) for days in figures.trips_by_borough.values()]
+    totals = figures.boroughs.sum().tolist()
     assert totals == sorted(totals, reverse=True)
     shown = Page(page_of(TITLE, figures))
     assert f"zone {unlisted}, no name listed (no borough listed)" in shown.cells
@@ -236,11 +244,11 @@ def test_payments_are_those_of_the_trips_by_name(connection):
         "select payment_type_id, count(*), sum(total_amount) from fct_trips where source_month = %s group by 1",
         [MONTH.first_day],
     )
-    expected = {Payment(names[code], trips, amount) for code, trips, amount in counted}
+    expected = {(names[code], trips, amount) for code, trips, amount in counted}
     payments = january(connection).payments
-    assert set(payments) == expected
+    assert set(payments[["trips", "total_amount"]].itertuples(name=None)) == expected
     assert len(payments) == len(codes)
-    assert [each.trips for each in payments] == sorted((each.trips for each in payments), reverse=True)
+    assert payments.trips.tolist() == sorted(payments.trips, reverse=True)
 
 
 def test_tips_are_of_trips_paid_by_card_with_a_positive_fare_by_the_tip_s_share_of_it(connection):
@@ -262,9 +270,9 @@ def test_tips_are_of_trips_paid_by_card_with_a_positive_fare_by_the_tip_s_share_
     for fare, tip in trips:
         bounds = [fare * step / 100 for step in (5, 10, 15, 20, 25, 30, 35, 40)]
         classes[0 if tip <= 0 else 1 + sum(tip >= bound for bound in bounds)] += 1
-    assert january(connection).tips == Tips(
-        sum(fare for fare, _ in trips), sum(tip for _, tip in trips), tuple(classes)
-    )
+    tips = january(connection).tips
+    assert tips.trips.tolist() == classes
+    assert (tips.fare_amount.sum(), tips.tip_amount.sum()) == tuple(map(sum, zip(*trips, strict=True)))
 
 
 def test_of_the_trips_only_the_month_s_own_partition_is_read(connection, months: Project):
@@ -304,8 +312,8 @@ def test_yellow_months_have_reports_of_their_own(months: Project):
         [(trips, amount)] = connection.execute(f"select count(*), sum(total_amount) from {yellow.schema}.fct_trips")
     assert figures.month.rows_in_file == 300
     assert (figures.before, figures.year_before) == (None, None)
-    assert sum(payment.trips for payment in figures.payments) == figures.month.rows_accepted == trips
-    assert sum(payment.total_amount for payment in figures.payments) == figures.month.total_amount_accepted == amount
+    assert figures.payments.trips.sum() == figures.month.rows_accepted == trips
+    assert figures.payments.total_amount.sum() == figures.month.total_amount_accepted == amount
     assert Page(page_of(YELLOW.title, figures)).text.startswith("NYC TLC yellow-taxi trips, 2024-01")
 
 
@@ -317,30 +325,28 @@ def test_the_page_says_its_figures(connection):
     page = Page(page_of(TITLE, figures))
     month = figures.month
     assert page.text.startswith("Green & yellow, 2024-01 Green & yellow, 2024-01")  # <title> and <h1>
-    months = (month, figures.before, figures.year_before)
-    for published in months:
+    for published in (month, figures.before, figures.year_before):
         for name in ("rows_in_file", "rows_accepted", "rows_rejected", "reversals", "pickups_outside_month"):
             assert f"{getattr(published, name):,}" in page.cells
         assert f"${published.total_amount_accepted:,.2f}" in page.cells
-    for day, trips in enumerate(zip(*(each.trips_by_day for each in months), strict=True), start=1):
-        assert [str(day), *map(str, trips)] in page.rows
-    for day, trips in enumerate(zip(*figures.trips_by_borough.values(), strict=True), start=1):
-        assert [str(day), *map(str, trips)] in page.rows
-    for zone in figures.top_zones:
+    for table in (figures.days, figures.boroughs):
+        for day, *trips in table.itertuples(name=None):
+            assert [str(day), *map(str, trips)] in page.rows
+    for zone in figures.zones.itertuples():
         share = f"{100 * zone.trips / month.rows_accepted:.1f} %"
         assert [f"{zone.name} ({zone.borough})", str(zone.trips), share, f"${zone.total_amount:,.2f}"] in page.rows
-    for payment in figures.payments:
-        assert (payment.name, str(payment.trips), f"${payment.total_amount:,.2f}") in {
+    for payment in figures.payments.itertuples():
+        assert (payment.Index, str(payment.trips), f"${payment.total_amount:,.2f}") in {
             (row[0], row[1], row[3]) for row in page.rows if len(row) == 5
         }
     tips = [row[1] for row in page.rows if row[0] == "no tip" or row[0].endswith((" %", " % or more"))]
-    assert tips == [str(trips) for trips in figures.tips.trips_by_class]
+    assert tips == [str(trips) for trips in figures.tips.trips]
     reasons = {row[0].split(":")[0].replace(" ", "_"): row[1] for row in page.rows if len(row) == 2}
     rejected = {reason: str(rows) for reason, rows in month.rejected.items()}
     assert reasons == rejected | {"Reason": "Rows", "All_reasons": str(month.rows_rejected)}
     assert month.file_sha256 in page.text
     assert f"{month.published_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" in page.text
-    spillover = month.rows_accepted - sum(month.trips_by_day)
+    spillover = month.rows_accepted - figures.days[MONTH].sum()
     assert f"{spillover} accepted trips of the file of 2024-01 were picked up outside it" in page.text
 
 
@@ -351,9 +357,9 @@ def test_amounts_are_exact_to_the_cent():
 
 @pytest.mark.parametrize("trips", [987_654, 19], ids=["shades", "numbers"])
 def test_the_largest_page_is_small(trips):
-    days = tuple(trips - day % 9 for day in range(31))
+    days = [trips - day % 9 for day in range(31)]
     figures = largest()
-    html = page_of(TITLE, replace(figures, trips_by_borough=dict.fromkeys(figures.trips_by_borough, days)))
+    html = page_of(TITLE, replace(figures, boroughs=DataFrame(dict.fromkeys(figures.boroughs, days), index=DAYS)))
     assert len(html.encode()) < MOST_BYTES
 
 
@@ -434,7 +440,8 @@ def test_a_month_without_an_accepted_trip_has_a_page(connection):
         " where source_month = '2024-01-01'"
     )
     figures = january(connection)
-    assert (figures.top_zones, figures.trips_by_borough, figures.payments, figures.tips.trips) == ((), {}, (), 0)
+    assert [len(table) for table in (figures.zones, figures.boroughs, figures.payments)] == [0, 0, 0]
+    assert figures.tips.trips.sum() == 0
     page = Page(page_of(TITLE, figures))
     assert "0 accepted trips, $0.00 in total." in page.text
     assert "no accepted trip, so there is nothing to draw" in page.text
@@ -456,7 +463,7 @@ def test_a_month_whose_trips_are_all_of_one_day_has_a_page(connection, day):
     connection.execute("update fct_zone_days set pickup_date = %s where source_month = '2024-01-01'", [day])
     connection.execute("update fct_trips set payment_type_id = null where source_month = '2024-01-01'")
     figures = january(connection)
-    assert sum(count > 0 for count in figures.month.trips_by_day) == (day[:7] == "2024-01")
+    assert sum(figures.days[MONTH] > 0) == (day[:7] == "2024-01")
     page = Page(page_of(TITLE, figures))
     assert "No accepted trip was paid by credit card with a fare above zero." in page.text
 
@@ -480,7 +487,7 @@ def test_a_real_month_beside_the_month_before(real_files: Path, dsn: str, target
     # counted in the files: rows, over 200 miles, pickups outside the month
     for found, (rows, rejected, outside) in ((figures.month, (56551, 46, 2)), (figures.before, (64215, 48, 4))):
         assert (found.rows_in_file, found.rows_rejected, found.pickups_outside_month) == (rows, rejected, outside)
-        assert sum(found.trips_by_day) == rows - rejected - outside
+        assert figures.days[found.month].sum() == rows - rejected - outside
     html = page_of(project.dataset.title, figures)
     page = Page(html)
     assert {"56,551", "64,215", "$1,266,922.59", "$1,557,922.15", "East Harlem North (Manhattan)"} <= set(page.cells)

@@ -98,7 +98,7 @@ def test_the_error_of_a_manifest_that_was_damaged_is_not_that_of_the_one_made_si
     failed = up.try_to_run("dev", "up")
     assert failed.returncode == 1
     said = " ".join(failed.output.split())  # the console breaks lines
-    assert re.search(r"is damaged, and the DAG is drawn from it. .*-m include\.manifest", said), said
+    assert re.search(r"is damaged, and the DAG is drawn from it. .*-m include manifest", said), said
     assert [error for error in api.pages("/importErrors", "import_errors") if error["stack_trace"]]
     up.run("include", "manifest")
     made = time.time()
