@@ -8,14 +8,14 @@ from airflow.configuration import conf
 
 COMMAND = sys.argv[1:3]
 
-# Only the processes that fork one for each task, or for each DAG file. Three months side by side took 147 s when every
-# dbt task imported dbt itself, and 48 s when it inherited the imports (2 cores). Under another executor than Airflow's
-# local one a scheduler forks no task.
+# Only processes that fork another for each task, or for each DAG file, warm up. Three months side by side took 147 s
+# when every dbt task imported dbt itself, and 48 s when it inherited the imports (2 cores). A scheduler forks tasks
+# under Airflow's local executor only.
 if COMMAND == ["celery", "worker"]:
-    from include.processes.check import require_a_worker_s_needs
+    from include.processes.check import end_unfit_worker
     from include.processes.warm_up import warm_up, warm_up_celery_results
 
-    require_a_worker_s_needs()
+    end_unfit_worker()
     warm_up()
     warm_up_celery_results()
 elif "scheduler" in COMMAND and "LocalExecutor" in conf.get("core", "executor"):

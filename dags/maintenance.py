@@ -1,13 +1,14 @@
-"""Drops what was kept for a while: the schemas of runs whose month was published, and replaced versions of months.
+"""Drops the schemas of runs whose month was published a while ago, and versions of months replaced a while ago.
 
 Sends the messages that could not be sent before (PIPELINE_NOTIFY).
 
-How long and how much is kept: RUN_SCHEMA_KEEP_SECONDS, PIPELINE_KEEP_VERSIONS_SECONDS, else what the dataset says, and
-PIPELINE_KEEP_VERSIONS_MEBIBYTES.
+RUN_SCHEMA_KEEP_SECONDS and PIPELINE_KEEP_VERSIONS_SECONDS say how long they are kept, else each dataset does;
+PIPELINE_KEEP_VERSIONS_MEBIBYTES says how much is kept.
 
-Safe beside running months: a schema in use, or of a month that is not published with its newest file, stays, and so
-does a version that is being put back. A model cleared after its schema is gone says so; clear its whole month then.
-**Failed?** It may simply be cleared, or wait for the next day.
+It is safe beside running months: it leaves a schema that is in use, or whose month is not published with its newest
+file, and a version that is being put back. A model that is cleared after its schema is gone fails and says so;
+then clear its whole month.
+**Failed?** Clear the task, or wait for the next day.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One month of a dataset, from its file to published tables: a DAG for each of include.datasets."""
+"""One month of a dataset, from its file to published tables: a DAG for each dataset of include.datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow.sdk import DAG, PokeReturnValue, task
 
 try:
     import include  # noqa: F401
-except ModuleNotFoundError as error:  # else a task's log names a module, and nobody knows where it should come from
+except ModuleNotFoundError as error:  # else a task's log names the module alone, and not where it should come from
     raise ImportError(
         "PYTHONPATH must name the project's folder and its config: /opt/airflow:/opt/airflow/config"
     ) from error
@@ -23,7 +23,7 @@ from include.ingest.restore import restore_month
 from include.processes.dag_cache import cached_dags
 from include.processes.drift import settings_tags
 from include.runs.assets import file_asset, mark_events, raw_assets
-from include.runs.month_of_run import macros, month_of, refuse_date_of_today, version_of
+from include.runs.month_of_run import macros, month_of, refuse_unended_month, version_of
 from include.runs.params import month_param, version_param
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
@@ -37,11 +37,11 @@ TIMEZONE = default_timezone()
 DAG_TEXT = """One month of {dataset.title}, from its file to published tables.
 
 `wait_for_month` waits for the source's file, `load_month` replaces the month's raw rows, `build` makes and audits the
-month in a schema of its own, `publish` replaces the month in the tables analysts read. Each model is a task, and each
-model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared, at any
-time, in any order, alone or with what follows it: the result is the same. For a month of your choice, trigger
-the DAG with the `month` parameter. With `version` too, `load_month` puts a version back that was kept when another file
-replaced it, and the source is not asked.
+month in a schema of its own, and `publish` replaces the month in the tables that analysts read. Each model is a task,
+and each model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared,
+at any time, in any order, alone or with the tasks after it: the result is the same. For a month of your choice, trigger
+the DAG with the `month` parameter. With `version` too, `load_month` puts a kept version of the month back, and does not
+ask the source.
 
 **Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
 readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
@@ -63,7 +63,7 @@ def pipeline(dataset: Dataset) -> DAG:
         doc_md=DAG_TEXT.format(dataset=dataset),
         tags=[dataset.models, dataset.name, "dbt", "monthly", *settings_tags()],
         schedule=MonthlyOncePublished(dataset.published_after, SCHEDULE_FROM.value()),
-        # a run dated before the start date ends green without having run a task: so the dataset's first month
+        # the dataset's first month, as a run that is dated before the start date ends green and runs no task
         start_date=dataset.first_month.start_in(TIMEZONE),
         catchup=False,
         max_active_runs=16,
@@ -81,10 +81,10 @@ def pipeline(dataset: Dataset) -> DAG:
         )
         def wait_for_month(dag_run: Any = None, params: Any = None, **context: Any) -> PokeReturnValue:
             now = datetime.now(TIMEZONE)
-            refuse_date_of_today(dag_run, params, now)
+            refuse_unended_month(dag_run, params, now)
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
-            if version_of(params):  # its rows are kept
+            if version_of(params):  # its rows are in the warehouse
                 return PokeReturnValue(True)
             if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
                 tell_if_late(dataset, month, now)

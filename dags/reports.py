@@ -1,4 +1,4 @@
-"""A page for each month that is published: a DAG for each of include.datasets that names one."""
+"""A report of each published month: a DAG for each dataset that names one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from include.warehouse.connection import warehouse_dsn
 
 DAG_TEXT = """One HTML page for each published month of {dataset.title}, with charts, behind Airflow's login.
 
-A run begins for each month that is published, or published again. It writes the month's page anew, and those of the
-next month and of the same month a year later, which compare themselves with it. *Months* in the navigation links to
-the pages. For a month of your choice, trigger the DAG with the `month` parameter.
+A run begins for each month that is published, or published again. It writes the month's page anew, and the pages of the
+next month and of the same month a year later, which compare their month with this one. *Months* in the navigation links
+to the pages. For a month of your choice, trigger the DAG with the `month` parameter.
 
 **Failed?** The published tables are not concerned. Clear the task; RUNBOOK.md has the steps.
 """

@@ -1,9 +1,9 @@
-"""Asks the source, daily, for the ETag and length of every loaded month, and marks those that have another file since.
+"""Asks the source, daily, for the ETag and length of every loaded month, and marks months that have another file now.
 
-*Months* in the navigation shows them as restated. The source is asked gently, in the triggerer, and no worker waits for
-it. Where PIPELINE_RELOAD_RESTATED is `true`, such a month is loaded again, once for each new file; else by hand.
+*Months* in the navigation shows them as restated. The triggerer asks the source, gently, and no worker waits for it.
+Where PIPELINE_RELOAD_RESTATED is `true`, such a month is loaded again, once for each new file. Else load it by hand.
 
-**Failed?** The published tables are not concerned. The next day asks again, or clear the task. RUNBOOK.md has the
+**Failed?** The published tables are not concerned. The next day's run asks again, or clear the task. RUNBOOK.md has the
 steps.
 """
 

@@ -1,6 +1,6 @@
-"""No DAG. Airflow shows an import error of this file while dbt's manifest is not made from the project's present files.
+"""Has no DAG. Airflow shows an import error of this file if the dbt project has changed since its manifest was made.
 
-Not of the file of the DAGs that are drawn from it: Airflow would start no task of them meanwhile, of no run.
+If the file of the pipelines had the error, Airflow would start none of their tasks meanwhile.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def settings() -> int:
     return 0
 
 
-# Each imports what it needs when it is called: `check` must not load dbt, nor `manifest` Airflow.
+# Each imports what it needs when it is called: `check` must not load dbt, and `manifest` must not load Airflow.
 COMMANDS: tuple[Callable[[], int], ...] = (manifest, docs, check, settings)
 
 

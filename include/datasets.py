@@ -1,4 +1,4 @@
-"""The datasets: one declaration each of all in which they differ. Importable without Airflow.
+"""The datasets: one declaration for each, of everything in which they differ. Importable without Airflow.
 
 docs/how-to/add-a-dataset.md says how to write another.
 """
@@ -21,7 +21,7 @@ MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums ex
 
 @dataclass(frozen=True)
 class Host:
-    """Where files come from. The Airflow variable `variable` names another address than the host's own."""
+    """A server of files. The Airflow variable `variable`, where it is set, replaces `address`."""
 
     variable: str
     address: str
@@ -31,10 +31,10 @@ class Host:
 class SourceFile:
     """One file of a host, and the raw table that its rows go to.
 
-    `path`: below the host's address, ending in `.parquet` or `.csv`; one with `{month}` in it, which stands for
-    `YYYY-MM`, is a file of one month. `columns`: the declared columns, names in lower case, with the types that the
-    file's values are cast to. `may_lack`: those that a file may do without, before that month, or (None) ever.
-    `never_null`: those without which a row means nothing.
+    `path`: below the host's address, ending in `.parquet` or `.csv`; `{month}` in it stands for `YYYY-MM`, and makes
+    the file a monthly one. `columns`: the declared columns, names in lower case, with the types that the file's values
+    are cast to. `may_lack`: columns that a file may lack, before that month, or (None) in any month. `never_null`:
+    columns that must have a value in every row.
     """
 
     table: str
@@ -49,7 +49,7 @@ class SourceFile:
 
     @property
     def raw_columns(self) -> pa.Schema:
-        """The raw table's: the declared ones, and beside them where a row is from, and columns nobody declared."""
+        """The raw table's columns: the declared ones, a row's place in a monthly file, and undeclared columns."""
         place = [("source_month", pa.date32()), ("source_row", pa.int32())] if self.is_monthly else []
         return pa.schema([*self.columns, *place, ("extra_columns", pa.json_())])
 
@@ -64,10 +64,10 @@ class SourceFile:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A monthly file, what belongs to it, and what is made of it.
+    """A monthly file, the other files that go with it, and what is made of them.
 
-    Tables and run schemas are in schemas of the dataset's own: `airflow_<student><schema_suffix>` and names made from
-    it. `models` is the folder of its dbt models below each of `staging`, `intermediate` and `marts`.
+    The dataset has schemas of its own: `airflow_<student><schema_suffix>`, and others whose names begin so. `models` is
+    the folder of its dbt models below each of `staging`, `intermediate` and `marts`.
     """
 
     name: str
@@ -80,23 +80,23 @@ class Dataset:
     models: str
     schema_suffix: str
     others: tuple[SourceFile, ...] = ()
-    # The published table with a row for each published month, and the column file_sha256; None where there is none:
-    # run schemas then go by their age alone. And, where there is one, the table of the run's schema that its rows come
-    # from, audited before anything is published: the events of the published tables carry its figures.
+    # The published table that has a row for each published month, with the column file_sha256. None: there is none, and
+    # run schemas are dropped by their age alone. Its rows come from the table `audited_months` of the run's schema,
+    # which is audited before anything is published. The events of the published tables carry its figures.
     months_table: str | None = "fct_months"
     audited_months: str = "int_months"
-    # The DAG that makes a page of each published month, from tables such as those of taxi trips; None: there is none.
+    # The DAG that reports each published month, from tables such as those of taxi trips. None: there is none.
     report_dag_id: str | None = None
     # The least time between a month's end and its file: TLC took 48 to 122 days, the median is 53 (measured by the
-    # time of the files). A month's own run begins then, and waits for the rest.
+    # time of the files). A month's own run begins then, and waits for its file.
     published_after: timedelta = timedelta(days=48)
-    # The median. Someone is told of a month that is not there PIPELINE_LATE_SECONDS later.
+    # The median. PIPELINE_LATE_SECONDS later someone is told that the month is not there.
     usually_published_after: timedelta = timedelta(days=53)
-    # Of a month that is not there so long after its end, the address is wrong, or the host has withdrawn it.
+    # A month that is not there by then has a wrong address, or the host has withdrawn it.
     overdue_after: timedelta = timedelta(days=180)
-    # So that a model can be cleared alone; the schema holds as much as the month's published rows.
+    # Meanwhile a model of the month can be cleared alone. The schema takes as much as the month's published rows.
     run_schemas_stay: timedelta = timedelta(days=30)
-    # So that a restated month that turns out wrong can be put back: as much as the month's raw rows.
+    # Meanwhile a version that another file has replaced can be put back. It takes as much as the month's raw rows.
     versions_stay: timedelta = timedelta(days=90)
 
     @property
@@ -104,18 +104,18 @@ class Dataset:
         return (self.monthly, *self.others)
 
     def published_schema(self, student: str | None = None) -> str:
-        """Of the raw and published tables. The student defaults to AIRFLOW_STUDENT.
+        """The schema of the raw and published tables. The student defaults to AIRFLOW_STUDENT.
 
         Raises SettingError for a student whose name cannot be part of a schema's.
         """
         return f"airflow_{checked_student(student)}{self.schema_suffix}"
 
     def keep_run_schemas(self) -> timedelta:
-        """How long a run schema stays after its month was loaded: as the environment says, else the dataset."""
+        """How long a run schema stays after its month was loaded: the setting, else the dataset's own time."""
         return KEEP_RUN_SCHEMAS.value() or self.run_schemas_stay
 
     def keep_versions(self) -> timedelta:
-        """How long a version that another file has replaced is kept: as the environment says, else the dataset."""
+        """How long a version that another file has replaced is kept: the setting, else the dataset's own time."""
         return KEEP_VERSIONS.value() or self.versions_stay
 
 
@@ -229,7 +229,7 @@ def dataset_of(dag_id: str) -> Dataset | None:
 
 
 def student_max_length() -> int:
-    """Postgres cuts identifiers at 63 bytes without an error.
+    """The most characters that the student may have. Postgres cuts identifiers at 63 bytes, without an error.
 
     The longest name made from the student is `airflow_<student><suffix>_<yyyymmdd>_<8 hex digits>`.
     """
@@ -239,8 +239,7 @@ def student_max_length() -> int:
 
 def checked_student(student: str | None = None) -> str:
     """The student, AIRFLOW_STUDENT where none is given. Raises SettingError for a name that schemas cannot have."""
-    if student is None:
-        student = STUDENT.value()
+    student = STUDENT.value() if student is None else student
     most = student_max_length()
     if not re.fullmatch(rf"[a-z0-9_]{{1,{most}}}", student):
         raise SettingError(f"AIRFLOW_STUDENT={student!r}: use 1 to {most} lower-case letters, digits or underscores")
@@ -254,5 +253,5 @@ def checked_student(student: str | None = None) -> str:
 
 
 def parquet_url_for(ds: str | date, base_url: str = TLC.address, dataset: Dataset = GREEN) -> str:
-    """URL of the file of the month that `ds` (any day of it) lies in."""
+    """The URL of a month's file. `ds`: any day of the month."""
     return dataset.monthly.url(base_url, Month.containing(ds))

@@ -10,7 +10,7 @@ PATTERN = r"[12]\d{3}-(0[1-9]|1[0-2])"  # of YYYY-MM
 
 
 class MonthError(ValueError):
-    """The month asked for is malformed, or is not the one a run can be for."""
+    """A month is malformed, or no run can be for it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +32,10 @@ class Month:
 
     @classmethod
     def containing(cls, day: str | date | datetime, timezone: tzinfo = UTC) -> Month:
-        """The month a day lies in. An aware datetime is taken in the time zone, a string in ISO format."""
+        """The month of a day. An aware datetime is read in the time zone, a string in ISO format.
+
+        Raises MonthError for another string.
+        """
         try:
             day = datetime.fromisoformat(day) if isinstance(day, str) else day
         except ValueError as error:
@@ -75,8 +78,10 @@ class Month:
 
     def through(self, last: Month) -> list[Month]:
         """Every month from this one to the last, both included; none where the last is earlier."""
-        return [month for count in range(1 << 12) if (month := self.plus(count)) <= last]
+        years, months = last.first_day.year - self.first_day.year, last.first_day.month - self.first_day.month
+        return [self.plus(count) for count in range(12 * years + months + 1)]
 
     def plus(self, months: int) -> Month:
+        """So many months later; earlier for a negative number."""
         count = self.first_day.year * 12 + self.first_day.month - 1 + months
         return Month(date(count // 12, count % 12 + 1, 1))

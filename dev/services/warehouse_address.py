@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dev.errors import StackError
 from include.settings import SettingError
-from include.warehouse.libpq import SETTINGS, dbt_environment, refuse_unknown, settings_of
+from include.warehouse.libpq import LIBPQ_SETTINGS, dbt_environment, refuse_unknown, settings_of
 
 OWN = {"host", "port", "user", "password", "dbname"}
 
@@ -59,14 +59,14 @@ class WarehouseAddress:
             return cls.from_dsn(dsn)
         if "PG_HOST" not in environment:
             return None
-        names = OWN | SETTINGS
+        names = OWN | LIBPQ_SETTINGS
         given = {name: environment[variable] for name in names if (variable := f"PG_{name.upper()}") in environment}
         if missing := [f"PG_{name.upper()}" for name in ("user", "password", "dbname") if name not in given]:
             raise StackError(f"PG_HOST is set, but not {', '.join(missing)}.")
         port = given.get("port", "5432")
         if not port.isdecimal():
             raise StackError(f"PG_PORT={port}: a number is needed.")
-        settings = {name: given.pop(name) for name in SETTINGS & set(given)}
+        settings = {name: given.pop(name) for name in LIBPQ_SETTINGS & set(given)}
         return cls(
             host=given["host"],
             port=int(port),

@@ -21,7 +21,7 @@ from include.settings import NOTIFY, SettingError
 
 @dataclass(frozen=True)
 class Message:
-    """`text`: lines. `section`: the heading in RUNBOOK.md. `link`: to the task in Airflow's UI; may be empty."""
+    """`text`: lines. `section`: a heading of RUNBOOK.md. `link`: to the task in Airflow's UI; may be empty."""
 
     title: str
     text: str
@@ -34,18 +34,18 @@ class Message:
 
 
 class NotSent(Exception):
-    """A notifier that raises nothing has not sent the message."""
+    """The notifier raised nothing, and yet the message was not sent."""
 
 
 @dataclass(frozen=True)
 class Notifier:
-    """`package` has the class `name` in `module`; `arguments` makes its arguments. It sends within `watch`."""
+    """The class `name` in the `module` of `package`, what makes its `arguments`, and a context for the sending."""
 
     package: str
     module: str
     name: str
     arguments: Callable[[Connection, Message], dict[str, Any]]
-    watch: Callable[[], AbstractContextManager[None]] = nullcontext
+    sending: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def _mail(connection: Connection, message: Message) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def _apprise(connection: Connection, message: Message) -> dict[str, Any]:
 
 
 @contextmanager
-def _apprise_s_own_words() -> Iterator[None]:
-    """Airflow's notifier drops what Apprise returns: whether each service took the message. Apprise also logs it."""
+def _raise_what_apprise_logs() -> Iterator[None]:
+    """Raises NotSent where a service refused. Apprise returns that, which Airflow's notifier drops, and logs it."""
     with import_module("apprise").LogCapture(level=logging.WARNING) as said:
         yield
         if said.getvalue():
@@ -101,7 +101,7 @@ NOTIFIERS = {  # by the type of the connection
         f"{PROVIDERS}.apprise.notifications.apprise",
         "AppriseNotifier",
         _apprise,
-        _apprise_s_own_words,
+        _raise_what_apprise_logs,
     ),
 }
 
@@ -109,8 +109,8 @@ NOTIFIERS = {  # by the type of the connection
 def send(connection_id: str, message: Message) -> None:
     """Sends the message by the connection.
 
-    Raises SettingError where the connection is not defined, is of another type, or its provider is not installed, and
-    whatever the notifier raises.
+    Raises SettingError where the connection is not defined or is of another type, or where its provider is not
+    installed; NotSent; and what the notifier raises.
     """
     try:
         connection = Connection.get(connection_id)
@@ -131,6 +131,6 @@ def send(connection_id: str, message: Message) -> None:
             f"The Airflow connection {connection_id!r}, which {NOTIFY.name} names, is of type "
             f"{connection.conn_type!r}, which needs the package {chosen.package}: install it beside Airflow."
         ) from error
-    # notify, not a call of the notifier: that would render the text, which holds values of files, as a Jinja template
-    with chosen.watch():
+    # `notify`, as a call of the notifier would render the text, which holds values of files, as a Jinja template
+    with chosen.sending():
         notifier(**chosen.arguments(connection, message)).notify({})

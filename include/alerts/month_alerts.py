@@ -1,4 +1,4 @@
-"""What else than a failure someone is told of: a month that is late, a file that was restated."""
+"""Tells someone of a month that is late, and of a file that was restated or withdrawn."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def is_late(dataset: Dataset, month: Month, now: datetime) -> bool:
-    """Whether a month that is not there should be: PIPELINE_LATE_SECONDS after the host usually has it."""
+    """Whether a month that is not there is late: PIPELINE_LATE_SECONDS after the host usually has it."""
     return now > month.end + dataset.usually_published_after + LATE_AFTER.value()
 
 
 def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
-    """Tells of a month whose file is not there; `now` is an aware time."""
+    """Tells that the month's file is not there, if it is late. `now`: an aware time."""
     if is_late(dataset, month, now):
         file, usual = dataset.monthly.path.format(month=month), dataset.usually_published_after.days
         notify(
@@ -36,7 +36,7 @@ def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
 
 
 def tell_of_restated(dataset: Dataset, month: Month, loaded: Iterable[Mapping[str, Any]]) -> None:
-    """Tells of each file that is another than at its last load; `loaded` is what `load_month` returns."""
+    """Tells of each file that has changed since its last load. `loaded`: what `load_month` returns."""
     for file, facts in zip(dataset.files, loaded, strict=True):
         if facts["restated"]:
             path = file.path.format(month=month)
@@ -51,7 +51,7 @@ def tell_of_restated(dataset: Dataset, month: Month, loaded: Iterable[Mapping[st
 
 
 def tell_of_withdrawn(dataset: Dataset, month: Month, why: str) -> None:
-    """The source has other months, and refuses this one, which it had."""
+    """Tells that the source refuses a month that it had, and gives others."""
     text = f"The source no longer gives the file of {dataset.name} {month} ({why}). What is loaded stays."
     log.warning(text)
     notify(dataset=dataset, month=month, cause="its file was withdrawn", text=text, section=RESTATED.heading)

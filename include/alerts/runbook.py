@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """`heading`: in RUNBOOK.md. `cause`: in a few words. `command`: its fields are those of `failures.listener`."""
+    """`heading`: in RUNBOOK.md. `cause`: a few words. `command`: shows the failure; failures.listener fills it in."""
 
     heading: str
     cause: str

@@ -1,4 +1,4 @@
-"""Which entry of RUNBOOK.md helps with a failure."""
+"""Finds the entry of RUNBOOK.md that helps with a failure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (requests.RequestException, SOURCE),
     (FileChanged, SOURCE),
 )
-# Else of dbt and Postgres, by their words; the first that fits.
+# Else the first that fits the words of dbt or Postgres.
 BY_WORDS = (
     (re.compile(r"stays as it was|audit_log\" does not exist"), REFUSED),
     (re.compile(r"the run schema was dropped"), DROPPED),
@@ -65,7 +65,7 @@ BY_WORDS = (
 
 
 def entry_of(error: BaseException, dag_id: str, task_id: str) -> Entry:
-    """The entry for what a task failed with."""
+    """The entry for the error that a task failed with."""
     if found := next((entry for kind, entry in BY_CLASS if isinstance(error, kind)), None):
         return found
     if isinstance(error, AirflowRuntimeError) and error.error.error is ErrorType.API_SERVER_ERROR:

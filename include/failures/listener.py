@@ -1,4 +1,4 @@
-"""What a failed task's log ends with, and whom it is told to: what failed, why, what to do."""
+"""Says what failed, why, and what to do: at the end of the failed task's log, and to whoever is told."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from airflow.listeners import hookimpl
 log = logging.getLogger(__name__)
 
 MOST_CHARACTERS = 1000
-# A task's process reports its state first and leaves its reason then, for which Airflow gives it as long ([core]
-# task_success_overtime). On a busy machine the run had ended, and was told of, before the reason was there.
+# A task's process reports its state first, and its reason within 20 s of that ([core] task_success_overtime). On a busy
+# machine a run had ended before the reason was there.
 REASON_SECONDS = 20
 MOST_ROWS = 5  # of each audit; dbt/macros/overrides/materialization_test_postgres.sql logs as many
 
 
 @hookimpl(trylast=True)  # after include.failures.reason, so that these lines are the last
 def on_task_instance_failed(task_instance: Any, error: str | BaseException | None) -> None:
-    """Airflow calls it in the task's process, once it is decided whether the task is tried again.
+    """Airflow calls this in the task's process, once it is decided whether the task is tried again.
 
-    For a task that was killed, or marked as failed, it calls it in processes of its own, with a text as the error.
+    For a task that was killed, or marked as failed, Airflow calls it in another process, with a string as the error.
     """
     from include.failures.retry import RetryWhatHeals  # Airflow loads this module in every process
 
@@ -38,10 +38,10 @@ def on_task_instance_failed(task_instance: Any, error: str | BaseException | Non
 
 
 def tell_of_a_killed_task(context: Mapping[str, Any]) -> None:
-    """Tells that a month's run has failed, where the process of the task could not: it was killed, or never begun.
+    """Tells of a month whose run has failed, if the task's process could not: it was killed, or never begun.
 
-    An on_failure_callback of a DAG. The dag-processor calls it when a run has failed for good. It changes nothing in
-    how tasks are tried, which an on_failure_callback of a task would (include.failures.reason).
+    A DAG's on_failure_callback: the dag-processor calls it when a run has failed for good. Unlike a task's
+    on_failure_callback it does not change how tasks are tried again (include.failures.reason).
     """
     from include.failures.reason import KEY
 
@@ -57,7 +57,7 @@ def tell_of_a_killed_task(context: Mapping[str, Any]) -> None:
 
 
 class Failure:
-    """A task that failed with an error; None: its process has left none."""
+    """A task that failed with an error. None: its process was killed, or never begun."""
 
     def __init__(self, task: Any, error: BaseException | None) -> None:
         from include.alerts.runbook import KILLED
@@ -72,7 +72,7 @@ class Failure:
         self._entry = KILLED if error is None else entry_of(error, task.dag_id, task.task_id)
 
     def what(self) -> str:
-        """What failed: the model or the audits with how many rows, the month, the task."""
+        """What failed: the model, or the audits and how many rows fail them; the month; the task."""
         failed = [
             f"{'audit' if each.kind == 'test' else each.kind} {each.name}"
             + (f" ({each.rows} failing row{'' if each.rows == 1 else 's'})" if each.rows is not None else "")
@@ -108,7 +108,7 @@ class Failure:
         return lines
 
     def tell(self) -> None:
-        """Tells someone, of a task that has a month."""
+        """Tells someone, if the task has a month."""
         from include.alerts.outbox import notify
 
         if self._dataset and self._month:
@@ -122,7 +122,7 @@ class Failure:
             )
 
     def _month_of_run(self) -> Any:
-        """The month; None of a run that has none, or does not say it."""
+        """The run's month; None where it has none, or does not say it."""
         from include.month import MonthError
         from include.runs.month_of_run import month_of, month_of_partition
         from include.settings import SettingError
@@ -159,7 +159,7 @@ class Failure:
 
 
 def _said(node: Any) -> str:
-    """What a node failed with, without the macros on the way there; of an audit what it guards against, and a row."""
+    """Why a node failed, without dbt's list of macros; of an audit, what it guards against, and the first row."""
     lines = [line for line in node.words.splitlines() if not line.strip().startswith(">")]
     if node.rows is None:
         return "\n".join(lines)

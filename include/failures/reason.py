@@ -1,4 +1,4 @@
-"""Why a task failed, in a line, kept where the ledger of months finds it: in the task's XCom `reason`."""
+"""Keeps why a task failed, in one line, as the task's XCom `reason`, which the ledger of months shows."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ log = logging.getLogger(__name__)
 
 KEY = "reason"
 MOST_CHARACTERS = 500
-# what dbt and Cosmos put before the words of Postgres, or of an audit
+# dbt and Cosmos put it before the words of Postgres, or of an audit
 PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
-# names at most the model, which the task does too; the next line says what is wrong
+# such a line names the model at most, as the task does; the next line says what is wrong
 KIND = re.compile(r"(Database|Compilation|Runtime) Error( in |$)")
 
 
 @hookimpl
 def on_task_instance_failed(task_instance: Any, error: str | BaseException | None) -> None:
-    """Airflow calls it in the task's process. A process that was killed calls nothing, and leaves no reason.
+    """Airflow calls this in the task's process. A process that was killed leaves no reason.
 
-    A listener, not an on_failure_callback: where a task has one, the scheduler sends that of a killed task to the
-    dag-processor, and a task that is cleared while it runs begins with its second try.
+    A listener, not an on_failure_callback of the task: with one, the scheduler sends the callback of a killed task to
+    the dag-processor, and a task that is cleared while it runs begins with its second try.
     """
     from include.datasets import dataset_of  # Airflow loads this module in every process
 
@@ -37,11 +37,12 @@ def on_task_instance_failed(task_instance: Any, error: str | BaseException | Non
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of the error that says something. dbt's says what it is; any other begins with its class."""
+    """The first line of the error that says why. Where dbt has not written it, the error's class stands before it."""
     text = str(error)
     said_by_dbt = PREAMBLE.sub("", text)
     lines = [line.strip() for line in said_by_dbt.splitlines() if line.strip()] or [""]
     said = lines[1] if KIND.search(lines[0]) and len(lines) > 1 else lines[0]
     name = type(error).__name__
-    reason = said if said and said_by_dbt != text else f"{name}: {said}" if said else name
-    return reason[:MOST_CHARACTERS]
+    if not said:
+        return name
+    return (said if said_by_dbt != text else f"{name}: {said}")[:MOST_CHARACTERS]

@@ -1,7 +1,7 @@
-"""What every task of every DAG has: which failures are tried again, and the other arguments.
+"""Decides which failures are tried again: those that heal by themselves.
 
-Tried again are failures that heal by themselves: connection trouble, a busy source, a contended database, an api-server
-that does not answer, a new version of the project that has not reached every worker yet.
+Such are connection trouble, a busy source, a contended database, an api-server that does not answer, and a new version
+of the project that has not reached every worker yet.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from include.source.download import FileChanged
 RETRIES = 4
 MAX_DELAY = timedelta(minutes=10)
 
-# By SQLSTATE, the same in every language, where the driver gives one: connection exceptions; serialization failure,
-# deadlock; too many connections; lock not available; shutdown by an admin or a crash, starting up.
+# SQLSTATEs, which are the same in every language: connection exceptions; serialization failure, deadlock; too many
+# connections; lock not available; shutdown by an admin or a crash, starting up.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 HEALING_STATES = re.compile(r"08...|40001|40P01|53300|55P03|57P0[123]")
 
-# Else by the words of Postgres and libpq. dbt reports every failure as one exception whose text ends in them, and libpq
-# gives no SQLSTATE where it could not connect. The message of a wrong password, a missing database, an SQL error or a
-# failing test has none of these words. libpq comes without translations, so its words are English. The server's follow
-# its lc_messages; the loader warns where they are not English.
+# Words of Postgres and libpq, for failures without an SQLSTATE: dbt reports every failure as one exception whose text
+# ends in them, and libpq gives none where it could not connect. The message of a wrong password, a missing database, an
+# SQL error or a failing test has none of these words. libpq comes without translations, so its words are English. The
+# server's follow its lc_messages; the loader warns where they are not English.
 HEALS = re.compile(
     "|".join(
         (
@@ -49,8 +49,8 @@ HEALS = re.compile(
 )
 
 
-# These never heal, even in a message that also has one of the words above. A host name may stand for two addresses
-# (localhost, a cluster): one does not listen, which may heal, and the other answers that the password is wrong.
+# These never heal, even where the message also has one of the words above: a host name may stand for two addresses
+# (localhost, a cluster), of which one does not listen, and the other answers that the password is wrong.
 NEEDS_A_HAND = re.compile(
     r"certificate|does not support SSL|password authentication failed|no pg_hba.conf entry|(database|role) .*not exist",
     re.IGNORECASE,
@@ -60,9 +60,9 @@ NEEDS_A_HAND = re.compile(
 class RetryWhatHeals(RetryPolicy):
     """Tries again what may heal, ever more slowly; fails everything else on the first try.
 
-    A task whose process was killed leaves no exception: Airflow then tries it again without calling this policy, each
-    time after PIPELINE_RETRY_SECONDS. Airflow's exponential backoff is not used: it counts from the task's first try
-    ever, however often the task was cleared.
+    A task whose process was killed leaves no exception: Airflow tries it again without this policy, each time after
+    PIPELINE_RETRY_SECONDS. Airflow's own exponential backoff counts from a task's first try ever, however often it was
+    cleared, and is not used.
     """
 
     def evaluate(
@@ -76,12 +76,13 @@ class RetryWhatHeals(RetryPolicy):
 
 
 def heals(exception: BaseException) -> bool:
+    """Whether the failure may heal by itself."""
     if isinstance(exception, requests.HTTPError):
-        return exception.response is not None and passes(exception.response.status_code)
+        return exception.response is not None and is_temporary(exception.response.status_code)
     if isinstance(exception, AirflowRuntimeError):
-        # what a task asks Airflow's server for: connections, variables, XComs. No status where it did not answer.
+        # of a request for a connection, a variable or an XCom. There is no status where the server did not answer.
         status = (exception.error.detail or {}).get("status_code")
-        return exception.error.error is ErrorType.API_SERVER_ERROR and (status is None or passes(status))
+        return exception.error.error is ErrorType.API_SERVER_ERROR and (status is None or is_temporary(status))
     if isinstance(exception, requests.exceptions.SSLError):  # a certificate does not mend itself
         return False
     if isinstance(
@@ -100,13 +101,13 @@ def heals(exception: BaseException) -> bool:
     return False
 
 
-def passes(status: int) -> bool:
-    """Whether an HTTP status is of a server that is busy or out of order, and not of one that refuses."""
+def is_temporary(status: int) -> bool:
+    """Whether the HTTP status says that the server is busy or out of order, and not that it refuses."""
     return status == 429 or status >= 500
 
 
 def delay(exception: BaseException, tries: int) -> timedelta:
-    """The source's Retry-After, if it gave one in seconds; else twice as long after each try. At most MAX_DELAY."""
+    """The source's Retry-After, if it is in seconds; else twice as long after each try. At most MAX_DELAY."""
     if isinstance(exception, requests.HTTPError) and exception.response is not None:
         asked = exception.response.headers.get("Retry-After", "")
         if asked.isdecimal():

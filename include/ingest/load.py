@@ -13,17 +13,17 @@ from include.ingest.raw_tables import (
     FilePlace,
     create_raw_tables,
     describe_rows,
-    log_the_load,
+    log_load,
     logged_digest,
     place_of,
     rows_held,
 )
-from include.ingest.source_checks import note_the_load
+from include.ingest.source_checks import note_load
 from include.ingest.versions import drop_kept_versions, keep_version
 from include.month import Month
 from include.settings import KEEP_MEBIBYTES
 from include.source.download import Download, FileVersion, download, is_unchanged, require_unchanged
-from include.source.json_columns import key
+from include.source.json_columns import jsonb_key
 from include.source.reader import FileContentError, Table, read_file
 from include.warehouse.libpq import is_english
 from include.warehouse.session import Warehouse
@@ -34,18 +34,18 @@ log = logging.getLogger(__name__)
 def load_month(
     dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str
 ) -> list[dict[str, Any]]:
-    """Replaces the month's rows, and those of the dataset's other files, by what the source holds now.
+    """Replaces the month's rows, and those of the dataset's other files, by what the source has now.
 
-    Loading again, at any time, leaves one copy. Where the month's file is another than before, the version that it
-    replaces is kept (include/ingest/versions.py). Returns what load_log now says of each file. Raises what
-    `download`, `require_unchanged` and `read_file` raise, and psycopg.Error; after any of them the
+    Loading again, at any time, leaves one copy. If the month's file has changed, the version that it replaces is kept
+    (include/ingest/versions.py). Returns what load_log now says of each file. Raises what `download`,
+    `require_unchanged`, `read_file` and `refuse_another_months_file` raise, and psycopg.Error; after any of them the
     tables are as they were.
     """
     with ExitStack() as downloads:
         files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
         tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
         with Warehouse(conninfo, schema) as warehouse:
-            _tell_of_another_language(warehouse)
+            _warn_of_another_language(warehouse)
             create_raw_tables(warehouse, dataset, month)
             drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
             refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
@@ -57,7 +57,7 @@ def load_month(
     return loaded
 
 
-def _tell_of_another_language(warehouse: Warehouse) -> None:
+def _warn_of_another_language(warehouse: Warehouse) -> None:
     """Warns where the server's messages are not in English.
 
     Where an error has no SQLSTATE, include.failures.retry recognises it by its English text.
@@ -73,11 +73,11 @@ def _tell_of_another_language(warehouse: Warehouse) -> None:
 
 
 def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: FileVersion) -> None:
-    """Raises FileContentError if another month was loaded from the same bytes, and the source still has them there.
+    """Raises FileContentError if another month was loaded from the same bytes, and the source still has them for it.
 
-    If the source has another file for that month by now, this one is loaded: the files of the two months may have been
-    swapped, and put right since. When two months with the same bytes are loaded at once, the second waits here until
-    the first has committed, and then sees it.
+    If the source now has another file for that month, the two files may have been swapped, and corrected since. Of two
+    months with the same bytes that are loaded at once, the second waits here until the first is committed, and sees it.
+    Raises what `is_unchanged` raises.
     """
     warehouse.lock(table, file.sha256)
     others = warehouse.execute(
@@ -97,9 +97,9 @@ def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, f
 
 
 def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Table, dag_run: str) -> dict[str, Any]:
-    """Replaces one file's rows and their line in load_log, in the warehouse's current transaction."""
+    """Replaces one file's rows and its line in load_log, in the current transaction."""
     warehouse.lock(*filter(None, (place.table, place.ds)))
-    # another load may have held the lock before, with a newer file than this one: then this load must give way
+    # a load that held the lock before may have had a newer file than this one
     require_unchanged(file)
     previous = logged_digest(warehouse, place)
     rows = rows_held(warehouse, place, file, content.schema)
@@ -108,15 +108,15 @@ def _replace(warehouse: Warehouse, place: FilePlace, file: Download, content: Ta
     else:
         if place.ds and previous not in (None, file.sha256) and KEEP_MEBIBYTES.value():
             keep_version(warehouse, place)
-        # delete, not truncate: truncated rows vanish also for a query that began before the commit
+        # delete, not truncate: truncated rows also vanish for a query that began before the commit
         warehouse.execute("delete from {place}", place=Identifier(*place.relation))
         rows = warehouse.ingest(*place.relation, content.schema, content.batches)
-        if previous == file.sha256:  # it may come again: reading 3.5 million rows for this takes 5 s, loading them 20 s
+        if previous == file.sha256:  # may come again: reading 3.5 million rows for this takes 5 s, loading them 20 s
             describe_rows(warehouse, place, file, content.schema)
-    unknown = [key(name) for name in content.unknown_columns]
-    log_the_load(warehouse, place, file, rows, unknown, dag_run)
+    unknown = [jsonb_key(name) for name in content.unknown_columns]
+    log_load(warehouse, place, file, rows, unknown, dag_run)
     if place.ds:
-        note_the_load(warehouse, place, file)
+        note_load(warehouse, place, file)
 
     log.info("%s: %s rows from %s (sha256 %s)", place.table, f"{rows:,}", file.url, file.sha256)
     if unknown:

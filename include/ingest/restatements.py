@@ -1,4 +1,4 @@
-"""Finds the months that the source has another file for than the one that is loaded."""
+"""Finds restated months: the source has another file for them than the one that is loaded."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from include.warehouse.session import Warehouse
 log = logging.getLogger(__name__)
 
 SHOWN = 3
-# Beyond the time the triggerer takes at most: for one that is started anew meanwhile.
+# The most time that the triggerer takes, and some more for one that is restarted meanwhile.
 TRIGGERER_SECONDS = GENTLY.most + 600
 
 
 class FindRestated(BaseOperator):
-    """Asks the source for each loaded month of the dataset, in the triggerer; then writes down what it said.
+    """Asks the source for each loaded month of the dataset, in the triggerer, and records the answers.
 
-    Returns the runs that are to load restated months again, where PIPELINE_RELOAD_RESTATED says so: `month`, and a
-    `run_id` that is the same for the same file.
+    Where PIPELINE_RELOAD_RESTATED is true, returns the runs that are to load restated months again: `month`, and
+    `run_id`, which is the same for the same file.
     """
 
     def __init__(self, *, dataset: Dataset, **arguments: Any) -> None:
@@ -56,7 +56,7 @@ class FindRestated(BaseOperator):
         )
 
     def write_down(self, context: Context, event: dict[str, Any], asked_at: str) -> list[dict[str, str]]:
-        """Raises SourceNotAsked, after all else, where months had no answer. In whatever order, and however often."""
+        """Records the answers; then raises SourceNotAsked if months had none. It may run again with the same event."""
         if fault := event.get("fault"):
             raise SourceNotAsked(f"{self.dataset.name} was not asked for: {fault}. Mend it; then clear.")
         found = find_restated(
@@ -89,10 +89,10 @@ def find_restated(
     answers: dict[Month, tuple[str | None, int | None]],
     asked_at: datetime,
 ) -> list[dict[str, str]]:
-    """Writes the answers down, tells of months that are restated, and returns the runs that are to load them again.
+    """Records the answers, tells of restated months, and returns the runs that are to load them again.
 
-    For the same file a run has the same id each time, and Airflow makes no second run of an id.
-    Closes the warehouse. Raises psycopg.Error.
+    For the same file the run has the same id each time, and Airflow makes no second run with an id. Closes the
+    warehouse. Raises psycopg.Error.
     """
     with warehouse:
         _, loaded = loaded_months(warehouse, dataset)

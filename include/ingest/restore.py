@@ -9,8 +9,8 @@ from psycopg.sql import SQL, Identifier
 
 from include.datasets import Dataset
 from include.ingest.load import refuse_another_months_file
-from include.ingest.raw_tables import log_the_load, logged_digest, place_of
-from include.ingest.source_checks import settle_what_is_loaded
+from include.ingest.raw_tables import log_load, logged_digest, place_of
+from include.ingest.source_checks import settle_loaded_file
 from include.ingest.versions import KeptVersion, keep_version, kept_versions
 from include.month import Month
 from include.warehouse.session import Warehouse
@@ -19,18 +19,18 @@ log = logging.getLogger(__name__)
 
 
 class VersionNotKept(Exception):
-    """The version asked for is not kept, or not any more. The message says what is."""
+    """The version is not kept, or not any more. The message says which are."""
 
 
 def restore_month(
     dataset: Dataset, month: Month, version: str, conninfo: str, schema: str, dag_run: str
 ) -> list[dict[str, Any]]:
-    """Replaces the month's rows by those of a version that another file has replaced. What they replace is kept, too.
+    """Replaces the month's rows by those of a kept version. The version that is loaded is kept in turn.
 
-    `version`: the first digits of its file's SHA-256. Where it is loaded already, its rows stay, or are written anew.
-    The source is not asked, and the dataset's other files are not touched. Returns what load_log now says of the
-    month's file. Raises VersionNotKept, FileContentError where another month holds these bytes, and psycopg.Error;
-    after any of them the tables are as they were.
+    `version`: the first digits of its file's SHA-256. If it is loaded already, its rows stay, or are written anew. The
+    source is not asked, and the dataset's other files are not touched. Returns what load_log now says of the month's
+    file; an empty list if its rows stay. Raises VersionNotKept, what `refuse_another_months_file` raises, and
+    psycopg.Error; after any of them the tables are as they were.
     """
     table = dataset.monthly.table
     with Warehouse(conninfo, schema) as warehouse:
@@ -38,7 +38,7 @@ def restore_month(
         for kept in kept_versions(warehouse, table, month.ds, version):
             warehouse.rollback()
             refuse_another_months_file(warehouse, table, month, kept)
-        # after that lock, and before those of kept versions, as a load takes them
+        # a load takes its locks in the same order: this one after that above, and before those of kept versions
         warehouse.lock(table, month.ds)
         found = kept_versions(warehouse, table, month.ds, version)
         loaded = logged_digest(warehouse, place) if warehouse.exists(schema, "load_log") else None
@@ -50,7 +50,7 @@ def restore_month(
         [kept] = found
         if loaded not in (None, kept.sha256):
             keep_version(warehouse, place)
-            settle_what_is_loaded(warehouse, place)
+            settle_loaded_file(warehouse, place)
         # as the loader does: delete, not truncate
         warehouse.execute("delete from {place}", place=Identifier(*place.relation))
         warehouse.execute(
@@ -59,7 +59,7 @@ def restore_month(
             columns=SQL(", ").join(map(Identifier, dataset.monthly.raw_columns.names)),
             kept=Identifier(kept.kept_as),
         )
-        log_the_load(warehouse, place, kept, kept.rows, kept.unknown_columns, dag_run)
+        log_load(warehouse, place, kept, kept.rows, kept.unknown_columns, dag_run)
         warehouse.commit()
     log.warning("%s: %s rows of %s put back (sha256 %s)", table, f"{kept.rows:,}", month, kept.sha256)
     facts = {"url": kept.url, "etag": kept.etag, "sha256": kept.sha256, "bytes": kept.bytes, "rows": kept.rows}

@@ -1,7 +1,8 @@
-"""What the source said of each loaded month's file, and which months it has another file for since: they are restated.
+"""Records the source's ETag and length of each loaded month's file, and finds restated months by them.
 
-A server's ETag names a version of a file. Last-Modified does not: TLC's host moves it for files that stay the same.
-Where either time no ETag was given, or another address was asked, the length alone is compared.
+A month is restated if the source has another file for it than the one that is loaded. A server's ETag names a version
+of a file. Last-Modified does not: TLC's host changes it for files that stay the same. If one of the two answers has no
+ETag, or came from another address, the lengths alone are compared.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 from psycopg.sql import SQL, Composable, Literal
 
 from include.datasets import Dataset
-from include.ingest.raw_tables import FilePlace, create_beside_load_log
+from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log
 from include.month import Month
 from include.source.download import FileVersion
 from include.warehouse.session import Warehouse
 
-# Conditions and values of source_checks joined with load_log; the ledger has them in its query.
+# Of source_checks joined with load_log. The ledger's query has the condition, too.
 IS_RESTATED = """
     coalesce(
         case
@@ -57,9 +58,9 @@ class LoadedMonth:
 
 @dataclass(frozen=True)
 class Restated:
-    """A month that the source has another file for: its ETag and bytes, and those of the file that is loaded.
+    """A month for which the source has another file: ETag and bytes of that file, and of the one that is loaded.
 
-    `settled`: an earlier version was put back in its place, and no load is to be asked for.
+    `settled`: an earlier version was put back in that file's place, so that it is not to be loaded.
     """
 
     month: Month
@@ -79,10 +80,10 @@ class Restated:
 
 
 def loaded_months(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime, list[LoadedMonth]]:
-    """The database's time now, and the months that are loaded, in order. Creates and commits what the check needs."""
+    """The database's time now, and the loaded months, in order. Creates and commits the tables that the check needs."""
     rows = []
     if warehouse.exists(warehouse.schema, "load_log"):
-        create_beside_load_log(warehouse)
+        create_tables_beside_load_log(warehouse)
         rows = warehouse.execute(
             "select source_month, url from {schema}.load_log where table_name = $1 order by 1",
             values=(dataset.monthly.table,),
@@ -92,20 +93,20 @@ def loaded_months(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime, lis
     return now, [LoadedMonth(Month(month), url) for month, url in rows]
 
 
-def note_the_load(warehouse: Warehouse, place: FilePlace, file: FileVersion) -> None:
-    """A load has the source's word that it still has the file: in the load's transaction."""
+def note_load(warehouse: Warehouse, place: FilePlace, file: FileVersion) -> None:
+    """Records that the source has the file that is being loaded, in the current transaction."""
     _note(warehouse, {str(place.ds): (file.etag, file.bytes)}, asked_at=SQL("now()"))
 
 
 def note_answers(
     warehouse: Warehouse, answers: Mapping[Month, tuple[str | None, int | None]], asked_at: datetime
 ) -> None:
-    """ETag and length of each month, asked for at that time or later. A load since then knows better, and is left."""
+    """Records each month's ETag and length, asked for at that time or later. What a load has recorded since stays."""
     _note(warehouse, {month.ds: answer for month, answer in answers.items()}, Literal(asked_at))
 
 
 def restated_months(warehouse: Warehouse, dataset: Dataset) -> list[Restated]:
-    """In order."""
+    """The restated months, in order."""
     rows = warehouse.execute(
         f"select source_month, {VERSION}, source_checks.etag, source_checks.bytes, load_log.etag, load_log.bytes, "
         f"since, settled is not distinct from {VERSION} "
@@ -116,10 +117,10 @@ def restated_months(warehouse: Warehouse, dataset: Dataset) -> list[Restated]:
     return [Restated(Month(month), *facts) for month, *facts in rows]
 
 
-def settle_what_is_loaded(warehouse: Warehouse, place: FilePlace) -> None:
-    """An earlier version is about to take the place of what is loaded: no load is asked for that again.
+def settle_loaded_file(warehouse: Warehouse, place: FilePlace) -> None:
+    """Records that the loaded file is not to be loaded again, as an earlier version is about to take its place.
 
-    In the warehouse's current transaction.
+    In the current transaction.
     """
     warehouse.execute(
         "insert into {schema}.source_checks as known (source_month, etag, bytes, since, checked_at, settled) "

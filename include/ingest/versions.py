@@ -1,11 +1,10 @@
-"""Versions of months that another file has replaced: kept for a while, so that they can be put back."""
+"""Keeps the versions of months that another file has replaced, for a while, so that they can be put back."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 
 from psycopg.sql import Identifier
 
@@ -15,14 +14,14 @@ from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 
-# Of a version whose rows are kept already, from when the month was replaced once before, only the time is new.
-LOG_THE_KEPT = """
+# A version that was replaced before may be kept already: then only its time changes.
+LOG_KEPT_VERSION = """
     insert into {schema}.kept_versions
     select load_log.*, now(), $3::text from {schema}.load_log where table_name = $1 and source_month = $2::text::date
     on conflict (table_name, source_month, sha256) do update set kept_at = excluded.kept_at
     returning kept_as = $3::text
 """
-OF_MONTH = """
+VERSIONS_OF_MONTH = """
     select
         kept.url, kept.etag, kept.sha256, kept.bytes, kept.rows, kept.unknown_columns, kept.loaded_at,
         kept_at, kept_as, loaded.sha256 is not null
@@ -32,7 +31,7 @@ OF_MONTH = """
     order by kept_at desc
     for share of kept
 """
-# Sizes are of what is kept before, the newest first: so the oldest are beyond the most.
+# `size_with_newer`: the version's size, and that of every version that was kept later. Beyond the most are the oldest.
 TO_DROP = """
     select kept_as, kept_at, source_month, sha256, size
     from (
@@ -53,7 +52,7 @@ TO_DROP = """
 
 @dataclass(frozen=True, kw_only=True)
 class KeptVersion(FileVersion):
-    """A version whose rows are in the table `kept_as`, beside the partitions. `kept_at`: since when it is replaced.
+    """A version whose rows are in the table `kept_as`, among the partitions. `kept_at`: when it was last replaced.
 
     `is_loaded`: it was put back since.
     """
@@ -70,15 +69,15 @@ class KeptVersion(FileVersion):
 
 
 def keep_version(warehouse: Warehouse, place: FilePlace) -> None:
-    """Keeps the rows and the line in load_log of what is loaded now, in the warehouse's current transaction."""
+    """Keeps the rows and the line in load_log of the version that is loaded, in the current transaction."""
     [[file_id]] = warehouse.execute(
         "select file_id from {schema}.load_log where table_name = $1 and source_month = $2::text::date",
         values=(place.table, place.ds),
     )
     kept_as = f"{place.relation[1]}_kept_{file_id}"
-    [[is_new]] = warehouse.execute(LOG_THE_KEPT, values=(place.table, place.ds, kept_as))
+    [[is_new]] = warehouse.execute(LOG_KEPT_VERSION, values=(place.table, place.ds, kept_as))
     if is_new:
-        # a copy: to detach the partition instead would wait for every reader of every month, and hold up those behind
+        # a copy: detaching the partition would wait for every reader of every month, and hold up those that come after
         warehouse.execute(
             "create table {partitions}.{kept} as select * from {place}",
             kept=Identifier(kept_as),
@@ -88,13 +87,13 @@ def keep_version(warehouse: Warehouse, place: FilePlace) -> None:
 
 
 def kept_versions(warehouse: Warehouse, table: str, ds: str, version: str = "") -> list[KeptVersion]:
-    """Those of the month whose SHA-256 begins so, the one replaced last first; what is loaded now may be among them.
+    """The month's kept versions whose SHA-256 has this prefix, the latest first. One that was put back is among them.
 
     None of them is dropped before the transaction ends.
     """
     if not warehouse.exists(warehouse.schema, "kept_versions"):
         return []
-    found = warehouse.execute(OF_MONTH, values=(table, ds, version))
+    found = warehouse.execute(VERSIONS_OF_MONTH, values=(table, ds, version))
     names = [each.name for each in fields(KeptVersion)]
     return [KeptVersion(**dict(zip(names, row, strict=True))) for row in found]
 
@@ -102,10 +101,10 @@ def kept_versions(warehouse: Warehouse, table: str, ds: str, version: str = "") 
 def drop_kept_versions(
     warehouse: Warehouse, most_mebibytes: int, older_than: timedelta = timedelta(days=100 * 366)
 ) -> dict[str, int]:
-    """Drops what was replaced longer ago than that, and the oldest beyond the most; returns their sizes in bytes.
+    """Drops versions that were replaced longer ago, and the oldest beyond the most. Returns sizes in bytes, by table.
 
-    Commits after each. One that is being read, or put back, is left for the next time. Raises psycopg.Error for other
-    trouble.
+    Commits after each. A version that is being read, or put back, stays until the next time. Raises psycopg.Error for
+    other trouble.
     """
     if not warehouse.exists(warehouse.schema, "kept_versions"):
         return {}
@@ -121,18 +120,18 @@ def drop_kept_versions(
 
 
 def _drop(warehouse: Warehouse, kept_as: str, kept_at: datetime) -> bool:
-    """Not one that was replaced once more since."""
-    deleted: list[tuple[Any, ...]] = []
+    """Drops the version, unless it was replaced once more since; says whether it did."""
 
-    def drop() -> None:
-        deleted[:] = warehouse.execute(
+    def drop() -> bool:
+        deleted = warehouse.execute(
             "delete from {schema}.kept_versions where kept_as = $1 and kept_at = $2 returning true",
             values=(kept_as, kept_at),
         )
         if deleted:
             warehouse.execute("drop table if exists {partitions}.{kept}", kept=Identifier(kept_as))
+        return bool(deleted)
 
-    if not warehouse.commit_unless_in_use(drop):
+    dropped = warehouse.commit_unless_in_use(drop)
+    if dropped is None:
         log.info("the kept version %s is in use; left for the next time", kept_as)
-        return False
-    return bool(deleted)
+    return dropped is True

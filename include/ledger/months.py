@@ -1,4 +1,4 @@
-"""The state of a month, judged by its tasks."""
+"""Judges the state of a month by its tasks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FAILED = "failed"
 class TaskOfMonth:
     """The latest try of one task in one run of the month.
 
-    `since`: when it began, or else was queued; None: not yet. `reason`: why it failed, where it said so. `run_began`,
-    `run_ended`: of the run since its latest clear; None: not yet.
+    `since`: when the try began, else when it was queued; None: not yet. `reason`: why it failed, if that was kept.
+    `run_began`, `run_ended`: of the run since its latest clear; None: not yet.
     """
 
     run_id: str
@@ -41,14 +41,14 @@ class Judged:
 def judge(
     tasks: Iterable[TaskOfMonth], is_published: bool | None, is_due: bool = True, is_restated: bool = False
 ) -> Judged:
-    """The state of a month from its tasks, of all its runs, and from whether the published tables have it.
+    """The state of a month, from the tasks of all its runs, and from whether the published tables have it.
 
     `is_published`: None where no table says so; then the last run decides. `is_due`: whether its file may be there.
-    `is_restated`: whether the source has another file than the one that is loaded; a published month then says so.
+    `is_restated`: whether the source has another file than the one that is loaded; a published month is then restated.
 
-    Of a task that several runs have, the one that began last decides, or one that is still to begin. So a model that
-    failed is red although its run, which Airflow judges by its last tasks, is green; and a task that failed in one run
-    counts no more once it has succeeded in a later one.
+    The latest attempt at a task decides; one that has not begun counts as the latest. So a model that failed makes its
+    month failed, although Airflow judges the run by its last tasks and shows it green. A task that failed in one run
+    does not count any more once it has succeeded in a later one.
     """
     in_order = sorted(tasks, key=lambda task: (task.since is None, task.since and task.since.timestamp()))
     latest = {task.task_id: task for task in in_order}
@@ -63,6 +63,7 @@ def judge(
         return Judged("failed", last.run_id)
     if is_published is None:
         is_published = last is not None and last.run_state == "success"
-    published = "restated" if is_restated else "published"
-    state = published if is_published else "never" if is_due else "waiting"
-    return Judged(state, last.run_id if last else None)
+    run_id = last.run_id if last else None
+    if is_published:
+        return Judged("restated" if is_restated else "published", run_id)
+    return Judged("never" if is_due else "waiting", run_id)

@@ -1,4 +1,4 @@
-"""What the ledger reads: one query of Airflow's database and one of the warehouse for each dataset."""
+"""Reads what the ledger shows: one query of Airflow's database and one of the warehouse for each dataset."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILES = """
     select source_month, bytes, sha256 as loaded_sha256, loaded_at
     from {schema}.load_log where table_name = {table}
 """
-# With what has changed at the source since, and the versions that can be put back.
+# The same, with the source's other file, if it has one, and the versions that can be put back.
 FILES_AND_VERSIONS = f"""
     select
         source_month, load_log.bytes, sha256 as loaded_sha256, loaded_at,
@@ -57,11 +57,11 @@ FIGURES = "select * from {months} full join ({files}) as files using (source_mon
 
 
 def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict[Month, list[TaskOfMonth]]:
-    """The latest try of the tasks of each run of the dataset's DAG that decide on its month, by month.
+    """The tasks that decide on each month, in their latest try, from all runs of the dataset's DAG.
 
-    Those that have not succeeded; all of a task that has failed in some run; and the first task of every run, which
-    stands for the run. (Of 150 months all tasks are 4,700 rows, and took 0.11 s.) Runs that do not say their month, and
-    failed for it, are of none.
+    These are tasks that have not succeeded; every attempt at a task that has failed in some run; and the first task of
+    every run, which stands for the run. (All tasks of 150 months are 4,700 rows, and took 0.11 s.) Runs that do not say
+    their month, and failed for it, are left out.
     """
     columns = (
         *(DagRun.run_id, DagRun.run_type, DagRun.logical_date, DagRun.conf, DagRun.state.label("run_state")),
@@ -102,7 +102,7 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
 
 
 def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
-    """What the published table of months, where the dataset has one, and the load log say of each month they have."""
+    """What the published table of months, if the dataset has one, and load_log say of each of their months."""
     names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
     rows: list[dict[str, Any]] = []
     with psycopg.connect(conninfo, row_factory=dict_row, autocommit=True) as connection:
@@ -114,7 +114,7 @@ def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month
                 rows = connection.execute(query).fetchall()
                 break
             except psycopg.errors.UndefinedTable:
-                # nothing was loaded yet, or nothing published; or by an earlier version, which kept none and asked not
+                # nothing was loaded or published yet; or an earlier version of the project did, which has fewer tables
                 continue
     return {Month(row["source_month"]): row for row in rows}
 

@@ -1,8 +1,7 @@
-"""What keeps an Airflow process from running the pipelines, or makes it slow.
+"""Finds what keeps an Airflow process from running the pipelines, or makes it slow.
 
-`python -m include check`, in the environment and on the machine of the process in question, prints it line by line. The
-exit status is 1 where tasks would fail, or where dbt's manifest is stale, else 0. A Celery worker looks for itself when
-it starts.
+`python -m include check`, on the machine and in the environment of the process, prints it line by line. The exit status
+is 1 where tasks would fail, or where dbt's manifest is stale, else 0. A Celery worker checks itself when it starts.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from include.processes.drift import settings_tags
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
 from include.transform import manifest
 
-# How long a worker waits at its start for an api-server that is starting too: locally 15 to 25 s on 2 cores.
+# A worker waits so long at its start for an api-server that starts too, which takes 15 to 25 s locally (2 cores).
 API_SECONDS = 90
-# A pool child that ends after few tasks is forked anew and cold (measured in docs/explanation/decisions/warm-up.md).
+# A pool child that ends after few tasks is replaced by a cold one (docs/explanation/decisions/warm-up.md).
 FEW_TASKS = 50
 
 
-def require_a_worker_s_needs() -> None:
-    """Ends this process, a Celery worker that starts, where its tasks would fail; the message says what it lacks."""
+def end_unfit_worker() -> None:
+    """Ends this process, a Celery worker that starts, if its tasks would fail. The message says what it lacks."""
     if faults := [*files(), *settings(), *api(API_SECONDS)]:
         raise SystemExit("\n".join([f"This worker would fail its tasks, and ends. What it lacks, in {ROOT}:", *faults]))
 
 
 def faults() -> Iterator[str]:
-    """Why tasks would fail in a process like this one, or do something else than the grid shows."""
+    """Why tasks of a process like this one would fail, or do something else than the grid shows."""
     yield from files()
     yield from stale_manifest()
     yield from settings()
@@ -48,7 +47,7 @@ def faults() -> Iterator[str]:
 
 
 def hints() -> Iterator[str]:
-    """What makes a process like this one slow, or differ from what this project was measured with."""
+    """What makes a process like this one slow, or differs from what this project was measured with."""
     spec = PathFinder.find_spec("airflow_local_settings", sys.path[1:])
     ours = ROOT / "config" / "airflow_local_settings.py"
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != ours:
@@ -85,13 +84,13 @@ def files() -> Iterator[str]:
 
 
 def stale_manifest() -> Iterator[str]:
-    """That the DAG is drawn from another version of the dbt project than dbt runs. No task fails of it."""
+    """Whether the DAGs are drawn from another version of the dbt project than dbt runs. No task fails for it."""
     if why := manifest.stale(by_content=True):
         yield f"{DBT_MANIFEST} {why}: python -m include manifest, in {ROOT}."
 
 
 def settings() -> Iterator[str]:
-    """The first setting of the project that has a value that cannot work."""
+    """The project's first setting with a value that cannot work."""
     try:
         settings_tags()
     except SettingError as error:
@@ -126,7 +125,7 @@ def celery_servers() -> Iterator[str]:
 
 
 def celery_warmth() -> Iterator[str]:
-    """Settings under which a pool child of a worker runs few tasks, each of them cold."""
+    """Settings with which a worker's pool children do not stay warm."""
     tasks = _celery().conf.worker_max_tasks_per_child
     if tasks and tasks < FEW_TASKS:
         yield (
@@ -143,7 +142,7 @@ def celery_warmth() -> Iterator[str]:
 
 
 def _celery() -> Any:
-    """Celery's app, as Airflow has configured it. The provider is there where its executor is."""
+    """Celery's app, as Airflow configures it. Imported here, as only a CeleryExecutor needs the provider."""
     return import_module("airflow.providers.celery.executors.celery_executor").app
 
 
@@ -156,12 +155,12 @@ def _runs_tasks_itself() -> bool:
 
 
 def _reads_the_dags_folder() -> bool:
-    """Not where bundles of another kind, such as git's, bring the DAGs."""
+    """Whether DAGs come from the DAGs folder, and not from another kind of bundle, such as git's."""
     return "LocalDagBundle" in conf.get("dag_processor", "dag_bundle_config_list", fallback="LocalDagBundle")
 
 
 def _unhealthy(url: str) -> str:
-    """Why no api-server answers below the address; empty where one does."""
+    """Why no api-server answers at the address; empty where one does."""
     try:
         answer = requests.get(f"{url.rstrip('/')}/health", timeout=5)
         return "" if answer.ok and "healthy" in answer.text else f"it answers {answer.status_code}"
@@ -170,6 +169,7 @@ def _unhealthy(url: str) -> str:
 
 
 def main() -> int:
+    """Prints faults and hints. Returns the exit status."""
     found, slow = list(faults()), list(hints())
     for line in found + slow:
         print(line)

@@ -1,7 +1,7 @@
-"""The DAGs of a DAG file: drawn once, in the process that tasks are forked from, and handed to all of them.
+"""Draws the DAGs of a DAG file once, in the process that tasks are forked from, for all of them.
 
-Each task's process reads the DAG file. Drawing its DAGs takes most of the time, and Cosmos, which reads dbt's manifest
-for that, most of the drawing. A DAG that was drawn is the same for as long as the DAG file and the manifest are.
+Each task's process reads the DAG file. Most of that time goes into drawing the DAGs, and most of the drawing into
+Cosmos, which reads dbt's manifest. The DAGs stay the same as long as the DAG file and the manifest do.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _cached: dict[Path, tuple[list[State], dict[str, DAG]]] = {}
 
 
 def cache_dags(file: Path) -> None:
-    """Runs the DAG file and caches its DAGs for the processes that are forked from this one. Raises what it raises."""
+    """Runs the DAG file, and caches its DAGs for the processes that are forked from this one. Raises what it raises."""
     drawn_from = _states(file)
     names = runpy.run_path(str(file))
     _cached[file.resolve()] = (drawn_from, {each.dag_id: each for each in names.values() if isinstance(each, DAG)})
 
 
 def cached_dags(file: str) -> dict[str, DAG]:
-    """The DAGs of the file, by their ids; empty where none were cached, or a file was changed since."""
+    """The DAGs of the file, by id; empty where none were cached, or where a file was changed since."""
     drawn_from, dags = _cached.get(Path(file).resolve(), ([], {}))
     return dags if drawn_from == _states(Path(file)) else {}
 

@@ -1,7 +1,7 @@
-"""Compares the settings and the revision of the process that runs a task with those its DAG was drawn with.
+"""Compares the settings and the revision of a task's process with those that its DAG was drawn with.
 
-A worker reads its own copy of the DAG file, in its own environment. The settings that the DAG processor read in its
-environment, and the revision of its copy, are on Airflow's server, as the DAG's tags.
+A worker reads its own copy of the DAG file, in its own environment. Airflow's server has the settings of the DAG
+processor, and the revision of its copy, as the DAG's tags.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ REVISION = "revision"
 
 
 class OtherRevision(RuntimeError):
-    """The process that runs a task has another version of the project than its DAG was drawn from."""
+    """A task's process has another version of the project than its DAG was drawn from."""
 
 
 def settings_tags() -> list[str]:
-    """`NAME=value` for each setting that the DAG files, and their tasks, take from the environment; the revision."""
+    """`NAME=value` for each setting that the DAG files and their tasks read, and for the revision."""
     return [f"{name}={value}" for name, value in (_settings() | {REVISION: revision()}).items()]
 
 
 def require_drawn_settings(context: Context) -> None:
-    """Raises SettingError where a setting of this process is not the one that the task's DAG was drawn with.
+    """Raises SettingError where this process has another setting than the task's DAG was drawn with.
 
-    Raises OtherRevision where the project's files are not. That may heal: a new version reaches one process first.
-
-    One call to the api-server (measured in docs/explanation/decisions/drawn-settings.md). Runs before each task.
+    Raises OtherRevision where it has other files of the project, which may heal: a new version reaches one process
+    first. Runs before each task. Calls the api-server once (docs/explanation/decisions/drawn-settings.md).
     """
     drawn = dict(tag.split("=", 1) for tag in context["ti"].get_dag(context["dag"].dag_id).tags if "=" in tag)
     if differing := [

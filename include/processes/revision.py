@@ -1,4 +1,4 @@
-"""Which version of the project a process works with: its Python code, and the dbt project its DAGs are drawn from."""
+"""Names the version of the project that a process runs: its Python code, and the dbt project of its DAGs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from include.settings import DBT_MANIFEST, ROOT
 from include.support.fingerprint import State, digest_of, state_of
 
 CODE = ("dags", "include")
-# what dbt writes anew each time, and what depends on the environment of `python -m include manifest`
-NOT_OF_THE_PROJECT = {"created_at", "database", "schema", "relation_name", "metadata"}
+# fields that dbt writes anew each time, or that depend on the environment of `python -m include manifest`
+CHANGING_FIELDS = {"created_at", "database", "schema", "relation_name", "metadata"}
 
 
 def revision() -> str:
@@ -31,16 +31,16 @@ def _of_code() -> bytes:
 
 @lru_cache(maxsize=1)
 def _of_manifest(written: State) -> bytes:
-    """`written`: the state of the file, for the cache, which a task's process inherits: reading takes 16 ms."""
+    """The digest of the manifest. `written`: its state, for the cache, which a task's process inherits. Takes 16 ms."""
     content = orjson.loads(DBT_MANIFEST.read_bytes())
-    return hashlib.sha256(orjson.dumps(_lasting(content), option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(orjson.dumps(_without_changing_fields(content), option=orjson.OPT_SORT_KEYS)).digest()
 
 
-def _lasting(content: Any) -> Any:
+def _without_changing_fields(content: Any) -> Any:
     if isinstance(content, dict):
-        return {key: _lasting(value) for key, value in content.items() if key not in NOT_OF_THE_PROJECT}
-    return [_lasting(each) for each in content] if isinstance(content, list) else content
+        return {key: _without_changing_fields(each) for key, each in content.items() if key not in CHANGING_FIELDS}
+    return [_without_changing_fields(each) for each in content] if isinstance(content, list) else content
 
 
-# Of the files as they were when this process, or the one that it was forked from, imported this module: what it runs.
+# The files as they were when this process, or the one it was forked from, imported this module: the code that runs.
 _CODE = _of_code()

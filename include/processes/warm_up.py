@@ -1,4 +1,4 @@
-"""Work that each task's process would repeat, done once in the process that they are all forked from."""
+"""Does the work that each task's process would repeat, once, in the process that tasks are forked from."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from include.transform.parse_cache import cache_parse
 
 
 def warm_up() -> None:
-    """Parses the dbt project and reads the DAG files, so that the processes forked later find the results in memory.
+    """Parses the dbt project and reads the DAG files, so that processes forked later find the results in memory.
 
-    docs/explanation/decisions/warm-up.md says what that saves. The warm-up itself takes some 5 s. The tasks inherit the
+    docs/explanation/decisions/warm-up.md says what that saves. The warm-up itself takes some 5 s. Tasks inherit the
     parse; dbt's JSON schemas and (de)serializers, which mashumaro generates when they are first needed; the compiled
     macros; the DAGs, and the modules that they import; Airflow's plugins; and `inspect`'s table of modules. A project
-    or DAG file that cannot be read is no error here: the DAG processor and the tasks report it.
+    or DAG file that cannot be read raises nothing here: the DAG processor and the tasks report it.
     """
     if manifest := cache_parse():
         _compile(manifest.macros.values())
@@ -40,17 +40,16 @@ def warm_up() -> None:
     Hook.validate({"sql": ""})
     sqlparse.parse("")
     _for_each_dag_file(cache_dags)
-    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. Calling it
-    # here would not be enough, as Airflow loads some 500 modules after this. So it is called before every fork, and a
-    # task finds the paths resolved.
+    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. One call
+    # here would not be enough, as Airflow loads some 500 modules after this. So each fork is preceded by a call.
     os.register_at_fork(before=inspect.stack)
 
 
 def warm_up_celery_results() -> None:
-    """For a Celery worker: has it do, before it forks its pool, what its first result in a database does.
+    """Loads the models of a Celery worker's result tables before the worker forks its pool.
 
-    SQLAlchemy maps Celery's tables and, with them, Airflow's own models. That takes 0.5 s of CPU, and each process of
-    the pool would do it. It is left to Celery's signal, since Airflow is not loaded whole when this is called.
+    With them SQLAlchemy maps Airflow's own models, which takes 0.5 s of CPU; each process of the pool would do it for
+    its first result. Celery's signal calls it, as Airflow is not loaded completely before.
     """
 
     def map_tables(**_: object) -> None:
@@ -62,10 +61,10 @@ def warm_up_celery_results() -> None:
 
 
 def read_dag_files() -> None:
-    """Runs each DAG file once, for what it imports.
+    """Runs each DAG file once, so that its imports are loaded.
 
-    The DAG processor needs no more, as its forks run no tasks. It is to draw the DAGs anew each time: their forms offer
-    the months there are by then.
+    The DAG processor needs no more, as its forks run no tasks. It draws the DAGs anew each time, as their forms offer
+    the months that there are by then.
     """
     _for_each_dag_file(lambda file: runpy.run_path(str(file)))
 
@@ -77,10 +76,10 @@ def _for_each_dag_file(action: Callable[[Path], object]) -> None:
 
 
 def _compile(macros: Iterable[Any]) -> None:
-    """Has dbt compile all macros, the project's and its own: some 500.
+    """Compiles all macros, the project's and dbt's own: some 500.
 
-    A task needs about 40 of them, and spends 0.1 s of CPU when it compiles them itself. dbt keeps compiled macros in a
-    cache of dbt-common that it does not document. Where a release has no such cache, each task compiles for itself.
+    A task needs about 40 of them, and takes 0.1 s of CPU to compile them itself. Compiled macros are in a cache of
+    dbt-common that dbt does not document. If a release has no such cache, each task compiles for itself.
     """
     with suppress(ImportError, AttributeError):
         from dbt_common.clients.jinja import template_cache

@@ -1,4 +1,4 @@
-"""The files and tables that other DAGs can be triggered by, month by month, and that Airflow draws lineage from."""
+"""Files, tables and reports as Airflow's assets: they trigger other DAGs month by month, and Airflow draws lineage."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from include.settings import WAREHOUSE_CONNECTION
 
 
 def file_asset(dataset: Dataset, file: SourceFile) -> Asset:
-    """The file of a host; of a monthly one the files of all its months, under `YYYY-MM`."""
+    """The asset of a file. A monthly file is one asset for all months, with `YYYY-MM` in its name."""
     name = file.path.rsplit("/", 1)[-1].format(month="YYYY-MM")
     return Asset(name=name, uri=f"{dataset.host.address}/{file.path.format(month='YYYY-MM')}", group=dataset.models)
 
 
 def table_asset(schema: str, table: str) -> Asset:
-    """The asset of a shared table. The connection's id stands for the host, so that the URI is the same everywhere."""
+    """The asset of a table. The connection's id stands for the host, so that the URI is the same everywhere."""
     return Asset(
         name=f"{schema}.{table}",
         uri=f"postgres://{WAREHOUSE_CONNECTION}/warehouse/{schema}/{table}",
@@ -28,23 +28,23 @@ def table_asset(schema: str, table: str) -> Asset:
 
 
 def raw_assets(dataset: Dataset, tables: Collection[str] | None = None) -> list[Asset]:
-    """Those of the tables named, or of all that the dataset's files are loaded into."""
+    """The assets of the dataset's raw tables: of those named, or of all."""
     schema = dataset.published_schema()
     return [table_asset(schema, file.table) for file in dataset.files if tables is None or file.table in tables]
 
 
 def report_asset(dataset: Dataset) -> Asset:
-    """The pages of the dataset's months."""
+    """The asset of the dataset's reports."""
     return Asset(name=f"{dataset.published_schema()}.reports", group="reports")
 
 
 def report_path(dataset: Dataset, month: Month) -> str:
-    """Of a month's page, below Airflow's address."""
+    """The path of a month's report, below Airflow's address."""
     return f"/ledger/reports/{dataset.name}/{month}"
 
 
 def mark_events(context: Mapping[str, Any], assets: Iterable[Asset], month: Month, **extra: Any) -> None:
-    """Marks the events this task will emit with the month, `YYYY-MM`, as partition and in their `extra`."""
+    """Gives the events that this task will emit the month, `YYYY-MM`, as partition and in their `extra`."""
     for asset in assets:
         event = context["outlet_events"][asset]
         event.add_partitions(str(month))

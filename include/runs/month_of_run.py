@@ -1,4 +1,4 @@
-"""What a DAG run is for: its month, and the run's own schema."""
+"""Says what a DAG run is for: its month, and the run's own schema."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigg
 def month_of(dag_run: Any, params: Mapping[str, Any], timezone: tzinfo = UTC) -> Month:
     """The month a DAG run is for: the `month` param, else the logical date, in the time zone.
 
-    `{{ ds }}` alone will not do: it is undefined on a manual run without a logical date. Raises MonthError where the
-    run does not say which month, or says two, and SettingError where Airflow made it in another time zone.
+    `{{ ds }}` is not enough: it is undefined in a manual run without a logical date. Raises MonthError where the run
+    does not say its month, or says two, and SettingError where Airflow made it in another time zone.
     """
     refuse_unknown_keys(dag_run)
     dated = Month.containing(dag_run.logical_date, timezone) if dag_run.logical_date else None
@@ -36,12 +36,12 @@ def month_of(dag_run: Any, params: Mapping[str, Any], timezone: tzinfo = UTC) ->
 
 
 def version_of(params: Mapping[str, Any]) -> str | None:
-    """The kept version that a run is to put back, by the first digits of its file's SHA-256; None: an ordinary run."""
+    """The first digits of the SHA-256 of the kept version that the run is to put back; None in an ordinary run."""
     return params.get("version") or None
 
 
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
-    """The month of a run that a month's partition of an asset has begun: the `month` param, else the partition's key.
+    """The month of a run that a partition of an asset has triggered: the `month` param, else the partition's key.
 
     Raises MonthError where the run has neither.
     """
@@ -51,7 +51,7 @@ def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
 
 
 def macros(published_schema: str, timezone: tzinfo) -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
-    """What the templates of a DAG's tasks may call: `month_of` and `run_schema_of`, of the run and its params."""
+    """The macros of a DAG's templates: `month_of` and `run_schema_of`, of the run and its params."""
     return {
         "month_of": lambda dag_run, params: month_of(dag_run, params, timezone),
         "run_schema_of": lambda dag_run, params: run_schema_of(dag_run, params, published_schema, timezone),
@@ -59,9 +59,9 @@ def macros(published_schema: str, timezone: tzinfo) -> dict[str, Callable[[Any, 
 
 
 def refuse_unknown_keys(dag_run: Any) -> None:
-    """Raises MonthError where the run's configuration holds a key that nothing reads, such as a mistyped one.
+    """Raises MonthError where the run's configuration has a key that nothing reads, such as a mistyped one.
 
-    Airflow accepts any. Its own keys have a slash in them.
+    Airflow accepts every key. Its own have a slash in them.
     """
     if unknown := [key for key in dag_run.conf or {} if key not in ("month", "version") and "/" not in key]:
         raise MonthError(
@@ -70,7 +70,7 @@ def refuse_unknown_keys(dag_run: Any) -> None:
 
 
 def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:
-    """Raises MonthError where a run that Airflow made for the month of its logical date, `dated`, is told another.
+    """Raises MonthError where Airflow made the run for the month of its logical date, `dated`, and `month` is another.
 
     A backfill hands its configuration to the run of every month in its range.
     """
@@ -81,7 +81,7 @@ def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None
         )
 
 
-def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime) -> None:
+def refuse_unended_month(dag_run: Any, params: Mapping[str, Any], now: datetime) -> None:
     """Raises MonthError where a run without the `month` param is for a month that has not ended.
 
     Airflow's own runs begin after their month. But its trigger form sets the logical date to the time it was opened.
@@ -96,7 +96,7 @@ def refuse_date_of_today(dag_run: Any, params: Mapping[str, Any], now: datetime)
 
 
 def refuse_another_timezone(dag_run: Any, timezone: tzinfo) -> None:
-    """Raises SettingError where a run that Airflow made is not dated at a month's start in the time zone.
+    """Raises SettingError where Airflow made the run, and its logical date is no month's start in the time zone.
 
     Its month would be wrong: a process with another default time zone made it, or the time zone was changed since.
     """

@@ -12,7 +12,7 @@ from include.runs.timetable import MonthlyOncePublished
 
 
 def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
-    """Empty, or a month; the form offers those whose files may be there, the latest first."""
+    """The param `month`: empty, or a month. The form offers the months whose files may be there, the latest first."""
     latest = MonthlyOncePublished(dataset.published_after).latest_due(datetime.now(UTC))
     return Param(
         None,
@@ -25,7 +25,7 @@ def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
 
 
 def version_param() -> Param:
-    """Empty, or the first digits of a SHA-256."""
+    """The param `version`: empty, or the first digits of a SHA-256."""
     return Param(
         None,
         type=["null", "string"],

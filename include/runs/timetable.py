@@ -1,4 +1,4 @@
-"""When the run of a month begins: once its file may be there."""
+"""The timetable of the pipelines: the run of a month begins once its file may be there."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from include.support.timezone import default_timezone
 
 
 class MonthlyOncePublished(Timetable):
-    """A run for each month, dated at its start, that begins so long after the month's end.
+    """A run for each month, dated at its start, that begins `published_after` its end.
 
-    Without catchup a DAG begins with the latest month that is due, or with `first` where that is later; and after a
-    pause it makes the run of the latest that is due, as with Airflow's own timetables. Earlier months are a backfill's.
+    Without catchup a DAG begins with the latest month that is due, or with `first` if that is later. After a pause it
+    goes on with the latest month that is due, as with Airflow's own timetables. Earlier months are for a backfill.
     Months begin in the default time zone.
     """
 
@@ -56,7 +56,7 @@ class MonthlyOncePublished(Timetable):
         if restriction.latest is not None and month.start_in(timezone) > restriction.latest:
             return None
         month_of_run, due = interval(month), instance(self.due(month))
-        # Airflow's charts call a run by when it may begin. One of a backfill may at once; called so, it is its month.
+        # Airflow's charts name a run by `run_after`. A backfill's run may begin at once: its month's start names it.
         has_ended = month_of_run.end <= now
         run_after = month_of_run.start if restriction.catchup and has_ended else due
         return DagRunInfo(run_after=run_after, data_interval=month_of_run)
@@ -64,7 +64,7 @@ class MonthlyOncePublished(Timetable):
     def generate_run_id(
         self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
-        """A scheduled run is named by its month's start, as Airflow names those of a backfill by `run_after`."""
+        """Names a scheduled run by its month's start, as a backfill's run is by its `run_after`."""
         if data_interval and run_type == DagRunType.SCHEDULED:
             run_after = data_interval.start
         made: str = super().generate_run_id(
@@ -77,7 +77,7 @@ class MonthlyOncePublished(Timetable):
         return month.plus(1).start_in(default_timezone()).astimezone(UTC) + self.published_after
 
     def latest_due(self, now: datetime) -> Month:
-        """The latest month whose run has begun, or is to begin, by now."""
+        """The latest month whose run is due at the aware time `now`."""
         month = Month.containing(now - self.published_after, default_timezone())
         return month if self.due(month) <= now else month.plus(-1)
 

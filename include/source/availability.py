@@ -1,4 +1,4 @@
-"""Whether a month's file is available yet, and when to stop waiting for it."""
+"""Says whether a month's file is available yet, and when waiting for it is in vain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.source.download import is_available
 
 
 class MonthUnavailable(Exception):
-    """The month will not appear by waiting. The message says why and what to do."""
+    """Waiting for the month is in vain. The message says why and what to do."""
 
 
 def month_is_available(dataset: Dataset, month: Month, base_url: str, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Fetches TLC's files: checks whether one is there, and streams it to disk, bounded in size and time."""
+"""Asks whether a file is there, and streams it to disk, bounded in size and time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_THERE = (403, 404)  # TLC answers 403 for a file that is not there
 
 
 class FileUnavailable(Exception):
-    """The source answers that it will not give this file: it is not available, or the URL is wrong."""
+    """The source refuses the file: it is not available, or the URL is wrong."""
 
 
 class DownloadError(Exception):
@@ -28,7 +28,7 @@ class DownloadError(Exception):
 
 
 class FileChanged(Exception):
-    """The source put up another version while this one was being loaded. Loading again takes that one."""
+    """The source has put up another version since the download. Loading again takes that one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +61,20 @@ def is_unchanged(url: str, etag: str | None) -> bool:
 
 
 def require_unchanged(file: Download) -> None:
-    """Raises FileChanged if the source has another version of the file by now, and what `is_unchanged` raises."""
+    """Raises FileChanged if the source has another version of the file now, and what `is_unchanged` raises."""
     if not is_unchanged(file.url, file.etag):
         raise FileChanged(f"{file.url} was replaced while it was being loaded. Nothing was changed; load it again.")
 
 
 @contextmanager
 def download(url: str) -> Iterator[Download]:
-    """Streams `url` to a temporary file without a name: it is gone on leaving the context, and with this process.
+    """Streams the file to a temporary file without a name, which is gone when the context or the process ends.
 
-    Raises FileUnavailable on 403 and 404, requests.RequestException on anything that may heal
-    (connection trouble, a transfer cut short, 5xx, 429), DownloadError past MAX_BYTES or MAX_SECONDS.
+    Raises FileUnavailable on 403 and 404, requests.RequestException on anything that may heal (connection trouble, a
+    transfer cut short, 5xx, 429), DownloadError past MAX_BYTES or MAX_SECONDS.
     """
     with tempfile.TemporaryFile() as file:
-        # identity: Content-Length then counts the bytes of the file, and urllib3 enforces it
+        # identity: then Content-Length is the size of the file, and urllib3 requires as many bytes
         with requests.get(
             url, stream=True, timeout=CONNECT_AND_READ_TIMEOUT, headers={"Accept-Encoding": "identity"}
         ) as response:

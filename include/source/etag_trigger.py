@@ -1,6 +1,6 @@
 """Asks a source for the ETag and length of many files, gently, and without holding a worker's slot.
 
-Imported by the triggerer: without Arrow, dbt and the database's driver.
+The triggerer imports this, so it imports neither Arrow nor dbt nor the database's driver.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ class SourceNotAsked(Exception):
 class Pace:
     """How gently a source is asked. Times in seconds.
 
-    300 files take a minute at 0.2 s between two questions, if each is answered within 0.8 s. TLC's CDN does not say how
-    many it takes; it answers 429 or 403 where it limits.
+    With 0.2 s between two requests, 300 files take a minute, if each is answered within 0.8 s. TLC's CDN does not say
+    how many it allows; beyond that it answers 429 or 403.
     """
 
     at_once: int = 4
     between: float = 0.2
     tries: int = 5  # of one file
-    first_pause: float = 1.0  # of all questions, after one was refused; doubled while none is answered
+    first_pause: float = 1.0  # of all requests, after one was refused; doubled until one is answered
     longest_pause: float = 60.0
-    pauses: int = 8  # without an answer between: some 3 minutes
+    pauses: int = 8  # in a row without an answer: some 3 minutes
     most: float = 600.0  # for all files
 
 
 GENTLY = Pace()
 ADDRESS_SECONDS = 60.0
-# The trigger fires no sooner. Where a deferred task is resumed before the executor has reported that its process ended,
-# Airflow 3.3.2 takes it for one that was killed: it is tried again, and the log of its first try can be read no more
-# (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine). The report may
-# be late by `[workers] min_heartbeat_interval`, 2 s in config/airflow.cfg.
+# The trigger fires after this time at the earliest. If a deferred task is resumed before the executor has reported that
+# its process ended, Airflow 3.3.2 takes the task for killed: it tries it again, and the log of the first try cannot be
+# read any more (https://github.com/apache/airflow/issues/72716, where 3 s passed; seen here once on a busy machine).
+# The report may be late by `[workers] min_heartbeat_interval`, 2 s in config/airflow.cfg.
 LEAST_SECONDS = 5.0
 
 
 @dataclass
 class Asked:
-    """What became of the questions, by the names of the files.
+    """What was answered, by the names of the files.
 
-    `answers`: ETag and length, each None where the server gives none. `refused`: 403, 404 or their like, though others
-    were answered. `silent`: any other reason why there is no answer.
+    `answers`: ETag and length in bytes, each None where the server gives none. `refused`: HTTP status 403, 404 or the
+    like, though the server gave other files. `silent`: why there is no answer, for any other reason.
     """
 
     answers: dict[str, tuple[str | None, int | None]] = field(default_factory=dict)
@@ -64,9 +64,9 @@ class Asked:
 
 
 async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
-    """HEAD for each address, at most `pace.at_once` together. Ends within `pace.most` and the time of a request."""
+    """Sends HEAD to each URL, at most `pace.at_once` at a time. Takes `pace.most` and one request's time at most."""
     asked = Asked()
-    # identity: else the length, and the ETag of some servers, are those of a compressed answer
+    # identity: else length and, with some servers, ETag are those of a compressed answer
     headers = {"Accept-Encoding": "identity"}
     async with httpx.AsyncClient(headers=headers, timeout=30, follow_redirects=True) as client:
         asking, waiting = _Asking(client, pace, asked), iter(urls.items())
@@ -83,7 +83,7 @@ async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
 
 
 class _Asking:
-    """Questions that keep one pace together."""
+    """Requests that keep one pace together."""
 
     def __init__(self, client: httpx.AsyncClient, pace: Pace, asked: Asked) -> None:
         self.client, self.pace, self.asked = client, pace, asked
@@ -120,7 +120,7 @@ class _Asking:
             self.asked.silent[name] = ", ".join(filter(None, [why, self.given_up]))
 
     async def _turn(self) -> None:
-        """Waits until the next question may be asked."""
+        """Waits until the next request may be sent."""
         while not self.given_up and (wait := self.next_at - time.monotonic()) > 0:
             await asyncio.sleep(min(wait, 1.0))
         self.next_at = time.monotonic() + self.pace.between
@@ -128,7 +128,7 @@ class _Asking:
             self.given_up = f"not asked further after {self.pace.most:.0f} s"
 
     def _back_off(self, began: float, wait: float | None = None) -> None:
-        """No question for a while. Those that were on their way together count once."""
+        """Lets no request be sent for a while. Requests that were refused at the same time count as one."""
         now = time.monotonic()
         if wait is not None and now + wait > self.ends_at:
             self.given_up = f"not asked further, as the source asks to wait {wait:.0f} s"
@@ -142,7 +142,7 @@ class _Asking:
 
 
 def _asks_to_wait(response: httpx.Response) -> float | None:
-    """Retry-After in seconds; None where there is none that can be read."""
+    """Retry-After, in seconds; None where there is none, or it cannot be read."""
     text: str = response.headers.get("Retry-After", "")
     if text.isdecimal():
         return float(text)
@@ -153,17 +153,17 @@ def _asks_to_wait(response: httpx.Response) -> float | None:
     return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
-def digest(text: str) -> str:
-    """Of an address, which may hold a password."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def digest(address: str) -> str:
+    """A digest of the address, which may hold a password."""
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
 class AskSource(BaseTrigger):
-    """Asks for the files at `paths`, by name, below an address, and fires once, with what `Asked` holds.
+    """Asks for files below an address, and fires once, with the fields of `Asked`, or with `fault`, a text.
 
-    The address is in the Airflow variable, else it is the host's own. It may hold a password, so that only its digest
-    is in Airflow's database: the worker that asks and this triggerer must have the same. A triggerer that takes this
-    over asks again, which changes nothing.
+    `paths`: the files below the address, by name. The address is the Airflow variable's value, else `otherwise`. It may
+    hold a password, so Airflow's database has its digest alone. A triggerer that has another address than the worker is
+    a fault. A triggerer that takes this over asks again, which changes nothing.
     """
 
     def __init__(self, variable: str, otherwise: str, address_digest: str, paths: dict[str, str]) -> None:
@@ -185,7 +185,10 @@ class AskSource(BaseTrigger):
         yield _event(answers=asked.answers, refused=asked.refused, silent=asked.silent)
 
     async def _address(self) -> str | None:
-        """For a variable that its server does not tell for a moment, Airflow has the same words as for none."""
+        """The address; None if, for ADDRESS_SECONDS, it is not the one that the worker had.
+
+        While Airflow's server does not answer, it seems that the variable is not set.
+        """
         deadline = time.monotonic() + ADDRESS_SECONDS
         while digest(found := await asyncio.to_thread(address, self.variable, self.otherwise)) != self.address_digest:
             if time.monotonic() > deadline:

@@ -14,17 +14,17 @@ import pyarrow as pa
 
 
 def as_json(columns: dict[str, pa.Array], rows: int) -> pa.Array:
-    """One JSON object a row with the columns' values by name; nulls where there is no column."""
+    """A JSON object for each row, with the columns' values by name; null for each where there are no columns."""
     if not columns:
         return pa.nulls(rows, pa.json_())
-    values = {key(name): json_values(column) for name, column in columns.items()}
+    values = {jsonb_key(name): json_values(column) for name, column in columns.items()}
     return pa.array(
         [json.dumps(dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True)], pa.json_()
     )
 
 
-def key(name: str) -> str:
-    """A name as a key of jsonb, which holds no NUL: that is written as the six characters \\u0000."""
+def jsonb_key(name: str) -> str:
+    """The name as a key in jsonb, which cannot hold a NUL: it becomes the six characters \\u0000."""
     return name.replace("\0", "\\u0000")
 
 
@@ -82,8 +82,8 @@ def _bytes(value: bytes) -> dict[str, str]:
 
 
 def _structs(values: pa.StructArray) -> list[Any]:
-    """An object for each; a list of pairs where two fields have the same name."""
-    names = [key(field.name) for field in values.type]
+    """An object for each struct; a list of pairs where two fields have the same name."""
+    names = [jsonb_key(field.name) for field in values.type]
     columns = [json_values(column) for column in values.flatten()]
     rows = zip(*columns, strict=True) if columns else [()] * len(values)
     form = dict if len(set(names)) == len(names) else list
@@ -94,7 +94,7 @@ def _structs(values: pa.StructArray) -> list[Any]:
 
 
 def _times(values: pa.Array) -> list[Any]:
-    """Arrow's own text, without zeros at the end of a fraction; a timestamp with a time zone in UTC, with a Z."""
+    """Arrow's text, without zeros at the end of a fraction. A timestamp with a time zone is in UTC and ends in Z."""
     type = values.type
     if pa.types.is_duration(type):
         return _each(values.cast(pa.int64()).to_pylist(), lambda count: f"{count} {type.unit}")

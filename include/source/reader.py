@@ -1,6 +1,6 @@
-"""What is in a file: its rows in the declared columns of include.datasets.
+"""Reads a file's rows, in the columns that include.datasets declares.
 
-The types in the files drift from month to month, so every batch is cast to the declared types, or refused.
+The files' types drift from month to month, so every batch is cast to the declared types, or refused.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Table:
 
 
 def read_file(file: Download, declared: SourceFile, month: Month) -> Table:
-    """The rows of one file; those of a monthly one numbered from 1 in the file's order: nothing else identifies a row.
+    """The rows of one file. A monthly file's rows are numbered from 1, in its order: nothing else identifies a row.
 
-    `month` is the one that is being loaded. Raises FileContentError for what is not parquet, or CSV, has no row, lacks
-    a column or has one of another kind. The batches raise it too, for a value that cannot be cast, or that Postgres
-    cannot hold.
+    `month`: the month that is loaded. Raises FileContentError for a file that is not parquet, or CSV, holds no rows,
+    lacks a column, or has a column of another kind. So do the batches, for a value that cannot be cast, or that
+    Postgres cannot hold.
     """
     is_csv = declared.path.endswith(".csv")
     found, batches = (_open_csv if is_csv else _open_parquet)(file)
@@ -79,7 +79,7 @@ def read_file(file: Download, declared: SourceFile, month: Month) -> Table:
 
 def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     try:
-        # without these two the reader keeps whole row groups in memory, and a file of TLC's is one row group
+        # else the reader keeps whole row groups in memory, and a file of TLC's is one row group
         parquet = pa.parquet.ParquetFile(file.file, pre_buffer=False, buffer_size=2**16)
         found = parquet.schema_arrow
     except UnicodeDecodeError as error:
@@ -98,11 +98,11 @@ def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
 
 def _open_csv(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Every column as text, as it is written: `N/A` is text, and so is an empty field."""
-    read = pa.csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)  # only so does an error name the row
+    read = pa.csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES)  # with threads no error names the row
     try:
         names = pa.csv.open_csv(file.file, read_options=read).schema.names
         file.file.seek(0)
-        # what is no UTF-8 is for the cast to refuse, or for extra_columns to hold
+        # text that is not UTF-8 is refused by the cast, or kept in extra_columns
         text = pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
         )
@@ -122,7 +122,7 @@ def _no_rows(file: Download) -> FileContentError:
 
 
 def _unknown_columns(file: Download, found: pa.Schema, declared: SourceFile, month: Month) -> tuple[str, ...]:
-    """Names, lower-cased, that are not declared. Raises FileContentError where a declared one cannot be read."""
+    """Lower-cased names of undeclared columns. Raises FileContentError where a declared column cannot be read."""
     columns = {field.name.lower(): field.type for field in found}
     if len(columns) < len(found):
         raise FileContentError(f"{file.url} names a column twice when lower-cased: {sorted(found.names)}")
@@ -133,7 +133,7 @@ def _unknown_columns(file: Download, found: pa.Schema, declared: SourceFile, mon
         )
     for field in declared.columns:
         found_type = _plain(columns.get(field.name, field.type))
-        # a cast would take a number for microseconds, and a time with a time zone for another clock than New York's
+        # a cast would read a number as microseconds, and a time with a time zone by another clock than New York's
         if field.type == TIMES and not (found_type in NAIVE_TIMES or found_type in TEXT):
             raise _type_error(file, field, found_type, "a time without time zone, or text, is needed")
     return tuple(name for name in columns if name not in declared.columns.names)
@@ -151,7 +151,7 @@ def _lower_cased(batch: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _plain(type: pa.DataType) -> pa.DataType:
-    """The type of the values, also where the column is dictionary-encoded."""
+    """The type of the values, of a dictionary-encoded column too."""
     return type.value_type if pa.types.is_dictionary(type) else type
 
 
@@ -168,11 +168,11 @@ def _cast(file: Download, field: pa.Field, values: pa.Array | None, rows: int, b
 
 
 def _cast_whole(values: pa.Array, declared: pa.DataType) -> pa.Array:
-    """Raises pa.ArrowInvalid for what cannot be cast, and for what Postgres cannot hold."""
+    """Raises pa.ArrowInvalid for a value that cannot be cast, or that Postgres cannot hold."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if values.type in TEXT:
-        values.validate(full=True)  # that it is UTF-8, which a cast does not look at
+        values.validate(full=True)  # as UTF-8, which a cast does not check
         values = values.cast(pa.large_string())  # the only type that a string view casts to
     cast = values.cast(declared, safe=True)
     if declared == pa.string():

@@ -1,4 +1,4 @@
-"""What tells one state of files from another. Importable without Airflow and dbt."""
+"""Finds out whether files have changed: by time and size, or by content. Importable without Airflow and dbt."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ State = tuple[int, int] | None
 
 
 def state_of(file: Path) -> State:
-    """The nanosecond in which it was last written, and its size in bytes.
+    """When the file was last written, in nanoseconds since 1970, and its size in bytes.
 
-    None for one that is not there: just taken away, or the dangling link by which an editor locks a file.
+    None for a file that is not there: it was just removed, or is the dangling link by which an editor locks a file.
     """
     try:
         state = file.stat()
@@ -24,9 +24,9 @@ def state_of(file: Path) -> State:
 
 
 def digest_of(files: Iterable[Path]) -> bytes:
-    """SHA-256 of their names below the project's folder and of their contents, in any order they are given in.
+    """SHA-256 of the files' names below the project's folder, and of their contents. Their order does not matter.
 
-    Folders count for nothing, nor does bytecode, which running processes write.
+    Folders are left out, and so is bytecode, which running processes write.
     """
     digest = hashlib.sha256()
     for file in sorted(files):

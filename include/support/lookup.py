@@ -1,4 +1,4 @@
-"""Asks Airflow's server for a connection or a variable, and believes that there is none only if the server answers."""
+"""Asks Airflow's server for a connection or a variable. That there is none is believed only if the server answers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
 
-def certain(question: Callable[[], Any]) -> Any:
-    """The answer. That there is none is believed only after Airflow's server has answered something else.
+def certain_answer(question: Callable[[], Any]) -> Any:
+    """The answer to the question. If there is none, it is asked again, once Airflow's server has answered another one.
 
-    For Airflow's secrets backends a server that does not answer is one that has no such connection or variable. A task
-    would fail for good, or load from another source, because the server was away for a moment.
+    Airflow's secrets backends do not tell a server that does not answer from a connection or variable that is not
+    there. A task would fail for good, or load from another source, because the server was away for a moment.
     """
     try:
         return question()

@@ -1,4 +1,4 @@
-"""Work in a thread of its own, which the caller waits for."""
+"""Runs work in a thread, and waits for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 def result_of_thread(name: str, work: Callable[[], Result], seconds: float | None = None) -> Result:
     """What the work returns or raises. Raises TimeoutError after so many seconds; the thread then goes on by itself.
 
-    The thread has the caller's context variables. What is raised in the main thread, as by Airflow's timeout, ends the
+    The thread has the caller's context variables. An exception in the main thread, such as Airflow's timeout, ends the
     wait at once. A process that ends does not wait for the thread.
     """
     result: Future[Result] = Future()

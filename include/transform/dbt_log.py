@@ -1,4 +1,4 @@
-"""What dbt says while a task runs: its lines in the task's log, and what of it failed."""
+"""Hands dbt's lines to the task's log, and finds the nodes that failed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dbt.cli.main import dbtRunnerResult
 log = logging.getLogger(__name__)
 
 LEVELS = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-# the same at the start of every task: versions, what the project holds, threads, the hook
+# lines that are the same at the start of every task: versions, counts of nodes, threads, the hook
 PREAMBLE = {
     *("MainReportVersion", "AdapterRegistered", "FoundStats", "ConcurrencyLine"),
     *("LogHookStartLine", "LogHookEndLine", "HooksRunning"),
 }
-# what dbt puts before the words of Postgres, or of a macro
+# dbt puts it before the words of Postgres, or of a macro
 KIND = re.compile(r"(Database|Compilation|Runtime) Error in [^\n]*\n\s*")
 FAILED = {"error", "fail", "runtime error"}
 
@@ -28,8 +28,8 @@ FAILED = {"error", "fail", "runtime error"}
 class FailedNode:
     """A node of the dbt project that failed.
 
-    `kind`: `test`, `model` or `operation`. `rows`: how many fail a test; None of one that could not be run. `words`:
-    Postgres' own, or of a test what it guards against and the first rows that fail it, a line each.
+    `kind`: `test`, `model` or `operation`. `rows`: how many fail a test; None if the node could not be run. `words`:
+    those of Postgres; or what the test guards against, and the first rows that fail it, a line each.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class FailedNode:
 
 
 class DbtFailed(CosmosDbtRunError):
-    """A dbt command has failed, in dbt's words. `nodes`: which of it; none where dbt did not come so far."""
+    """A dbt command has failed; the text is dbt's. `nodes`: those that failed; empty where dbt ran none."""
 
     def __init__(self, words: str, nodes: tuple[FailedNode, ...]) -> None:
         super().__init__(words)
@@ -47,7 +47,7 @@ class DbtFailed(CosmosDbtRunError):
 
 
 class DbtLog:
-    """A callback of dbtRunner: hands dbt's lines on to the task's log, by its levels but for the preamble.
+    """A callback of dbtRunner: writes dbt's lines to the task's log, with dbt's levels; the preamble with DEBUG.
 
     `target`: the folder that dbt writes into. It is gone when the task has ended, so no line names it.
     """
@@ -68,7 +68,7 @@ class DbtLog:
             log.log(logging.DEBUG if name in PREAMBLE else level, "%s", text)
 
     def failure(self, words: str, result: dbtRunnerResult) -> DbtFailed:
-        """What a task fails with, from how dbt ended and the words for it."""
+        """The error that a task fails with. `words`: dbt's or Cosmos' text for the result."""
         nodes = tuple(
             FailedNode(
                 str(each.node.resource_type),

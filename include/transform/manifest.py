@@ -1,9 +1,9 @@
-"""The dbt manifest that the DAG is drawn from. `python -m include manifest` makes it; it connects to nothing.
+"""Makes the dbt manifest that the DAGs are drawn from, and says whether it is whole and fresh.
 
-It lies where no dbt command writes and `dbt clean` does not reach. dbt's own manifest, in `dbt/target`, is rewritten by
-every command such as `dbt compile` or `dbt docs generate`; a DAG drawn from it would change each time.
-
-It says which files it was made from, in `metadata.env`, which is dbt's place for what a deployment notes of its own.
+`python -m include manifest` makes it, and connects to nothing. It is where no dbt command writes, and `dbt clean` does
+not reach: commands such as `dbt compile` and `dbt docs generate` rewrite dbt's own manifest, in `dbt/target`, and a DAG
+drawn from that would change each time. `metadata.env`, dbt's place for notes of a deployment, says which files it was
+made from.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MOST_CHANGES = 3  # that a message names
 
 
 def make_manifest(file: Path = DBT_MANIFEST) -> bool:
-    """Parse the dbt project and replace the file in one step. If dbt refuses the project: False, and the file stays."""
-    made_from = record_of_files()  # before dbt reads them: one that is changed meanwhile makes the manifest a stale one
+    """Parses the dbt project, and replaces the file in one step. If dbt refuses it: False, and the file stays."""
+    made_from = record_of_files()  # before dbt reads them: if one is changed meanwhile, the manifest is stale
     return replace_by_dbt(file, "manifest.json", ["parse"], finish=lambda made: _note(made_from, made))
 
 
@@ -39,10 +39,10 @@ def _note(made_from: Record, made: Path) -> None:
 def replace_by_dbt(
     file: Path, made: str, *commands: list[str], finish: Callable[[Path], None] = lambda made: None
 ) -> bool:
-    """Runs dbt's commands, one after the other, and replaces the file by `made` of their target folder in one step.
+    """Runs dbt's commands one after the other, and replaces the file by `made` from their target folder, in one step.
 
-    If one of them fails: False, and the file stays. dbt itself writes in place. Here no reader ever sees half a file,
-    and a killed process leaves none. `finish` is given what dbt made, before it takes the file's place.
+    If one of them fails: False, and the file stays. dbt itself writes in place; here no reader sees half a file, and a
+    killed process leaves none. `finish` gets the new file before it takes the old one's place.
     """
     from dbt.cli.main import dbtRunner  # 0.7 s, and only needed here
 
@@ -65,7 +65,7 @@ def arguments(target: Path | str, *command: str) -> list[str]:
 
 
 def places(target: Path | str, project: Path | None = None, profiles: Path | None = None) -> list[str]:
-    """dbt's options for any command: where the project and its profile are, and the one folder to write into."""
+    """dbt's options for any command: the folders of the project and its profile, and the one folder to write into."""
     read = ["--project-dir", project or DBT_PROJECT, "--profiles-dir", profiles or DBT_PROFILES.parent]
     return [str(word) for word in (*read, "--target-path", target, "--log-path", target, "--log-level-file", "none")]
 
@@ -80,16 +80,16 @@ def is_whole(file: Path = DBT_MANIFEST) -> bool:
 
 
 def fault() -> str | None:
-    """`is missing` or `is damaged`; None where the manifest is whole."""
+    """What is wrong with the manifest, `is missing` or `is damaged`; None where it is whole."""
     if is_whole(DBT_MANIFEST):
         return None
     return "is damaged" if DBT_MANIFEST.exists() else "is missing"
 
 
 def stale(*, by_content: bool = False) -> str | None:
-    """`is stale`, and what has happened to the project's files since it was made; None where they are the same.
+    """`is stale`, and what was done to the project's files since the manifest was made; None where they are the same.
 
-    None too where there is no whole manifest, of which `fault` tells. `by_content`: see changes_since.
+    None too where the manifest is not whole, which `fault` tells. `by_content`: see changes_since.
     """
     if (state := state_of(DBT_MANIFEST)) is None or (found := _made_from(state)) is None:
         return None
@@ -103,9 +103,9 @@ def stale(*, by_content: bool = False) -> str | None:
 
 @lru_cache(maxsize=1)
 def _made_from(written: State) -> dict[str, Any] | None:
-    """Of the manifest; empty where it does not say, None where it cannot be read.
+    """The record of the files that the manifest was made from; empty where it has none, None where it cannot be read.
 
-    `written`: the state of the file, for the cache, which a process that is forked from this one inherits.
+    `written`: the manifest's state, for the cache, which a process forked from this one inherits.
     """
     try:
         content = json.loads(DBT_MANIFEST.read_bytes())
@@ -121,7 +121,7 @@ def require_fresh() -> None:
 
 
 def unusable(why: str) -> SettingError:
-    """`why`: what is wrong with the manifest, as a predicate."""
+    """The error for what is wrong with the manifest, such as `is missing`."""
     return SettingError(
         f"{DBT_MANIFEST} {why}, and the DAG is drawn from it. Make it anew, in {ROOT}: python -m include manifest"
     )

@@ -30,11 +30,11 @@ from include.transform.task_docs import ManifestNodes
 from include.warehouse.connection import warehouse_fields
 from include.warehouse.libpq import dbt_environment
 
-UNIT_TESTS = "resource_type:unit_test"  # they check the SQL, not the month: `make test` runs them, and no task
+UNIT_TESTS = "resource_type:unit_test"  # no task runs them, as they check the SQL, not the month: `make test` does
 # Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt lists the
 # relations of a schema when the task needs them, not those of both schemas at its start. Each thread has a connection
-# of its own, and one task's tests keep them all busy. With the profile's 4, a million rows' ten tests took 4.4 to
-# 5.5 s, with 2 5.7 to 8.2 s, with 1 8.6 to 15 s (2 cores). DbtLog brings what dbt says into the task's log.
+# of its own, and one task's tests keep them all busy: ten tests of a million rows took 4.4 to 5.5 s with the profile's
+# 4 threads, 5.7 to 8.2 s with 2, and 8.6 to 15 s with 1 (2 cores). DbtLog writes dbt's lines to the task's log.
 OPTIONS = (
     *("--no-write-json", "--no-partial-parse", "--no-populate-cache", "--threads", "2"),
     *("--log-level", "none", "--no-use-colors"),
@@ -42,15 +42,15 @@ OPTIONS = (
 
 
 class RunDbt(BaseOperator):
-    """A dbt command on the nodes that `select` names and `exclude` does not: nodes of the project, in dbt's words.
+    """Runs a dbt command on the nodes that `select` names and `exclude` does not, both in dbt's syntax.
 
-    `env` and `vars` are what dbt gets besides the connection. That goes to dbt alone: never into a template field, so
-    Airflow neither renders nor stores the password. Fails with DbtFailed, in dbt's words.
+    dbt gets `env`, `vars` and the connection. The connection is in no template field, so that Airflow neither renders
+    nor stores the password. Raises DbtFailed.
     """
 
     template_fields: Sequence[str] = ("env", "vars", "select", "compiled_sql")
     template_fields_renderers: ClassVar[dict[str, str]] = {"compiled_sql": "sql"}
-    overwrite_rtif_after_execution = True  # has Airflow show compiled_sql as it is after the run
+    overwrite_rtif_after_execution = True  # Airflow then shows compiled_sql as it is after the run
     command: str
 
     def __init__(self, *, select: str, exclude: str, env: dict[str, str], vars: dict[str, str], **kwargs: Any) -> None:
@@ -95,26 +95,26 @@ class TestNode(RunDbt):
 
 
 def _run(parse: Manifest | None, words: Sequence[str], said: DbtLog) -> dbtRunnerResult:
-    """Runs dbt in a thread of its own. Airflow's timeout, which is raised in the main thread, ends the wait at once.
+    """Runs dbt in a thread. Airflow's timeout, which is raised in the main thread, ends the wait at once.
 
-    dbt calls inspect.stack() once for each of its behaviour flags, and that looks up the source of every frame of the
-    thread. A task is forked from some 80 frames of Celery or Airflow; a thread has none of them.
+    dbt calls inspect.stack() for each of its behaviour flags, which looks up the source of every frame of the thread. A
+    task is forked below some 80 frames of Celery or Airflow; a new thread has none of them.
     """
     return result_of_thread("dbt", lambda: dbtRunner(parse, callbacks=[said]).invoke(list(words)))
 
 
 def _sql_in(target: Path) -> str:
-    """The statements that dbt has compiled and run, each below the name of the file that it wrote them to."""
+    """The statements that dbt has compiled and run, each below the name of its file."""
     return "\n\n".join(f"-- {file.relative_to(target)}\n{file.read_text()}" for file in sorted(target.rglob("*.sql")))
 
 
 def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[..., Any]]:
-    """What makes the tasks of the dataset's models and tests: Cosmos' `node_converters`."""
+    """Cosmos' `node_converters`, which make the tasks of the dataset's models and tests."""
 
     def run_model(
         *, dag: DAG, task_group: TaskGroup, node: DbtNode, task_id: str, task_args: dict[str, Any], **_: Any
     ) -> RunModel:
-        """The task of a model. A mart's has the asset of its table as outlet, and those of the raw tables as inlets."""
+        """The task of a model. A mart's outlet is the asset of its table, and its inlets those of the raw tables."""
         published: dict[str, Any] = {}
         if "marts" in (node.fqn or ()):
             published = {
@@ -125,7 +125,7 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
         return RunModel(
             task_id=task_id,
             task_display_name=node.name,
-            doc_md=nodes.of_model(node.unique_id),
+            doc_md=nodes.doc_of_model(node.unique_id),
             dag=dag,
             task_group=task_group,
             select=f"fqn:{'.'.join(node.fqn or ())}",
@@ -147,19 +147,19 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
     ) -> TestNode:
         """The task of a model's or source's tests, `test`, or of one test of several models.
 
-        `detached_from_parent` are a model's tests that have tasks of their own. For such a task Cosmos hands on a node
+        `detached_from_parent`: by model, the tests that have tasks of their own. For such a task Cosmos passes a `node`
         that has nothing to do with it.
         """
         if task_id == "test":
             apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
             is_source = node.resource_type == DbtResourceType.SOURCE
             select = f"source:{node.resource_name}" if is_source else node.resource_name
-            title, doc = f"{node.name}: tests", nodes.of_tests_of(node.unique_id)
+            title, doc = f"{node.name}: tests", nodes.doc_of_tests(node.unique_id)
         else:
             apart = []
             names = {_name(test) for tests in detached_from_parent.values() for test in tests}
             [select] = [name for name in names if task_id == f"{name}_test"]
-            title, doc = select, nodes.of_test(select)
+            title, doc = select, nodes.doc_of_test(select)
         return TestNode(
             task_id=task_id,
             task_display_name=title,
@@ -176,5 +176,5 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
 
 
 def _name(test: DbtNode) -> str:
-    """The test's name; its resource name may have a hash behind it."""
+    """The test's name, without the hash that its resource name may end in."""
     return str(test.resource_name.split(".")[0])

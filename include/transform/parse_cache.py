@@ -1,8 +1,8 @@
-"""dbt's parse of the project: made once, in the process that dbt tasks are forked from, and used by all of them.
+"""Parses the dbt project once, in the process that dbt tasks are forked from, for all of them.
 
-dbt parses the whole project anew for each run: where `--vars` or a schema differ from those of the parse it finds.
-But the parses of two runs differ in nothing but the names of the database and of the two schemas. So the project is
-parsed under other names, which stand for those, and each task puts the names of its own run in their place.
+dbt parses the whole project anew where `--vars` or a schema differ from those of the parse it finds: for each run. But
+the parses of two runs differ only in the names of the database and of the two schemas. So the project is parsed with
+stand-ins for these names, and each task replaces them by the names of its own run.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from include.transform.manifest import arguments
 from include.transform.project_files import Files, files_of
 
 NAMES = ("PG_DBNAME", "PG_SCHEMA", "PG_RUN_SCHEMA")
-# None of them occurs in the project otherwise. A parse connects to nothing, so the rest may be anything.
+# The project has none of these names otherwise. A parse connects to nothing, so the other variables may be anything.
 STAND_INS = {name: f"the_{name.lower()}" for name in NAMES}
 ENVIRONMENT = dict.fromkeys(("PG_HOST", "PG_PORT", "PG_USER", "PG_PASSWORD"), "1") | STAND_INS
 
 
 @dataclass(frozen=True)
 class CachedParse:
-    """`files`: those it was made from, and their states."""
+    """dbt's parse, and the states of the files that it was made from."""
 
     manifest: Manifest
     files: Files
@@ -54,7 +54,7 @@ def cache_parse() -> Manifest | None:
 
 
 def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
-    """The cached parse, with the names of the run whose PG_* variables these are.
+    """The cached parse, with the names from the run's PG_* variables.
 
     None where dbt has to parse for itself: nothing was cached, or a file of the project was changed since.
     """
@@ -76,7 +76,7 @@ def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:
 
 
 def project_files() -> Files:
-    """Every file that may change what dbt parses, and its state."""
+    """The state of each file that may change dbt's parse."""
     return files_of(DBT_PROJECT, DBT_PROFILES)
 
 
@@ -94,7 +94,7 @@ def _renamed(node: Any, names: Mapping[str, str]) -> Any:
 
 
 def _own_names(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Those of a node's fields that name the database or a schema, with the run's names."""
+    """The fields of a node that name the database or a schema, with the run's names."""
     own = {field: names.get(fields[field], fields[field]) for field in ("database", "schema") if field in fields}
     if relation := fields.get("relation_name"):
         for stand_in, name in names.items():

@@ -1,4 +1,4 @@
-"""The files that dbt parses the project from, and which of them are others than a manifest was made from.
+"""Records the files that dbt parses, and says which of them have changed since a manifest was made from them.
 
 Importable without Airflow and dbt.
 """
@@ -15,8 +15,8 @@ from include.settings import DBT_DOCS, DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, 
 from include.support.fingerprint import State, state_of
 
 NO_PART_OF_THE_PROJECT = {"target", "logs", DBT_MANIFEST.parent.name, DBT_DOCS.parent.name}
-# What dbt 1.11 reads (dbt/parser/read_files.py), and the first letters of names that it passes over
-# (dbt/parser/search.py), as an editor's own files have.
+# The files that dbt 1.11 reads (dbt/parser/read_files.py), and the first letters of names, such as those of an editor's
+# own files, that it passes over (dbt/parser/search.py).
 READ_BY_DBT = {".sql", ".py", ".csv", ".md", ".yml", ".yaml"}
 PASSED_OVER = (".", "#", "~")
 
@@ -26,7 +26,7 @@ Record = dict[str, tuple[int, int, str]]
 
 
 def files_of(project: Path, profiles: Path) -> Files:
-    """Every file of a dbt project and its profile, and its state; without what commands write there."""
+    """The state of each file of a dbt project and its profile, without the folders that commands write."""
     found = {profiles: state_of(profiles)}
     for folder, folders, names in os.walk(project):
         if Path(folder) == project:
@@ -36,7 +36,7 @@ def files_of(project: Path, profiles: Path) -> Files:
 
 
 def parsed_files() -> Files:
-    """Those of this project that dbt reads, and their states. 60 files took 0.8 ms."""
+    """The state of each file of this project that dbt reads. 60 files took 0.8 ms."""
     return {
         file: state
         for file, state in files_of(DBT_PROJECT, DBT_PROFILES).items()
@@ -45,7 +45,7 @@ def parsed_files() -> Files:
 
 
 def record_of_files() -> Record:
-    """Those files as they are now."""
+    """A record of the files that dbt reads, as they are now."""
     found: Record = {}
     for file, state in parsed_files().items():
         if state and (digest := _digest(file, state)):
@@ -56,8 +56,8 @@ def record_of_files() -> Record:
 def changes_since(recorded: Mapping[str, object], *, by_content: bool = False) -> list[str]:
     """What was done to the files since they were recorded, such as `dbt/selectors.yml was changed`; empty for nothing.
 
-    A file of the recorded time and size counts as the same. Others are read, once for each state: a process that
-    was forked from this one knows what this one has read. With `by_content` all are read, whatever their times.
+    A file with the recorded time and size counts as the same. Others are read, once for each state: a process forked
+    from this one knows what this one has read. With `by_content` all are read.
     """
     present = {_name(file): (file, state) for file, state in parsed_files().items()}
     changes = []
@@ -80,7 +80,7 @@ def _is_same(file: Path, state: State, recorded: object, by_content: bool) -> bo
 
 @lru_cache(maxsize=4096)
 def _digest(file: Path, state: State) -> str | None:
-    """`state`: of the file, for the cache. None for a file that is gone."""
+    """The file's SHA-256 in hexadecimal; None for a file that is gone. `state`: the file's, for the cache."""
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except FileNotFoundError:

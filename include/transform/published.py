@@ -1,4 +1,4 @@
-"""What Airflow is told once a mart holds the month: the event of its asset, with the month and its figures."""
+"""Gives the asset event of a published table its month, and the month's figures."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from airflow.sdk import Context
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
 
-from include.alerts.outbox import month_is_well
+from include.alerts.outbox import close_alerts
 from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
 from include.support.timezone import default_timezone
 from include.warehouse.connection import warehouse_dsn
 
-# What the event of a published table says of its month, from the run's own table of months.
+# Columns of the run's own table of months.
 FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accepted")
 
 
 def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> None:
-    """Airflow's post_execute of a mart's task."""
+    """The post_execute of a mart's task. The last mart closes the month's alerts."""
     month = month_of(context["dag_run"], context["params"], default_timezone())
     mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
-    if mart == (dataset.months_table or mart):  # the last to be written
-        month_is_well(dataset, month)
+    if mart == (dataset.months_table or mart):  # the table of months is published last
+        close_alerts(dataset, month)
 
 
 def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, Any]:
-    """The month's FIGURES, and its file's `sha256`, as the run audited them. Money as text, which keeps the cents."""
+    """The month's FIGURES, as the run audited them, and its file's `sha256`. Amounts are text, to keep the cents."""
     month = month_of(context["dag_run"], context["params"], default_timezone())
     run_schema = run_schema_of(context["dag_run"], context["params"], dataset.published_schema(), default_timezone())
     names = {

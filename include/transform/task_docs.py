@@ -1,4 +1,4 @@
-"""What Airflow shows of a dbt task, from dbt's manifest: its documentation, and the raw tables behind a model."""
+"""Writes the documentation of dbt tasks, and finds the raw tables behind a model, from dbt's manifest."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from include.settings import DBT_MANIFEST
 
 
 class ManifestNodes:
-    """The models, sources and tests of the project. Raises what a missing or damaged manifest makes it raise.
+    """The models, sources and tests of the project. Documentation is Markdown.
 
-    Documentation is Markdown.
+    Raises OSError for a missing manifest, and other errors for a damaged one.
     """
 
     def __init__(self) -> None:
         manifest = json.loads(DBT_MANIFEST.read_bytes())
         self._nodes: dict[str, dict[str, Any]] = manifest["nodes"] | manifest["sources"]
-        # where Airflow is below a path of its host, so is the page
+        # Airflow, and with it the page, may be below a path of its host
         self._page = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + "/ledger/docs"
         self._tests = [node for node in self._nodes.values() if node["resource_type"] == "test"]
 
-    def of_model(self, unique_id: str) -> str:
-        """What the model is, its columns, the tests that read it, and where its SQL is."""
+    def doc_of_model(self, unique_id: str) -> str:
+        """The model's description, its columns, the tests that read it, and the path of its SQL."""
         node = self._nodes[unique_id]
         tests = [test for test in self._tests if unique_id in test["depends_on"]["nodes"]]
         columns = [
@@ -38,20 +38,20 @@ class ManifestNodes:
             parts.append("\n".join(["| column | type | |", "| --- | --- | --- |", *columns]))
         return "\n\n".join([*parts, self._table_of(tests)])
 
-    def of_tests_of(self, unique_id: str) -> str:
-        """The tests of this model or source alone; those that read others too have tasks of their own."""
+    def doc_of_tests(self, unique_id: str) -> str:
+        """The tests of this model or source alone. Tests that read others too have tasks of their own."""
         tests = [test for test in self._tests if test["depends_on"]["nodes"] == [unique_id]]
         return f"{self._table_of(tests)}\n\n{self._link(unique_id)}"
 
-    def of_test(self, name: str) -> str:
-        """One test, by its name."""
+    def doc_of_test(self, name: str) -> str:
+        """The one test of this name."""
         [test] = [test for test in self._tests if test["name"] == name]
         return f"{self._table_of([test])}\n\n{self._link(test['unique_id'])}"
 
     def raw_tables_behind(self, unique_id: str) -> set[str]:
         """The names of the source tables that the model's rows come from.
 
-        A mart refers to every audited model, as it waits for their audits. Its rows come from that of its `slice`.
+        A mart refers to every audited model, as it waits for their audits. Its rows come from its `slice` alone.
         """
         node = self._nodes[unique_id]
         if node["resource_type"] == "source":
@@ -71,5 +71,5 @@ class ManifestNodes:
 
 
 def _line(text: str) -> str:
-    """Fit for a cell of a table."""
+    """The text in one line, for a cell of a table."""
     return " ".join(text.replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""How Cosmos renders and runs the dbt project: a task for each model, and one for each model's tests.
+"""Renders the dbt project as Airflow tasks, with Cosmos: a task for each model, and one for each model's tests.
 
 A test that reads several models has a task of its own.
 """
@@ -18,11 +18,10 @@ from include.transform.task_docs import ManifestNodes
 
 
 def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> TaskGroup:
-    """The dataset's models of these layers, each followed by its tests; marts declare their table's asset.
+    """The dataset's models of these layers, each followed by its tests. A mart's outlet is its table's asset.
 
-    The table of the dataset's months comes after every other mart, whether its SQL names that or not.
-
-    Raises SettingError where the dbt manifest, which the tasks are rendered from, is missing or damaged.
+    The table of the dataset's months comes after every other mart, whether its SQL names that one or not. Raises
+    SettingError where the dbt manifest is missing or damaged, or has no such model.
     """
     try:
         group = _rendered(group_id, dataset, layers)
@@ -38,7 +37,7 @@ def dbt_task_group(group_id: str, dataset: Dataset, *, layers: list[str]) -> Tas
 
 
 def _put_last(name: str, group: TaskGroup) -> None:
-    """This child of the group comes after what ends the others, except for those that come after it."""
+    """Makes this child of the group run after all others that do not depend on it."""
     last = group.children[name]
     for other in (leaf for child in group.children.values() if child is not last for leaf in child.leaves):
         for first in last.roots:
@@ -65,10 +64,10 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             node_converters=converters(dataset, ManifestNodes()),
             node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,
-            # a test of two models would otherwise run as soon as the first of them is there
+            # else a test of two models would run as soon as the first of them is there
             should_detach_multiple_parents_tests=True,
             source_rendering_behavior=SourceRenderingBehavior.ALL,
-            # Cosmos would emit assets named by run schema, a new set each month; each mart declares its own instead
+            # Cosmos would name assets by run schema, a new set each month; each mart declares its own instead
             emit_datasets=False,
         ),
     )

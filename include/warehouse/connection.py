@@ -1,4 +1,4 @@
-"""The warehouse's Airflow connection, read where a task runs and nowhere else."""
+"""The warehouse's Airflow connection. Read only where a task runs, or a request is answered."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from psycopg.conninfo import make_conninfo
 
 from include.settings import WAREHOUSE_CONNECTION, SettingError
-from include.support.lookup import certain
+from include.support.lookup import certain_answer
 from include.warehouse.libpq import settings_of
 
 
 def warehouse_fields() -> dict[str, str | int | None]:
     """host, port, user, password, dbname and sslmode of the connection, and its other settings, by libpq's names.
 
-    Raises SettingError where it is not defined, or has an extra that cannot be honoured, and AirflowRuntimeError where
-    Airflow's server does not answer.
+    None stands for libpq's default. Raises SettingError where the connection is not defined, or has an extra that is
+    not passed on, and AirflowRuntimeError where Airflow's server does not answer.
     """
     try:
-        connection = certain(lambda: Connection.get(WAREHOUSE_CONNECTION))
+        connection = certain_answer(lambda: Connection.get(WAREHOUSE_CONNECTION))
     except AirflowNotFoundException as error:
         raise SettingError(
             f"The Airflow connection {WAREHOUSE_CONNECTION!r} is not defined. Add it (type Postgres) under Admin > "

@@ -1,4 +1,4 @@
-"""Names of the partitions that a table has, one for each month."""
+"""Names a table's partitions, one for each month."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from include.month import Month
 
 
 def partition_of(table: str, month: Month) -> str:
-    """The name of a month's partition; dbt's macro partition_of names those of the published tables alike."""
+    """The name of a month's partition. dbt's macro partition_of names the published tables' partitions alike."""
     return f"{table}_{month.first_day:%Y%m}"

@@ -13,8 +13,8 @@ from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 
-# All run schemas, with their size in bytes, and whether each may be dropped: its month is published, and was loaded at
-# least so long ago. A month that is running was loaded a short while ago, so its schema stays.
+# All run schemas, their sizes in bytes, and whether each may be dropped: its month is published, and was loaded at
+# least so long ago. The schema of a month that is running stays, as the month was loaded a short while ago.
 RUN_SCHEMAS = r"""
     select
         nspname,
@@ -28,7 +28,7 @@ RUN_SCHEMAS = r"""
         and nspname ~ ('^' || $1 || '_' || to_char(source_month, 'YYYYMMDD') || '(_[0-9a-f]{{8}})?$')
     order by nspname
 """
-# A month that has failed is not published with its newest file, so its schema stays.
+# The schema of a month that has failed stays, as the month is not published with its newest file.
 PUBLISHED = """
     exists (
         select from {schema}.{months}
@@ -38,9 +38,9 @@ PUBLISHED = """
 
 
 def drop_run_schemas(dataset: Dataset, conninfo: str, schema: str, older_than: timedelta) -> dict[str, int]:
-    """Drops the run schemas of published months that were loaded longer ago than that; returns their sizes in bytes.
+    """Drops the run schemas of published months that were loaded longer ago. Returns their sizes in bytes, by name.
 
-    One that a task is using is left for the next time. Raises psycopg.Error for other trouble.
+    A schema that a task is using stays until the next time. Raises psycopg.Error for other trouble.
     """
     with Warehouse(conninfo, schema) as warehouse:
         needed = filter(None, ("load_log", dataset.months_table))
@@ -68,8 +68,8 @@ def _mebibytes(sizes: Iterable[int]) -> str:
 
 
 def _drop(warehouse: Warehouse, name: str) -> bool:
-    dropped = warehouse.commit_unless_in_use(
+    done = warehouse.commit_unless_in_use(
         lambda: warehouse.execute("drop schema {name} cascade", name=Identifier(name))
     )
-    log.info("dropped %s" if dropped else "%s is in use; left for the next time", name)
-    return dropped
+    log.info("dropped %s" if done is not None else "%s is in use; left for the next time", name)
+    return done is not None

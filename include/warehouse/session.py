@@ -1,9 +1,9 @@
-"""A session with the warehouse: how it is opened, and the statements that run in it."""
+"""Runs statements in a session with the warehouse."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pyarrow as pa
@@ -11,6 +11,8 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import SQL, Composable, Identifier
+
+Result = TypeVar("Result")
 
 
 class Warehouse:
@@ -37,29 +39,29 @@ class Warehouse:
     def rollback(self) -> None:
         self._connection.rollback()
 
-    def commit_unless_in_use(self, work: Callable[[], object]) -> bool:
-        """Does the work and commits it. False, with nothing done, where somebody holds a lock of it for 2 s longer."""
+    def commit_unless_in_use(self, work: Callable[[], Result]) -> Result | None:
+        """Does the work, commits it and returns its result. None, and nothing is done, if it waits 2 s for a lock."""
         try:
             self.execute("set local lock_timeout = '2s'")
-            work()
+            result = work()
             self.commit()
         except psycopg.Error as error:
             if error.sqlstate != "55P03":  # lock_not_available
                 raise
             self.rollback()
-            return False
-        return True
+            return None
+        return result
 
     def execute(self, query: str, *, values: tuple[Any, ...] = (), **names: Composable) -> list[tuple[Any, ...]]:
-        """Runs one statement: `{name}` for identifiers and literals, `$1` for values."""
+        """Runs one statement and returns its rows. `{name}` stands for identifiers and literals, `$1` for values."""
         statement = SQL(query).format(schema=Identifier(self.schema), partitions=Identifier(self.partitions), **names)
         cursor = self._connection.execute(statement, values or None)
         return cursor.fetchall() if cursor.description else []
 
     def ingest(self, schema: str, table: str, columns: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-        """Appends the batches, which are of these columns, by binary COPY in the current transaction.
+        """Appends the batches, which have these columns, by binary COPY in the current transaction.
 
-        Returns how many rows they had. What the iterator raises is raised as it is.
+        Returns the number of rows. Raises what the iterator raises.
         """
         encoder, rows = _encoder(columns), 0
         copy = SQL("copy {} ({}) from stdin (format binary)").format(
@@ -74,7 +76,7 @@ class Warehouse:
         return rows
 
     def lock(self, *what: str) -> None:
-        """Waits for, and holds until the transaction ends, the lock named by the published schema and `what`."""
+        """Takes the lock named by the published schema and `what`, until the transaction ends. Waits for it."""
         self.execute("select pg_advisory_xact_lock(hashtextextended($1, 0))", values=("/".join((self.schema, *what)),))
 
     def exists(self, schema: str, name: str) -> bool:
@@ -87,7 +89,7 @@ class Warehouse:
 
 
 def _encoder(columns: pa.Schema) -> ArrowToPostgresBinaryEncoder:
-    """Of batches that went through `_plain`."""
+    """The encoder of batches that went through `_plain`."""
     plain = pa.schema([field.with_type(_storage(field.type)) for field in columns])
     encoders = {
         field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
@@ -99,7 +101,7 @@ def _encoder(columns: pa.Schema) -> ArrowToPostgresBinaryEncoder:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The encoder knows text, but not Arrow's JSON, which is text."""
+    """The batch with Arrow's JSON as text: the encoder does not know JSON."""
     columns = [column.storage if isinstance(column, pa.ExtensionArray) else column for column in batch.columns]
     return pa.record_batch(columns, names=batch.schema.names)
 

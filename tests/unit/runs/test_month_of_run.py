@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.datasets import YELLOW, student_max_length
 from include.month import Month, MonthError
-from include.runs.month_of_run import month_of, refuse_date_of_today, run_schema_of
+from include.runs.month_of_run import month_of, refuse_unended_month, run_schema_of
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
 months = days.map(Month.containing)
@@ -96,14 +96,14 @@ def test_a_run_that_is_not_told_a_month_may_not_be_for_one_that_has_not_ended(ru
     run = dag_run(month.start + timedelta(days=days), run_type=run_type)
     if now < month.end:
         with pytest.raises(MonthError, match=f"{month}, .* has not ended.*{TO_GIVE}"):
-            refuse_date_of_today(run, {}, now)
+            refuse_unended_month(run, {}, now)
     else:
-        refuse_date_of_today(run, {}, now)
+        refuse_unended_month(run, {}, now)
 
 
 def test_a_month_that_was_asked_for_may_be_waited_for_before_it_has_ended():
     asked = {"month": "2024-01"}
-    refuse_date_of_today(dag_run(datetime(2024, 1, 9, tzinfo=UTC), conf=asked), asked, datetime(2024, 1, 9, tzinfo=UTC))
+    refuse_unended_month(dag_run(datetime(2024, 1, 9, tzinfo=UTC), conf=asked), asked, datetime(2024, 1, 9, tzinfo=UTC))
 
 
 def test_a_run_needs_no_month_param():

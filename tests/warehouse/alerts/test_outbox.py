@@ -13,7 +13,7 @@ import pytest
 
 from dev.services.warehouse_address import WarehouseAddress
 from include.alerts import outbox as module
-from include.alerts.outbox import month_is_well, notify, send_pending
+from include.alerts.outbox import close_alerts, notify, send_pending
 from include.datasets import GREEN, YELLOW, Dataset
 from include.month import Month
 from tests.support.postgres.warehouse_content import query
@@ -91,10 +91,10 @@ def test_of_many_processes_that_tell_the_same_at_once_one_does(mails: Mailbox, d
 
 def test_a_cause_that_has_healed_is_told_again_when_it_comes_back(mails: Mailbox, dsn: str):
     tell()
-    month_is_well(GREEN, FEBRUARY)
+    close_alerts(GREEN, FEBRUARY)
     tell()
     assert len(mails.mails) == 1
-    month_is_well(GREEN, JANUARY)
+    close_alerts(GREEN, JANUARY)
     tell()
     assert len(mails.mails) == 2
     assert noted(dsn) == [(True, True), (True, False)]
@@ -115,7 +115,7 @@ def test_what_cannot_be_sent_is_a_warning_and_is_sent_later(mails: Mailbox, dsn:
 def test_what_has_healed_before_it_could_be_sent_is_not_lost_and_hides_nothing(mails: Mailbox, dsn: str):
     mails.refuses = ""
     tell()
-    month_is_well(GREEN, JANUARY)
+    close_alerts(GREEN, JANUARY)
     mails.refuses = None
     send_pending(GREEN)
     assert len(mails.about(TITLE)) == 1
@@ -162,7 +162,7 @@ def test_where_the_warehouse_does_not_answer_the_message_is_sent_all_the_same(
         where = silent if port == "silent" else free_port()
         monkeypatch.setenv("AIRFLOW_CONN_AZURE_PG", f"postgresql://somebody:secret@127.0.0.1:{where}/warehouse")
         tell()
-        month_is_well(GREEN, JANUARY)
+        close_alerts(GREEN, JANUARY)
     assert len(mails.about(TITLE)) == 1
     assert "It is not known whether this was told before" in caplog.text
     assert "secret" not in caplog.text
@@ -172,14 +172,14 @@ def test_nothing_is_asked_or_made_where_the_setting_is_not_set(mails: Mailbox, d
     monkeypatch.delenv("PIPELINE_NOTIFY")
     monkeypatch.setenv("AIRFLOW_CONN_AZURE_PG", f"postgresql://127.0.0.1:{free_port()}/warehouse")
     tell()
-    month_is_well(GREEN, JANUARY)
+    close_alerts(GREEN, JANUARY)
     send_pending(GREEN)
     assert (mails.mails, caplog.text) == ([], "")
     assert query(dsn, "select count(*) from pg_class where relname = 'notification_log'") == [(0,)]
 
 
 def test_nothing_is_made_where_there_was_nothing_to_tell(dsn: str):
-    month_is_well(GREEN, JANUARY)
+    close_alerts(GREEN, JANUARY)
     send_pending(GREEN)
     assert query(dsn, "select count(*) from pg_tables where schemaname ~ '^airflow'") == [(0,)]
 

@@ -21,7 +21,7 @@ from include.failures.retry import heals
 from include.ingest.load import load_month
 from include.settings import DBT_PROFILES, SettingError
 from include.warehouse.connection import warehouse_dsn, warehouse_fields
-from include.warehouse.libpq import PROFILE, SETTINGS, dbt_environment
+from include.warehouse.libpq import IN_PROFILE, LIBPQ_SETTINGS, dbt_environment
 from tests.support.dbt.project import Project
 from tests.support.helpers import JANUARY
 from tests.support.postgres.certificates import Authority
@@ -185,7 +185,7 @@ def test_the_service_file_is_its_owners_alone_holds_no_password_and_goes(managed
 
 def test_the_profile_passes_on_what_it_is_given():
     read = set(re.findall(r"env_var\('PG_(\w+)'", DBT_PROFILES.read_text()))
-    assert read == {name.upper() for name in PROFILE} | {"SCHEMA"}
+    assert read == {name.upper() for name in IN_PROFILE} | {"SCHEMA"}
 
 
 @pytest.mark.parametrize("form", ["uri", "json", "PG_*"])
@@ -204,7 +204,7 @@ def test_the_local_stack_passes_the_settings_of_a_server_of_ones_own_on(form: st
         assert rest.splitlines() == ["[warehouse]", "sslrootcert=/a b/root.crt", "options=-c work_mem=1MB -c x.y=z"]
 
 
-@pytest.mark.parametrize("setting", sorted(SETTINGS - {"hostaddr"}))
+@pytest.mark.parametrize("setting", sorted(LIBPQ_SETTINGS - {"hostaddr"}))
 def test_every_setting_that_is_passed_on_is_one_that_both_drivers_know(setting: str):
     values = {
         **{"keepalives": "1", "options": "-c work_mem=1MB", "sslmode": "disable", "channel_binding": "disable"},
