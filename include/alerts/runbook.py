@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """`heading`: in RUNBOOK.md. `cause`: a few words. `command`: shows the failure; failures.listener fills it in."""
+    """`heading`: in RUNBOOK.md. `cause`: a few words. `command`: shows the failure; `Failure` fills it in."""
 
     heading: str
     cause: str

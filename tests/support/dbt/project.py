@@ -15,7 +15,6 @@ from pathlib import Path
 import dbt.task.build  # noqa: F401
 import psycopg
 from dbt.cli.main import dbtRunner
-from dbt.contracts.graph.manifest import Manifest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -89,13 +88,13 @@ class Project:
         }
         words = [*arguments, *(["--vars", f"{{ds: {month}-01}}"] if month else [])]
         variables = inherited | variables | given | environment
-        parse = None
-        if month and not plain and str(DBT_PROJECT) == variables["DBT_PROJECT_DIR"]:
+        is_production = "--target" not in words and variables["DBT_PROJECT_DIR"] == str(DBT_PROJECT)
+        uses_parse = month is not None and is_production and not plain
+        if uses_parse:
             variables = {"PG_RUN_SCHEMA": f"{variables['PG_SCHEMA']}_{month.replace('-', '')}01"} | variables
-            parse = parse_of_run(variables)
         with tempfile.TemporaryFile() as output:
             process = multiprocessing.get_context("fork").Process(
-                target=_invoke, args=(parse, words, variables, output.fileno())
+                target=_invoke, args=(words, variables, output.fileno(), uses_parse)
             )
             process.start()
             process.join(TIMEOUT_SECONDS)
@@ -138,14 +137,16 @@ def warm_up_once() -> None:
     gc.freeze()
 
 
-def _invoke(parse: Manifest | None, words: list[str], environment: dict[str, str], output: int) -> None:
+def _invoke(words: list[str], environment: dict[str, str], output: int, uses_parse: bool) -> None:
     os.dup2(output, 1)
     os.dup2(output, 2)
     sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
     os.environ.clear()
     os.environ.update(environment)
+    # Not before the fork: copying a parse makes a lock, and a fork by another thread at that moment would hang.
+    manifest = parse_of_run(environment) if uses_parse else None
     # dbt looks at every frame of its thread again and again, and pytest's are some 60: 0.1 s of CPU less for a command
-    result = result_of_thread("dbt", lambda: dbtRunner(parse).invoke(words))
+    result = result_of_thread("dbt", lambda: dbtRunner(manifest).invoke(words))
     if result.exception:
         print(result.exception)
     sys.stdout.flush()
