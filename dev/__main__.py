@@ -95,7 +95,7 @@ def dbt(stack: Stack) -> int:
 
 def dev(stack: Stack) -> int:
     """Build what a developer changed, or what ARGS select, in the developer's own schemas."""
-    from dev.change.build import build  # dbt, 1 s
+    from dev.change.build import build  # dbt: 2 s of CPU
 
     workshop = _workshop(stack)
     if state := given("STATE"):
@@ -130,7 +130,7 @@ def diff(stack: Stack) -> int:
 
 def dbt_ci(stack: Stack) -> int:
     """Build what was changed since BASE for one month, in a Postgres that is thrown away, and say what it changes."""
-    from dev.change.ci import try_change  # dbt
+    from dev.change.ci import try_change  # dbt: 2 s of CPU
 
     if not (base := given("BASE")):
         raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
