@@ -6,5 +6,5 @@ from include.settings import ROOT
 
 os.environ["AIRFLOW_HOME"] = str(ROOT / ".local" / "tests" / "airflow")
 os.environ["AIRFLOW_CONFIG"] = str(ROOT / "config" / "airflow.cfg")
-# A new interpreter that reads the DAG files imports Cosmos and dbt first. On a busy machine that takes longer than 30 s.
+# A new interpreter that reads the DAG files imports Cosmos and dbt first: over 30 s on a busy machine.
 os.environ["AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT"] = "300"
