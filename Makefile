@@ -68,11 +68,12 @@ test-long-stack: manifest docs browser $(CELERY)
 test-long-others: manifest docs celery redis pgbouncer
 	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse)
 
-# Tests whose output is shown as a whole, so that it does not mix with the others'.
+# Tests whose output is shown as a whole, so that it does not mix with the others'. They give way to those of the stack, which
+# wait for its processes most of the time and decide when all have ended.
 define shown_at_the_end
 mkdir -p $(dir $(1)); \
 echo "$(2): shown when they end. Until then: $(1)"; \
-$(RUN) -m pytest $(2) > $(1) 2>&1; ended=$$?; cat $(1); exit $$ended
+nice $(RUN) -m pytest $(2) > $(1) 2>&1; ended=$$?; cat $(1); exit $$ended
 endef
 
 # The pictures of the documents, made by the tests of Airflow's pages.
