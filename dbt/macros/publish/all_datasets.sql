@@ -18,9 +18,9 @@
     )) -%}
 {%- endmacro -%}
 
-{#- The published schema of the dataset without a suffix. -#}
+{#- The published schema of the dataset without a suffix. Of two suffixes that fit this schema, the later counts. -#}
 {%- macro schema_of_first_dataset(suffixes) -%}
-    {%- for suffix in suffixes.values() if suffix and target.schema.endswith(suffix) -%}
+    {%- for suffix in suffixes.values() | reverse if suffix and target.schema.endswith(suffix) -%}
         {{ return(target.schema.removesuffix(suffix)) }}
     {%- endfor -%}
     {{ return(target.schema) }}

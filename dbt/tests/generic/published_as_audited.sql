@@ -13,7 +13,7 @@
     {%- set keys = primary_key_of(mart) %}
     {%- set audited_table = require_table(schema_read(model_named(meta.slice)), meta.slice) %}
     {%- set whole = whole_file_beside(audited_table, mart) if monthly %}
-    {#- not by `except`, which in Postgres may keep all rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}
+    {#- not by `except`: Postgres may keep all its rows in memory (0.8 GB for 3 million, whatever work_mem says) -#}
     select {{ keys | join(', ') }}, to_jsonb(published) as published, to_jsonb(audited) as audited
     from (
         select {{ columns | join(', ') }} from {{ model }}
