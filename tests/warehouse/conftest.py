@@ -10,11 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
-from include.settings import ROOT
 from tests.support.dbt.project import Project
 from tests.support.postgres.warehouses import warehouse
-
-STATE = ROOT / ".local" / "tests"
 
 
 @pytest.fixture(scope="session")
