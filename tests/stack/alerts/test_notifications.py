@@ -18,7 +18,7 @@ from tests.support.helpers import rewrite, trips_path
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.mailbox import Mailbox, words_of
 from tests.support.stack.pipeline import Pipeline
-from tests.support.stack.processes import client_of, kill
+from tests.support.stack.processes import asker, kill
 from tests.support.until import until
 
 AUDITED, KILLED = Month.parse("2021-08"), Month.parse("2021-09")
@@ -128,7 +128,7 @@ def test_a_month_whose_task_is_killed_each_time_is_told_once(pipeline: Pipeline,
     def kill_in_mid_transfer(request) -> bool | None:
         if request.command != "GET":
             return False
-        kill(client_of(request.client_address[1]))
+        kill(asker(request))
         return None
 
     pipeline.tlc.faults[trips_path(KILLED)] = kill_in_mid_transfer

@@ -16,7 +16,7 @@ from include.datasets import DATASETS, GREEN, Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import PUBLISHED
 from tests.support.stack.pipeline import Pipeline
-from tests.support.stack.processes import client_of, kill
+from tests.support.stack.processes import asker, client_of, kill
 
 MONTH = "2023-03"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
@@ -73,7 +73,7 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
         request.send_header("Content-Length", "100000")
         request.end_headers()
         request.wfile.write(bytes(50_000))
-        kill(client_of(request.client_address[1]))
+        kill(asker(request))
         killed.append("download")
         return None
 
@@ -134,7 +134,7 @@ class Holds:
             ports = [port for blockers, port in waiting if connection.info.backend_pid in blockers]
             if ports:
                 for port in ports:
-                    kill(client_of(port))
+                    kill(client_of(port, self.observer.info.port))
                 connection.close()
                 del self.sessions[stage]
                 yield stage

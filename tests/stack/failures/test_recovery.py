@@ -23,7 +23,7 @@ from tests.support.helpers import cut
 from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import content, query
 from tests.support.stack.pipeline import Pipeline
-from tests.support.stack.processes import client_of, kill
+from tests.support.stack.processes import asker, kill
 from tests.support.until import until
 
 MONTH, DAY = "2023-06", "2023-06-01"
@@ -192,7 +192,7 @@ class Source:
         if self.denied:
             return request.answer(405, b"no")
         if self.slow:
-            self._asking.put(client_of(request.client_address[1]))
+            self._asking.put(asker(request))
             while self.slow:
                 time.sleep(0.1)
         return False
