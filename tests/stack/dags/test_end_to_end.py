@@ -92,52 +92,48 @@ def test_manual_runs_mean_the_month_they_are_given_each_in_a_schema_of_its_own(b
     assert set(others) <= set(content(backfilled.dsn)["fct_months"])
 
 
-@pytest.mark.parametrize(
-    ("month", "says"),
-    [
-        ("2012-12", "is before 2013-08"),
-        (f"{datetime.now(UTC).year + 1}-12", "lies in the future"),
-        ("2019-01", "is not there"),
-    ],
-)
-def test_a_month_that_cannot_come_fails_at_once_with_the_reason(backfilled: Pipeline, month: str, says: str):
-    before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
-    run_id = backfilled.trigger(month=month)
-    assert backfilled.wait(run_id) == "failed"
-    wait = backfilled.tasks(run_id)["wait_for_month"]
-    assert (wait["state"], wait["try_number"]) == ("failed", 1)
-    log = backfilled.log(run_id, "wait_for_month")
-    assert says in log
-    shows(UNAVAILABLE.heading, says, log)
-    assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
-
-
 def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-@pytest.mark.parametrize(
-    ("how", "says"),
-    [
-        ({}, "has neither month nor a logical date"),
-        ({"conf": {"mnth": "2024-01"}}, "mnth"),
-        ({"conf": {"mnth": "2024-01"}, "month": "2024-01"}, "mnth"),
-        # what the trigger form sends when nothing is filled in
-        ({"logical_date": now}, "has not ended"),
-    ],
-)
-def test_a_run_that_does_not_say_its_month_fails_in_its_first_task_and_says_what_to_give(
-    backfilled: Pipeline, how: dict[str, Any], says: str
-):
+# What is triggered, the entry of RUNBOOK.md, and what the log says.
+REFUSED = {
+    "a month before the first file": ({"month": "2012-12"}, UNAVAILABLE, "is before 2013-08"),
+    "a month to come": ({"month": f"{datetime.now(UTC).year + 1}-12"}, UNAVAILABLE, "lies in the future"),
+    "a month whose file should be there": ({"month": "2019-01"}, UNAVAILABLE, "is not there"),
+    "no month": ({}, MONTH, "has neither month nor a logical date"),
+    "another name": ({"conf": {"mnth": "2024-01"}}, MONTH, "mnth"),
+    "another name beside the month": ({"conf": {"mnth": "2024-01"}, "month": "2024-01"}, MONTH, "mnth"),
+    # what the trigger form sends when nothing is filled in
+    "a month that has not ended": ({"logical_date": now}, MONTH, "has not ended"),
+}
+
+
+@pytest.fixture(scope="module")
+def refused(backfilled: Pipeline) -> dict[str, str]:
+    """A run for each of REFUSED, all at once: their ids. They have changed nothing."""
     before = content(backfilled.dsn, RAW) | content(backfilled.dsn)
-    run_id = backfilled.trigger(**{name: value() if callable(value) else value for name, value in how.items()})
-    assert backfilled.wait(run_id, seconds=30) == "failed"
-    assert backfilled.tasks(run_id)["wait_for_month"]["try_number"] == 1
-    log = backfilled.log(run_id, "wait_for_month")
-    assert says in log
-    assert "trigger the DAG with" in log
-    shows(MONTH.heading, "may have month alone" if says == "mnth" else says, log)
+    runs = {
+        name: backfilled.trigger(**{key: value() if callable(value) else value for key, value in how.items()})
+        for name, (how, *_) in REFUSED.items()
+    }
+    for run_id in runs.values():
+        assert backfilled.wait(run_id) == "failed"
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before
+    return runs
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_run_that_no_month_can_come_of_fails_at_once_with_the_reason(
+    backfilled: Pipeline, refused: dict[str, str], name: str
+):
+    _, entry, says = REFUSED[name]
+    wait = backfilled.tasks(refused[name])["wait_for_month"]
+    assert (wait["state"], wait["try_number"]) == ("failed", 1)
+    log = backfilled.log(refused[name], "wait_for_month")
+    assert says in log
+    assert entry is not MONTH or "trigger the DAG with" in log
+    shows(entry.heading, "may have month alone" if says == "mnth" else says, log)
 
 
 def test_every_task_of_such_a_run_refuses_not_only_the_first(backfilled: Pipeline):
@@ -212,7 +208,8 @@ def test_a_failing_audit_keeps_a_restated_month_out_and_other_months_go_on(backf
     before = content(backfilled.dsn)
     backfilled.publish_file("2024-01", version=2)
     spoil(backfilled.tlc.folder / "green_tripdata_2024-01.parquet")
-    failing, other = backfilled.trigger(month="2024-01"), backfilled.trigger(month="2023-12")
+    failing, other = backfilled.trigger(month="2024-01"), backfilled.run_of("2023-12")
+    backfilled.clear(other, "publish.fct_months.run")
     assert backfilled.wait(failing) == "failed"
     assert backfilled.wait(other) == "success"
     states = backfilled.states(failing)

@@ -124,6 +124,7 @@ def test_a_task_that_failed_alone_is_found_under_its_green_run(published: Pipeli
     assert set(published.states(run_id).values()) == {"success"}
 
 
+@pytest.mark.long
 def test_tries_count_from_the_latest_clear_and_a_killed_task_runs_again_soon(published: Pipeline):
     """Whatever state the task was cleared in. The delay before a retry is made from this count."""
     run_id, task = published.run_of(MONTH), "wait_for_month"
