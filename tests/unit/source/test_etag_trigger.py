@@ -202,6 +202,7 @@ def event_of(trigger: AskSource) -> dict:
     return asyncio.run(first())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("at_once")
 def test_the_trigger_asks_the_address_of_the_variable_and_again_after_a_restart(source: Source, monkeypatch):
     monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.mirror.url)
@@ -239,6 +240,7 @@ def test_a_triggerer_with_another_address_asks_nobody_and_says_which_setting(sou
     assert source.asked == []
 
 
+@pytest.mark.long
 def test_the_triggerer_imports_no_arrow_dbt_or_driver_beyond_what_airflow_does():
     listed = "import sys, airflow.triggers.base; own = set(sys.modules); import include.source.etag_trigger; "
     listed += "print(*(set(sys.modules) - own))"

@@ -217,6 +217,7 @@ def test_numbers_run_on_over_batches_and_row_groups(tmp_path):
     assert pa.chunked_array([batch["source_row"] for batch in batches]).to_pylist() == list(range(1, rows + 1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row_groups", ["one row group", "many row groups"])
 def test_memory_does_not_grow_with_the_file(tmp_path, row_groups):
     def most_memory(rows: int) -> tuple[int, int]:
