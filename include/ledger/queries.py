@@ -20,7 +20,7 @@ from include.failures.reason import KEY
 from include.ingest.source_checks import IS_RESTATED
 from include.ledger.months import FAILED, WAIT, TaskOfMonth
 from include.month import Month, MonthError
-from include.runs.month_of_run import month_of
+from include.runs.month_of_run import SOURCE, month_of
 from include.settings import SettingError
 
 FILES = """
@@ -49,9 +49,21 @@ FILES_AND_VERSIONS = f"""
             from {{schema}}.kept_versions as kept
             where kept.table_name = load_log.table_name and kept.source_month = load_log.source_month
                 and kept.sha256 <> load_log.sha256
-        ) as kept
+        ) as kept,
+        {{pinned}} as pinned
     from {{schema}}.load_log left join {{schema}}.source_checks using (source_month)
     where table_name = {{table}}
+"""
+# The version at which the month stays, whatever the source has.
+PINNED = f"""
+    (
+        select
+            jsonb_build_object(
+                'version', version, 'since', asked_at, 'by', asked_by, 'dag_run', chosen_versions.dag_run
+            )
+        from {{schema}}.chosen_versions
+        where chosen_versions.source_month = load_log.source_month and version <> '{SOURCE}'
+    )
 """
 FIGURES = "select * from {months} full join ({files}) as files using (source_month)"
 
@@ -106,8 +118,8 @@ def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month
     names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
     rows: list[dict[str, Any]] = []
     with psycopg.connect(conninfo, row_factory=dict_row, autocommit=True) as connection:
-        for files in (FILES_AND_VERSIONS, FILES):
-            query = SQL(files).format(**names)
+        for files, pinned in ((FILES_AND_VERSIONS, PINNED), (FILES_AND_VERSIONS, "null"), (FILES, "")):
+            query = SQL(files).format(**names, pinned=SQL(pinned).format(**names))
             if dataset.months_table:
                 query = SQL(FIGURES).format(months=Identifier(schema, dataset.months_table), files=query)
             try:
