@@ -18,6 +18,7 @@ from dev.runs.ledger_table import pin
 from include.month import Month
 from include.settings import ROOT
 from tests.support.dbt.project import Project
+from tests.support.helpers import trips_path
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.browser import AirflowInBrowser, airflow_in_browser, launched
 from tests.support.stack.logins import login_of
@@ -283,6 +284,8 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_until_the_source_is_to_c
 
     # an ordinary run leaves it, though there is a third file by now, and says so
     published.publish_file(BEFORE, version=3)
+    asked, path = [], trips_path(Month.parse(BEFORE))
+    published.tlc.faults[path] = lambda request: bool(asked.append(request.command))
     published.wait_for_backfills_to_close()
     Backfill(published.stack.api, published.dataset, [Month.parse(BEFORE)]).create(reprocess="completed")
     run_id = published.run_of(BEFORE)
@@ -290,6 +293,8 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_until_the_source_is_to_c
     published.clear(run_id, "load_month", downstream=True)
     assert published.wait(run_id) == "success", published.states(run_id)
     assert published.content(BEFORE) == first
+    assert asked == [], "of the source"
+    del published.tlc.faults[path]
     for attempt in (2, 3):
         assert "stays at the version with SHA-256" in published.log(run_id, "load_month", attempt)
     assert "green 2017-01 is restated since" in published.ask_the_source()
