@@ -18,12 +18,12 @@ from include.alerts.month_alerts import tell_if_late, tell_of_restated
 from include.datasets import DATASETS, Dataset
 from include.failures.listener import tell_of_a_killed_task
 from include.failures.task_defaults import task_arguments
+from include.ingest.choices import choice_of_month
 from include.ingest.load import load_month as load
-from include.ingest.restore import restore_month
 from include.processes.dag_cache import cached_dags
 from include.processes.drift import settings_tags
 from include.runs.assets import file_asset, mark_events, raw_assets
-from include.runs.month_of_run import macros, month_of, refuse_unended_month, version_of
+from include.runs.month_of_run import choice_of, macros, month_of, refuse_unended_month
 from include.runs.params import month_param, version_param
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
@@ -41,7 +41,7 @@ month in a schema of its own, and `publish` replaces the month in the tables tha
 and each model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared,
 at any time, in any order, alone or with the tasks after it: the result is the same. For a month of your choice, trigger
 the DAG with the `month` parameter. With `version` too, `load_month` puts a kept version of the month back, and does not
-ask the source.
+ask the source. The month then stays at it in every run, until one asks for the version `source`.
 
 **Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
 readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
@@ -84,7 +84,8 @@ def pipeline(dataset: Dataset) -> DAG:
             refuse_unended_month(dag_run, params, now)
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
-            if version_of(params):  # its rows are in the warehouse
+            choice = choice_of_month(warehouse_dsn(), schema, month, choice_of(dag_run, params))
+            if choice and choice.pins:  # its rows are in the warehouse
                 return PokeReturnValue(True)
             if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
                 tell_if_late(dataset, month, now)
@@ -94,18 +95,18 @@ def pipeline(dataset: Dataset) -> DAG:
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, raw_tables, month)
-            conninfo = warehouse_dsn()
-            if version := version_of(params):
-                return restore_month(dataset, month, version, conninfo, schema, dag_run.run_id)
+            asked = choice_of(dag_run, params)
             loaded = load(
                 dataset,
                 month,
                 base_url=base_url(dataset),
-                conninfo=conninfo,
+                conninfo=warehouse_dsn(),
                 schema=schema,
                 dag_run=dag_run.run_id,
+                asked=asked,
             )
-            tell_of_restated(dataset, month, loaded)
+            if not (asked and asked.pins):  # else whoever asked for it knows
+                tell_of_restated(dataset, month, loaded)
             return loaded
 
         build = dbt_task_group("build", dataset, layers=["staging", "intermediate"])

@@ -1,7 +1,8 @@
 """Asks the source, daily, for the ETag and length of every loaded month, and marks months that have another file now.
 
 *Months* in the navigation shows them as restated. The triggerer asks the source, gently, and no worker waits for it.
-Where PIPELINE_RELOAD_RESTATED is `true`, such a month is loaded again, once for each new file. Else load it by hand.
+Where PIPELINE_RELOAD_RESTATED is `true`, such a month is loaded again, once for each new file. Else load it by hand. A
+month to which an earlier version was put back is not loaded: the new file is told.
 
 **Failed?** The published tables are not concerned. The next day's run asks again, or clear the task. RUNBOOK.md has the
 steps.

@@ -20,8 +20,9 @@ from dev.change.workshop import Workshop
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import Backfill, months_between
-from dev.runs.ledger_table import as_calendars, as_json
+from dev.runs.ledger_table import Line, as_calendars, as_json, failure, pin
 from dev.runs.published_table import published_table
+from dev.runs.restore import release as let_source_count
 from dev.runs.restore import restore as put_back
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
@@ -66,8 +67,7 @@ def backfill(stack: Stack) -> int:
 def ledger(stack: Stack) -> int:
     """Show every month's state; with JSON=1 as a JSON list."""
     _ = stack.choices  # raises where the stack has not been started yet
-    asked = {"dag_id": arguments.dataset().dag_id} if given("DATASET") else None
-    lines = stack.api.call("GET", "/months", params=asked, below="/ledger")
+    lines = _lines(stack, arguments.dataset() if given("DATASET") else None)
     if given("JSON"):
         print(as_json(lines))
     else:
@@ -80,6 +80,15 @@ def restore(stack: Stack) -> int:
     dataset, month = arguments.dataset(), arguments.month()
     schema = stack.published_schema(dataset)
     succeeded = put_back(stack.api, stack.warehouse.uri(), schema, dataset, month, given("VERSION") or "")
+    _show_published(stack, dataset, [month])
+    return 0 if succeeded else 1
+
+
+def release(stack: Stack) -> int:
+    """Load what the source has for a month that was put back, and let the source count again."""
+    dataset, month = arguments.dataset(), arguments.month()
+    schema = stack.published_schema(dataset)
+    succeeded = let_source_count(stack.api, stack.warehouse.uri(), schema, dataset, month)
     _show_published(stack, dataset, [month])
     return 0 if succeeded else 1
 
@@ -162,7 +171,8 @@ def airflow(stack: Stack) -> int:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(up, down, demo, backfill, restore, ledger, doctor, dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
+        *(up, down, demo, backfill, restore, release, ledger, doctor),
+        *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
     )
 }
 
@@ -193,6 +203,7 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
     outcomes = [backfill.follow() for backfill in backfills]
     for dataset, months in asked.items():
         _show_published(stack, dataset, months)
+        _tell_of_months(stack, dataset, months)
     _show_address(stack)
     for backfill, outcome in zip(backfills, outcomes, strict=True):
         again = f"again: make backfill DATASET={backfill.dataset.name} FROM=... TO=... REPROCESS=failed"
@@ -200,6 +211,23 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
             if months:
                 console.print(f"[red]{backfill.dataset.name} {what}: {', '.join(map(str, months))}[/red]; {again}")
     return 1 if any(outcome.failed or outcome.stuck for outcome in outcomes) else 0
+
+
+def _lines(stack: Stack, dataset: Dataset | None) -> list[Line]:
+    """The ledger's months, of the dataset or of all."""
+    asked = {"dag_id": dataset.dag_id} if dataset else None
+    found: list[Line] = stack.api.call("GET", "/months", params=asked, below="/ledger")
+    return found
+
+
+def _tell_of_months(stack: Stack, dataset: Dataset, months: list[Month]) -> None:
+    """Says which of the months have failed, and what readers see of them; and which stay at another version."""
+    for line in _lines(stack, dataset):
+        if Month.parse(line["month"]) in months:
+            if line["state"] == "failed":
+                console.print(failure(line), style="red", markup=False, highlight=False)
+            if line["pinned"]:
+                console.print(pin(line), markup=False, highlight=False)
 
 
 def _show_published(stack: Stack, dataset: Dataset, months: list[Month]) -> None:

@@ -166,7 +166,7 @@ KEEP_MEBIBYTES = Setting(
 RELOAD = Setting(
     name="PIPELINE_RELOAD_RESTATED",
     meaning="`true`: where `taxi_restatements` finds that the source has another file for a month, it has the month "
-    "loaded again, once for each new file",
+    "loaded again, once for each new file; not a month to which an earlier version was put back",
     shown_default="`false`",
     default=False,
     parse=_true_or_false,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -12,35 +13,44 @@ from rich.text import Text
 Line = dict[str, Any]  # a month, as the ledger's page gets it
 
 ROWS = ("rows_in_file", "rows_accepted", "rows_rejected")
-IN_JSON = ("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept")
+IN_JSON = (
+    *("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept"),
+    *("is_published", "readers_see", "pinned"),
+)
 SIGNS = {
     "published": ("✓", "green"),
     "failed": ("✗", "bold red"),
-    "waiting": ("…", "yellow"),
+    "queued": ("○", "blue"),
     "running": ("▶", "blue"),
+    "waiting": ("…", "yellow"),
     "restated": ("≠", "magenta"),
     "never": ("·", "dim"),
 }
+PINNED = "•"
 
 
 def as_json(lines: Iterable[Line]) -> str:
     """A JSON list with an object for each month, whose keys are IN_JSON.
 
     `restated`: ETag and bytes of the source's new file and of the loaded one; null where the source has no new file.
-    `kept`: the versions that can be put back, the one replaced last first.
+    `kept`: the versions that can be put back, the one replaced last first. `readers_see`: what is published of a month
+    whose latest run has not published it; else null. `pinned`: the version at which the month stays, since when, by
+    whom and by which run; null where the source counts.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
 
 def as_calendars(lines: list[Line]) -> Group:
     """A table of years and months for each dataset; below them what failed, and why."""
-    parts: list[Any] = [Text("  ".join(f"{sign} {state}" for state, (sign, _) in SIGNS.items()))]
+    signs = [f"{sign} {state}" for state, (sign, _) in SIGNS.items()]
+    parts: list[Any] = [Text("  ".join([*signs, f"{PINNED} stays at the version that was put back"]))]
     for title, found in groupby(lines, key=lambda line: str(line["title"])):
         parts.append(_calendar(title, list(found)))
     for line in lines:
         if line["state"] == "failed":
-            task = line["failed_task"] or "its run"
-            parts.append(Text(f"{line['dataset']} {line['month']} failed: {task}. {line['reason'] or ''}", style="red"))
+            parts.append(Text(failure(line), style="red"))
+        if line["pinned"]:
+            parts.append(Text(pin(line)))
         if restated := line["restated"]:
             since, now = restated["since"][:10], f"{restated['bytes']} bytes, ETag {restated['etag'] or 'none'}"
             loaded = f"{restated['bytes_loaded']} bytes, ETag {restated['etag_loaded'] or 'none'}"
@@ -51,16 +61,38 @@ def as_calendars(lines: list[Line]) -> Group:
     return Group(*parts)
 
 
+def failure(line: Line) -> str:
+    """What failed in the month, why, and what readers see of it meanwhile."""
+    said = f"{line['dataset']} {line['month']} failed: {line['failed_task'] or 'its run'}. {line['reason'] or ''}"
+    return f"{said} {line['readers_see'] or 'Nothing of it is published.'}"
+
+
+def pin(line: Line) -> str:
+    """At which version the month stays, since when, by whom, and how to end it."""
+    month, pinned = line["month"], line["pinned"]
+    since = f"{datetime.fromisoformat(pinned['since']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{line['dataset']} {month}: stays at the version {pinned['version'][:12]}, which {pinned['by'] or 'somebody'} "
+        f"put back {since}. The source counts again after: make release DATASET={line['dataset']} MONTH={month}"
+    )
+
+
 def _calendar(title: str, lines: list[Line]) -> Table:
-    published = sum(line["state"] in ("published", "restated") for line in lines)
+    published = sum(line["is_published"] for line in lines)
     table = Table(
         "",
         *(f"{month:02}" for month in range(1, 13)),
         title=f"{title}: {published} of {len(lines)} published",
         box=None,
     )
-    by_month = {line["month"]: line["state"] for line in lines}
+    by_month = {line["month"]: line for line in lines}
     for year in sorted({month[:4] for month in by_month}, reverse=True):
-        states = [by_month.get(f"{year}-{month:02}") for month in range(1, 13)]
-        table.add_row(year, *(Text(*SIGNS[state]) if state else Text("") for state in states))
+        table.add_row(year, *(_cell(by_month.get(f"{year}-{month:02}")) for month in range(1, 13)))
     return table
+
+
+def _cell(line: Line | None) -> Text:
+    if not line:
+        return Text("")
+    sign, style = SIGNS[line["state"]]
+    return Text(sign + PINNED if line["pinned"] else sign, style)

@@ -1,4 +1,4 @@
-"""Puts an archived version of a month back, and follows the run that does it."""
+"""Puts an archived version of a month back, or lets the source count again, and follows the run that does it."""
 
 import time
 
@@ -7,8 +7,10 @@ from dev.errors import StackError
 from dev.runs.backfill import ENDED, POLL_SECONDS
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
+from include.ingest.choices import choice_of_month
 from include.ingest.versions import KeptVersion, kept_versions
 from include.month import Month
+from include.runs.month_of_run import SOURCE
 from include.warehouse.session import Warehouse
 
 
@@ -19,16 +21,36 @@ def restore(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Mon
     such version is kept, or the DAG is paused, and requests.RequestException.
     """
     kept = _kept(dsn, schema, dataset, month, version)
+    said = (
+        f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
+        f"{kept.sha256}. It stays at this version until: make release DATASET={dataset.name} MONTH={month}"
+    )
+    return _run(api, dataset, month, kept.sha256, said)
+
+
+def release(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Month) -> bool:
+    """Loads what the source has for a month that was put back, and lets the source count again.
+
+    Returns and raises as `restore` does; StackError also where the month was not put back.
+    """
+    choice = choice_of_month(dsn, schema, month, None)
+    if not choice or not choice.pins:
+        raise StackError(
+            f"{dataset.name} {month} was not put back: what the source has counts. Nothing was changed. To load it: "
+            f"make backfill DATASET={dataset.name} FROM={month} TO={month} REPROCESS=completed"
+        )
+    said = f"Loading what the source has for {dataset.name} {month}, in place of the version {choice.version}"
+    return _run(api, dataset, month, SOURCE, said)
+
+
+def _run(api: AirflowApi, dataset: Dataset, month: Month, version: str, said: str) -> bool:
+    """Follows a run of the month that asks for the version; returns whether it succeeded."""
     paths = DagPaths(dataset.dag_id)
     if api.call("GET", paths.dag)["is_paused"]:
         raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
-    asked = {"logical_date": None, "conf": {"month": str(month), "version": kept.sha256}}
+    asked = {"logical_date": None, "conf": {"month": str(month), "version": version}}
     run_id = api.call("POST", paths.runs, json=asked)["dag_run_id"]
-    console.print(
-        f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
-        f"{kept.sha256}; dag run {run_id}",
-        highlight=False,
-    )
+    console.print(f"{said}; dag run {run_id}", highlight=False)
     while (state := api.call("GET", paths.run(run_id))["state"]) not in ENDED:
         time.sleep(POLL_SECONDS)
     for task in api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
@@ -47,5 +69,5 @@ def _kept(dsn: str, schema: str, dataset: Dataset, month: Month, version: str) -
     raise StackError(
         f"No version {version + ' ' if version else ''}of {dataset.name} {month} is kept that could be put back. Kept: "
         f"{there}. Nothing was changed. What the source has is loaded by: make backfill DATASET={dataset.name} "
-        f"FROM={month} TO={month} REPROCESS=completed"
+        f"FROM={month} TO={month} REPROCESS=completed (of a month that was put back: make release)"
     )

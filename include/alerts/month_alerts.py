@@ -37,8 +37,10 @@ def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
 
 def tell_of_restated(dataset: Dataset, month: Month, loaded: Iterable[Mapping[str, Any]]) -> None:
     """Tells of each file that has changed since its last load. `loaded`: what `load_month` returns."""
-    for file, facts in zip(dataset.files, loaded, strict=True):
+    files = {file.table: file for file in dataset.files}
+    for facts in loaded:
         if facts["restated"]:
+            file = files[facts["table"]]
             path = file.path.format(month=month)
             notify(
                 dataset=dataset,

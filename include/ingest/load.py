@@ -9,6 +9,8 @@ from typing import Any
 from psycopg.sql import Identifier
 
 from include.datasets import Dataset
+from include.ingest.choices import ChoiceChanged, choice_of_month, require_choice, write_down
+from include.ingest.duplicates import refuse_another_months_file
 from include.ingest.raw_tables import (
     FilePlace,
     create_raw_tables,
@@ -18,13 +20,15 @@ from include.ingest.raw_tables import (
     place_of,
     rows_held,
 )
+from include.ingest.restore import restore_month
 from include.ingest.source_checks import note_load
 from include.ingest.versions import drop_kept_versions, keep_version
 from include.month import Month
+from include.runs.month_of_run import Choice
 from include.settings import KEEP_MEBIBYTES
-from include.source.download import Download, FileVersion, download, is_unchanged, require_unchanged
+from include.source.download import Download, download, require_unchanged
 from include.source.json_columns import jsonb_key
-from include.source.reader import FileContentError, Table, read_file
+from include.source.reader import Table, read_file
 from include.warehouse.libpq import is_english
 from include.warehouse.session import Warehouse
 
@@ -32,15 +36,35 @@ log = logging.getLogger(__name__)
 
 
 def load_month(
-    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str
+    dataset: Dataset,
+    month: Month,
+    base_url: str,
+    conninfo: str,
+    schema: str,
+    dag_run: str,
+    asked: Choice | None = None,
 ) -> list[dict[str, Any]]:
-    """Replaces the month's rows, and those of the dataset's other files, by what the source has now.
+    """Replaces the month's rows by the version that counts: what the source has, or what was put back.
 
-    Loading again, at any time, leaves one copy. If the month's file has changed, the version that it replaces is kept
-    (include/ingest/versions.py). Returns what load_log now says of each file. Raises what `download`,
-    `require_unchanged`, `read_file` and `refuse_another_months_file` raise, and psycopg.Error; after any of them the
-    tables are as they were.
+    `asked`: the version that this run is to choose. Loading again, at any time, leaves one copy. If the month's file
+    has changed, the version that it replaces is kept (include/ingest/versions.py). The dataset's other files are loaded
+    beside the source's file, and left alone beside one that was put back. Returns what load_log now says of each file
+    that was loaded. Raises what `download`, `require_unchanged`, `read_file`, `refuse_another_months_file` and
+    `restore_month` raise, and psycopg.Error; after any of them the tables are as they were.
     """
+    while True:
+        choice = choice_of_month(conninfo, schema, month, asked)
+        try:
+            if choice and choice.pins:
+                return restore_month(dataset, month, choice, conninfo, schema, dag_run)
+            return _load_from_source(dataset, month, base_url, conninfo, schema, dag_run, choice)
+        except ChoiceChanged as changed:
+            log.warning("%s. It is loaded anew", changed)
+
+
+def _load_from_source(
+    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str, choice: Choice | None
+) -> list[dict[str, Any]]:
     with ExitStack() as downloads:
         files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
         tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
@@ -49,10 +73,14 @@ def load_month(
             create_raw_tables(warehouse, dataset, month)
             drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
             refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
+            warehouse.lock(dataset.monthly.table, month.ds)
+            require_choice(warehouse, month, choice)
             loaded = [
                 _replace(warehouse, place_of(warehouse, declared, month), file, table, dag_run)
                 for declared, file, table in zip(dataset.files, files, tables, strict=True)
             ]
+            if choice:
+                write_down(warehouse, month, choice, choice.version)
             warehouse.commit()
     return loaded
 
@@ -69,30 +97,6 @@ def _warn_of_another_language(warehouse: Warehouse) -> None:
             "not tried again. Have the server speak English, to all, as some come before a login: alter system set "
             "lc_messages = 'C'; select pg_reload_conf()",
             language,
-        )
-
-
-def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: FileVersion) -> None:
-    """Raises FileContentError if another month was loaded from the same bytes, and the source still has them for it.
-
-    If the source now has another file for that month, the two files may have been swapped, and corrected since. Of two
-    months with the same bytes that are loaded at once, the second waits here until the first is committed, and sees it.
-    Raises what `is_unchanged` raises.
-    """
-    warehouse.lock(table, file.sha256)
-    others = warehouse.execute(
-        "select to_char(source_month, 'YYYY-MM'), url, etag from {schema}.load_log "
-        "where table_name = $1 and sha256 = $2 and source_month <> $3::text::date",
-        values=(table, file.sha256, month.ds),
-    )
-    for other, url, etag in others:
-        if not is_unchanged(url, etag):
-            log.warning("%s was loaded from these bytes. The source has another file for it now: load it again", other)
-            continue
-        raise FileContentError(
-            f"{file.url} is, byte for byte, the file that {other} was loaded from ({url}): one of the two months "
-            f"has the other's file. Look at the dates in it. If they are of {other}, wait for the right file of "
-            f"{month}, then clear this task. If they are of {month}, load {other} again first, once its own file is up."
         )
 
 

@@ -59,15 +59,13 @@ AUDIT_LOG = """
 """
 
 # The source's latest answer for each loaded month's file: to the load itself, and daily since. `since`: when the source
-# first gave this answer. `settled`: the version that is not to be loaded, as an earlier one was put back in its place.
-# include/ingest/source_checks.py reads and writes it.
+# first gave this answer. include/ingest/source_checks.py reads and writes it.
 SOURCE_CHECKS = """
     source_month date primary key,
     etag text,
     bytes bigint,
     since timestamptz not null,
-    checked_at timestamptz not null,
-    settled text
+    checked_at timestamptz not null
 """
 # Versions of months that another file has replaced: their line in load_log, and the table among the partitions that has
 # their rows. include/ingest/versions.py reads and writes it.
@@ -77,7 +75,32 @@ KEPT_VERSIONS = """
     kept_as text not null,
     primary key (table_name, source_month, sha256)
 """
-TABLES_BESIDE_LOAD_LOG = {"audit_log": AUDIT_LOG, "source_checks": SOURCE_CHECKS, "kept_versions": KEPT_VERSIONS}
+# For each month for which somebody ever chose a version, the latest choice: the SHA-256 of a version that was put back,
+# or `source`. `instead_of`: what the source had when it was chosen. include/ingest/choices.py reads and writes it.
+CHOSEN_VERSIONS = """
+    source_month date primary key,
+    version text not null,
+    asked_at timestamptz not null,
+    asked_by text,
+    dag_run text not null,
+    instead_of text
+"""
+TABLES_BESIDE_LOAD_LOG = {
+    "audit_log": AUDIT_LOG,
+    "source_checks": SOURCE_CHECKS,
+    "kept_versions": KEPT_VERSIONS,
+    "chosen_versions": CHOSEN_VERSIONS,
+}
+# The months that an earlier revision of the project has put back, which wrote down in `settled` what was not to be
+# loaded, and no user. `to_jsonb`, as a table of today has no such column.
+PUT_BACK_BEFORE = """
+    insert into {schema}.chosen_versions
+    select source_month, sha256, load_log.loaded_at, null, load_log.dag_run, to_jsonb(source_checks) ->> 'settled'
+    from {schema}.load_log
+    join {schema}.kept_versions using (table_name, source_month, sha256)
+    join {schema}.source_checks using (source_month)
+    where to_jsonb(source_checks) ->> 'settled' <> coalesce(load_log.etag, load_log.bytes || ' bytes')
+"""
 
 # A file loaded again unchanged keeps its file_id.
 LOG_LOAD = """
@@ -150,6 +173,8 @@ def create_tables_beside_load_log(warehouse: Warehouse) -> None:
     for table, columns in TABLES_BESIDE_LOAD_LOG.items():
         if not warehouse.exists(warehouse.schema, table):
             warehouse.execute(f"create table {{schema}}.{{table}} ({columns})", table=Identifier(table))
+            if table == "chosen_versions":
+                warehouse.execute(PUT_BACK_BEFORE)
 
 
 def rows_held(warehouse: Warehouse, place: FilePlace, file: FileVersion, columns: pa.Schema) -> int | None:

@@ -113,8 +113,14 @@ def find_restated(
         log.warning("%s %s is restated since %s: %s", dataset.name, each.month, f"{each.since:%Y-%m-%d}", each)
         if not each.settled:
             text = f"The source has another file for {dataset.name} {each.month}: {each}."
+            if each.pinned:
+                text += (
+                    " It is not loaded: the month stays at the version that was put back. To let what the source has "
+                    f"count again: make release DATASET={dataset.name} MONTH={each.month}, or Months in Airflow's "
+                    "navigation."
+                )
             notify(dataset=dataset, month=each.month, cause=RESTATED.cause, text=text, section=RESTATED.heading)
-    to_load = [each for each in restated if not each.settled] if RELOAD.value() else []
+    to_load = [each for each in restated if not each.pinned] if RELOAD.value() else []
     return [{"month": str(each.month), "run_id": f"restated__{each.month}__{_short(each.version)}"} for each in to_load]
 
 

@@ -18,6 +18,7 @@ from psycopg.sql import SQL, Composable, Literal
 from include.datasets import Dataset
 from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log
 from include.month import Month
+from include.runs.month_of_run import SOURCE
 from include.source.download import FileVersion
 from include.warehouse.session import Warehouse
 
@@ -60,7 +61,8 @@ class LoadedMonth:
 class Restated:
     """A month for which the source has another file: ETag and bytes of that file, and of the one that is loaded.
 
-    `settled`: an earlier version was put back in that file's place, so that it is not to be loaded.
+    `pinned`: an earlier version was put back, so that the file is not to be loaded. `settled`: this was the file in
+    whose place it was put back.
     """
 
     month: Month
@@ -70,6 +72,7 @@ class Restated:
     etag_loaded: str | None
     bytes_loaded: int
     since: datetime
+    pinned: bool
     settled: bool
 
     def __str__(self) -> str:
@@ -108,25 +111,24 @@ def note_answers(
 def restated_months(warehouse: Warehouse, dataset: Dataset) -> list[Restated]:
     """The restated months, in order."""
     rows = warehouse.execute(
-        f"select source_month, {VERSION}, source_checks.etag, source_checks.bytes, load_log.etag, load_log.bytes, "
-        f"since, settled is not distinct from {VERSION} "
+        f"select load_log.source_month, {VERSION}, source_checks.etag, source_checks.bytes, "
+        f"load_log.etag, load_log.bytes, since, "
+        f"chosen.source_month is not null, coalesce(instead_of = {VERSION}, false) "
         f"from {{schema}}.source_checks join {{schema}}.load_log using (source_month) "
+        f"left join {{schema}}.chosen_versions as chosen on chosen.source_month = load_log.source_month "
+        f"and version <> '{SOURCE}' "
         f"where table_name = $1 and {IS_RESTATED} order by 1",
         values=(dataset.monthly.table,),
     )
     return [Restated(Month(month), *facts) for month, *facts in rows]
 
 
-def settle_loaded_file(warehouse: Warehouse, place: FilePlace) -> None:
-    """Records that the loaded file is not to be loaded again, as an earlier version is about to take its place.
-
-    In the current transaction.
-    """
+def note_loaded_file(warehouse: Warehouse, place: FilePlace) -> None:
+    """Records the loaded file as the source's, where no answer of the source is known. In the current transaction."""
     warehouse.execute(
-        "insert into {schema}.source_checks as known (source_month, etag, bytes, since, checked_at, settled) "
-        "select source_month, etag, bytes, loaded_at, loaded_at, coalesce(etag, bytes || ' bytes') "
-        "from {schema}.load_log where table_name = $1 and source_month = $2::text::date "
-        "on conflict (source_month) do update set settled = excluded.settled",
+        "insert into {schema}.source_checks (source_month, etag, bytes, since, checked_at) "
+        "select source_month, etag, bytes, loaded_at, loaded_at "
+        "from {schema}.load_log where table_name = $1 and source_month = $2::text::date on conflict do nothing",
         values=(place.table, place.ds),
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from psycopg.sql import Identifier
 
-from include.ingest.raw_tables import FilePlace
+from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log
 from include.source.download import FileVersion
 from include.warehouse.session import Warehouse
 
@@ -32,6 +32,7 @@ VERSIONS_OF_MONTH = """
     for share of kept
 """
 # `size_with_newer`: the version's size, and that of every version that was kept later. Beyond the most are the oldest.
+# A version that a month stays at is not dropped: its rows may have to be written anew.
 TO_DROP = """
     select kept_as, kept_at, source_month, sha256, size
     from (
@@ -45,7 +46,8 @@ TO_DROP = """
             from {schema}.kept_versions
         ) as with_sizes
     ) as in_order
-    where kept_at < now() - $2::text::interval or size_with_newer > $3
+    where (kept_at < now() - $2::text::interval or size_with_newer > $3)
+        and (source_month, sha256) not in (select source_month, version from {schema}.chosen_versions)
     order by kept_at
 """
 
@@ -108,6 +110,7 @@ def drop_kept_versions(
     """
     if not warehouse.exists(warehouse.schema, "kept_versions"):
         return {}
+    create_tables_beside_load_log(warehouse)
     seconds = f"{older_than.total_seconds()} seconds"
     found = warehouse.execute(TO_DROP, values=(warehouse.partitions, seconds, most_mebibytes * 2**20))
     warehouse.commit()

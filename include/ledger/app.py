@@ -18,8 +18,8 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from include.datasets import DATASETS, Dataset, dataset_of
-from include.ledger.months import judge
-from include.ledger.queries import figures_by_month, tasks_by_month
+from include.ledger.months import PUBLISHED, judge
+from include.ledger.queries import figures_by_month, next_scheduled_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
@@ -113,6 +113,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         "may_backfill": may("POST", dataset, user),
     }
     now, due = datetime.now(UTC), MonthlyOncePublished(dataset.published_after).due
+    scheduled = next_scheduled_month(session, dataset, timezone)
     lines = []
     for month in dataset.first_month.through(Month.containing(now, timezone)):
         known = figures.get(month, {})
@@ -120,7 +121,9 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         expected_at = due(month)
         of_month = tasks.get(month, [])
         restated, kept = known.pop("restated", None), known.pop("kept", None) or []
-        judged = judge(of_month, is_published, expected_at <= now, is_restated=restated is not None)
+        pinned = known.pop("pinned", None)
+        comes_by_itself = scheduled is not None and month >= scheduled and expected_at > now
+        judged = judge(of_month, is_published, comes_by_itself, is_restated=restated is not None)
         run = next((task for task in of_month if task.run_id == judged.run_id), None)
         lines.append(
             common
@@ -129,15 +132,29 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "starts_at": month.start_in(timezone).isoformat(),
                 "expected_at": expected_at.isoformat(),
                 "state": judged.state,
+                "is_published": is_published or judged.state in PUBLISHED,
+                "readers_see": None if judged.state in PUBLISHED else readers_see(known),
                 "failed_task": judged.task and judged.task.task_id,
                 "reason": judged.task and judged.task.reason,
                 "run_id": judged.run_id,
                 "run_began": run and run.run_began,
                 "run_ended": run and run.run_ended,
+                "tasks": run and run.tasks,
+                "tasks_begun": run and run.tasks_begun,
+                "task_begun": run and run.task_begun,
                 **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
                 "figures": known,
                 "restated": restated,
                 "kept": kept,
+                "pinned": pinned,
             }
         )
     return lines
+
+
+def readers_see(figures: dict[str, Any]) -> str | None:
+    """What the published tables have of a month whose latest run has not published it; None: nothing."""
+    if not (published_at := figures.get("published_at")):
+        return None
+    file = f", of the file with SHA-256 {sha256[:12]}" if (sha256 := figures.get("file_sha256")) else ""
+    return f"Readers see the version of {published_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{file}."

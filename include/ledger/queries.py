@@ -7,12 +7,14 @@ from datetime import tzinfo
 from typing import Any
 
 import psycopg
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.xcom import XComModel
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Subquery, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from include.datasets import Dataset
@@ -20,7 +22,7 @@ from include.failures.reason import KEY
 from include.ingest.source_checks import IS_RESTATED
 from include.ledger.months import FAILED, WAIT, TaskOfMonth
 from include.month import Month, MonthError
-from include.runs.month_of_run import month_of
+from include.runs.month_of_run import SOURCE, month_of
 from include.settings import SettingError
 
 FILES = """
@@ -49,9 +51,21 @@ FILES_AND_VERSIONS = f"""
             from {{schema}}.kept_versions as kept
             where kept.table_name = load_log.table_name and kept.source_month = load_log.source_month
                 and kept.sha256 <> load_log.sha256
-        ) as kept
+        ) as kept,
+        {{pinned}} as pinned
     from {{schema}}.load_log left join {{schema}}.source_checks using (source_month)
     where table_name = {{table}}
+"""
+# The version at which the month stays, whatever the source has.
+PINNED = f"""
+    (
+        select
+            jsonb_build_object(
+                'version', version, 'since', asked_at, 'by', asked_by, 'dag_run', chosen_versions.dag_run
+            )
+        from {{schema}}.chosen_versions
+        where chosen_versions.source_month = load_log.source_month and version <> '{SOURCE}'
+    )
 """
 FIGURES = "select * from {months} full join ({files}) as files using (source_month)"
 
@@ -69,10 +83,13 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
     )
     of_task = (TaskInstance.task_id, TaskInstance.state, TaskInstance.start_date, TaskInstance.queued_dttm)
     failed = aliased(TaskInstance)
+    has_waited = exists().where(TaskReschedule.ti_id == TaskInstance.id).label("has_waited")
+    counts = _tasks_of_runs(dataset)
     of_same_task = [getattr(XComModel, name) == getattr(TaskInstance, name) for name in ("dag_id", "run_id", "task_id")]
     rows = session.execute(
-        select(*columns, *of_task, XComModel.value)
+        select(*columns, *of_task, XComModel.value, has_waited, counts.c.tasks, counts.c.begun, counts.c.first)
         .join(TaskInstance, (TaskInstance.dag_id == DagRun.dag_id) & (TaskInstance.run_id == DagRun.run_id))
+        .join(counts, counts.c.run_id == DagRun.run_id)
         .outerjoin(XComModel, and_(*of_same_task, XComModel.key == KEY, TaskInstance.state == FAILED))
         .where(
             DagRun.dag_id == dataset.dag_id,
@@ -95,10 +112,36 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
             reason = None if row.value is None else str(XComModel.deserialize_value(row))
             found[month].append(
                 TaskOfMonth(
-                    *(row.run_id, row.run_state, row.task_id, row.state, since, reason, row.run_began, row.run_ended)
+                    *(row.run_id, row.run_state, row.task_id, row.state, since, reason, row.run_began, row.run_ended),
+                    *(row.has_waited, row.tasks, row.begun, row.first),
                 )
             )
     return found
+
+
+def _tasks_of_runs(dataset: Dataset) -> Subquery:
+    """For each run: how many tasks it has, how many have begun since its latest clear, the first of these by name."""
+    begun = TaskInstance.start_date >= DagRun.start_date
+    return (
+        select(
+            TaskInstance.run_id,
+            func.count().label("tasks"),
+            func.count().filter(begun).label("begun"),
+            func.min(TaskInstance.task_id).filter(begun).label("first"),
+        )
+        .join(DagRun, (TaskInstance.dag_id == DagRun.dag_id) & (TaskInstance.run_id == DagRun.run_id))
+        .where(TaskInstance.dag_id == dataset.dag_id)
+        .group_by(TaskInstance.run_id)
+        .subquery()
+    )
+
+
+def next_scheduled_month(session: Session, dataset: Dataset, timezone: tzinfo) -> Month | None:
+    """The first month whose run is still to begin by the schedule. None: no run does; the DAG may be paused."""
+    found = session.execute(
+        select(DagModel.next_dagrun).where(DagModel.dag_id == dataset.dag_id, DagModel.is_paused.is_(False))
+    ).scalar()
+    return Month.containing(found, timezone) if found else None
 
 
 def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
@@ -106,8 +149,8 @@ def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month
     names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
     rows: list[dict[str, Any]] = []
     with psycopg.connect(conninfo, row_factory=dict_row, autocommit=True) as connection:
-        for files in (FILES_AND_VERSIONS, FILES):
-            query = SQL(files).format(**names)
+        for files, pinned in ((FILES_AND_VERSIONS, PINNED), (FILES_AND_VERSIONS, "null"), (FILES, "")):
+            query = SQL(files).format(**names, pinned=SQL(pinned).format(**names))
             if dataset.months_table:
                 query = SQL(FIGURES).format(months=Identifier(schema, dataset.months_table), files=query)
             try:

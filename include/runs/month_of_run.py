@@ -1,9 +1,10 @@
-"""Says what a DAG run is for: its month, and the run's own schema."""
+"""Says what a DAG run is for: its month, the version of it that was asked for, and the run's own schema."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -14,7 +15,27 @@ from include.settings import SettingError
 DS = "{{ month_of(dag_run, params).ds }}"
 RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
 
+# A `version` that is no SHA-256: what the source has.
+SOURCE = "source"
 HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A version of a month that somebody asked for, by a run: the first digits of its SHA-256, or SOURCE.
+
+    `asked_at`: an aware time. `asked_by`: the user's name in Airflow; None: not known.
+    """
+
+    version: str
+    asked_at: datetime
+    asked_by: str | None
+    dag_run: str
+
+    @property
+    def pins(self) -> bool:
+        """Whether the month stays at this version, whatever the source has."""
+        return self.version != SOURCE
 
 
 def month_of(dag_run: Any, params: Mapping[str, Any], timezone: tzinfo = UTC) -> Month:
@@ -35,9 +56,17 @@ def month_of(dag_run: Any, params: Mapping[str, Any], timezone: tzinfo = UTC) ->
     return dated
 
 
-def version_of(params: Mapping[str, Any]) -> str | None:
-    """The first digits of the SHA-256 of the kept version that the run is to put back; None in an ordinary run."""
-    return params.get("version") or None
+def choice_of(dag_run: Any, params: Mapping[str, Any]) -> Choice | None:
+    """The version that the run asks for, by the param `version`; None in an ordinary run.
+
+    A run that is cleared or tried again has asked when it was made. Raises MonthError in a backfill, whose runs are
+    dated at their months.
+    """
+    if not (version := params.get("version")):
+        return None
+    if dag_run.run_type in ("scheduled", "backfill"):
+        raise MonthError(f"A backfill's configuration says version {version}. Leave version empty. {HOW_TO_TRIGGER}")
+    return Choice(version, dag_run.run_after, dag_run.triggering_user_name, dag_run.run_id)
 
 
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:

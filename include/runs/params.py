@@ -8,6 +8,7 @@ from airflow.sdk import Param
 
 from include.datasets import Dataset
 from include.month import PATTERN
+from include.runs.month_of_run import SOURCE
 from include.runs.timetable import MonthlyOncePublished
 
 
@@ -25,12 +26,13 @@ def month_param(dataset: Dataset, title: str, description_md: str) -> Param:
 
 
 def version_param() -> Param:
-    """The param `version`: empty, or the first digits of a SHA-256."""
+    """The param `version`: empty, the first digits of a SHA-256, or `source`."""
     return Param(
         None,
         type=["null", "string"],
-        pattern="^[0-9a-f]{8,64}$",
+        pattern=f"^([0-9a-f]{{8,64}}|{SOURCE})$",
         title="Kept version to put back",
-        description_md="Empty: the month is loaded from the source. To undo a restatement: the first 8 digits or more "
-        "of the SHA-256 of a version that *Months* shows as kept.",
+        description_md="Empty: the month is loaded from the source, or from the version that was put back. To undo a "
+        "restatement: the first 8 digits or more of the SHA-256 of a version that *Months* shows as kept. The month "
+        f"stays at it until another run asks for `{SOURCE}`, which lets what the source has count again.",
     )

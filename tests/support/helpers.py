@@ -6,6 +6,7 @@ import hashlib
 import io
 import multiprocessing
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,20 @@ import pyarrow.parquet as pq
 from include.datasets import GREEN
 from include.ingest.raw_tables import create_raw_tables
 from include.month import Month
+from include.runs.month_of_run import Choice
 from include.source.download import Download
 from include.warehouse.session import Warehouse
 
 SCHEMA = "airflow_test"
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
 FORK_SECONDS = 120
+NOWHERE = "http://127.0.0.1:9"  # a source that does not answer
 ZONES = "/misc/taxi_zone_lookup.csv"
+
+
+def chosen(version: str, by: str = "somebody", dag_run: str = "a restore") -> Choice:
+    """What a run that is made now asks for."""
+    return Choice(version, datetime.now(UTC), by, dag_run)
 
 
 def trips_path(month: Month) -> str:

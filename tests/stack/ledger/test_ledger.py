@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -17,7 +17,8 @@ from dev.runs.ledger_table import IN_JSON
 from dev.services.airflow_api import instant
 from include.datasets import DATASETS
 from include.ledger.app import app
-from include.ledger.queries import figures_by_month, tasks_by_month
+from include.ledger.queries import figures_by_month, next_scheduled_month, tasks_by_month
+from include.month import Month
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.logins import asked_by
 from tests.support.stack.pipeline import Pipeline
@@ -92,6 +93,9 @@ def test_a_red_model_under_a_green_run_is_red_and_says_why(published: Pipeline):
     line = line_of(published, MONTH)
     assert (line["state"], line["failed_task"], line["run_id"]) == ("failed", model, run_id)
     assert "airflow_default_20200201.int_trips_judged is not there" in line["reason"]
+    assert line["is_published"]
+    assert line["figures"]["file_sha256"][:12] in line["readers_see"]
+    assert (line["tasks_begun"], line["task_begun"]) == (1, model)
     query(published.dsn, "alter table airflow_default_20200201.away rename to int_trips_judged")
     published.clear(run_id, model)
     assert published.wait(run_id) == "success"
@@ -107,7 +111,12 @@ def test_a_dataset_takes_one_query_of_each_database_however_many_months(
     event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
     with Session(engine) as session:
         assert tasks_by_month(session, published.dataset, UTC)
-    assert len(asked) == 1
+        assert len(asked) == 1
+        # the stack's own schedule begins with the month that it was first started in
+        scheduled = next_scheduled_month(session, published.dataset, UTC)
+    asked.pop()
+    assert scheduled == Month.containing(datetime.now(UTC))
+    assert line_of(published, str(scheduled))["state"] == "waiting"
     execute = psycopg.Connection.execute
     monkeypatch.setattr(psycopg.Connection, "execute", lambda *given: (asked.append(given[1]), execute(*given))[1])
     schema = published.stack.published_schema(published.dataset)
@@ -136,7 +145,7 @@ def test_the_terminal_shows_the_same(
     lines = json.loads(capsys.readouterr().out)
     assert all(tuple(line) == IN_JSON for line in lines)
     [line] = [each for each in lines if (each["dataset"], each["month"]) == ("green", MONTH)]
-    assert line["state"] == "published"
+    assert (line["state"], line["is_published"], line["readers_see"], line["pinned"]) == ("published", True, None, None)
     monkeypatch.setenv("DATASET", "yellow")
     assert commands.ledger(published.stack) == 0
     assert {line["dataset"] for line in json.loads(capsys.readouterr().out)} == {"yellow"}

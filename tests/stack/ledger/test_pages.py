@@ -6,12 +6,19 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+import dev.__main__ as commands
+from dev.errors import StackError
+from dev.runs.backfill import Backfill
+from dev.runs.ledger_table import pin
+from include.month import Month
 from include.settings import ROOT
 from tests.support.dbt.project import Project
+from tests.support.helpers import trips_path
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.browser import AirflowInBrowser, airflow_in_browser, launched
 from tests.support.stack.logins import login_of
@@ -22,6 +29,15 @@ PICTURES = Path(os.environ.get("PICTURES") or ROOT / ".local" / "tests" / "image
 BEFORE, MONTH = "2017-01", "2017-02"
 MODEL = "build.int_zone_days.run"
 WIDE = {"width": 2200, "height": 640}  # for graphs
+OF_MONTH = f"where source_month = '{MONTH}-01'"
+# keeps what a square says, each time that the page draws it
+REMEMBER = """
+([key]) => {
+  window.said = [];
+  new MutationObserver(() => said.push(document.querySelector(`[data-key="${key}"]`).getAttribute("aria-label")))
+    .observe(document.getElementById("calendars"), {childList: true, subtree: true});
+}
+"""
 RENAME = "alter table airflow_default_20170201.{} rename to {}"
 
 
@@ -66,10 +82,16 @@ def test_a_failed_model_is_found_in_the_ledger_cleared_and_seen_to_turn_green(
     assert published.wait(run_id) == "success", "Airflow judges a run by its last tasks"
     airflow.open_plugin("Months")
     square = airflow.square("green", MONTH)
-    expect(square).to_have_accessible_name(re.compile(rf"green {MONTH}: failed in {re.escape(MODEL)}"))
+    expect(square).to_have_accessible_name(
+        re.compile(rf"green {MONTH}: failed in {re.escape(MODEL)}, an earlier version is published")
+    )
     square.click()
     expect(airflow.frame.get_by_text("int_trips_judged is not there")).to_be_visible()
-    expect(airflow.frame.get_by_text(re.compile(r"^Its latest run began .* UTC and took \d+ s\.$"))).to_be_visible()
+    one_task = rf"^Its latest run was of one task, {re.escape(MODEL)}: it began .* UTC and took \d+ s\.$"
+    expect(airflow.frame.get_by_text(re.compile(one_task))).to_be_visible()
+    [(sha256,)] = query(published.dsn, f"select file_sha256 from airflow_default.fct_months {OF_MONTH}")
+    readers_see = f"^Readers see the version of .* UTC, of the file with SHA-256 {sha256[:12]}\\.$"
+    expect(airflow.frame.get_by_text(re.compile(readers_see))).to_be_visible()
     airflow.save_picture("ledger")
     airflow.frame.get_by_role("link", name=MODEL).click()
     expect(airflow.page).to_have_url(re.compile(rf"/dags/taxi_pipeline/runs/.*/tasks/{re.escape(MODEL)}$"))
@@ -94,8 +116,10 @@ def test_marked_months_are_backfilled_and_seen_to_be_published_without_reloading
     airflow.square("green", months[1]).click(modifiers=["Shift"])
     form = airflow.frame.get_by_role("form", name="Backfill")
     expect(form).to_contain_text("Will run 2 of 2: 2017-03, 2017-04, 2 side by side.")
+    expect(form.get_by_role("combobox")).to_have_value("none")
     form.get_by_role("button", name="Backfill").click()
     expect(airflow.frame.get_by_role("status")).to_have_text("The backfill of 2017-03 to 2017-04 was created.")
+    expect(airflow.frame.get_by_role("status")).to_be_in_viewport()
     for month in months:
         expect(airflow.square("green", month)).to_have_accessible_name(re.compile(f"green {month}: published, "))
 
@@ -178,6 +202,29 @@ def test_the_ledger_is_used_by_keyboard_alone(airflow: AirflowInBrowser, publish
     expect(airflow.page.get_by_role("heading", name=f"NYC TLC green-taxi trips, {MONTH}")).to_be_visible()
     airflow.page.keyboard.press("Shift+ArrowLeft")
     expect(airflow.page.get_by_role("heading", name=f"Backfill green {BEFORE} to {MONTH}")).to_be_visible()
+    reprocess = airflow.page.get_by_role("combobox")
+    expect(reprocess).to_have_value("completed")  # both are published
+    reprocess.select_option("failed")
+    airflow.page.evaluate("draw()")  # as it does when a month has changed
+    expect(reprocess).to_have_value("failed")
+
+
+@pytest.mark.parametrize("width", [1400, 600], ids=["wide", "narrow"])
+def test_a_months_panel_is_where_the_month_was_clicked_whatever_the_scroll(
+    airflow: AirflowInBrowser, published: Pipeline, width: int
+):
+    airflow.page.set_viewport_size({"width": width, "height": 500})
+    airflow.open("/ledger/")
+    for square in (
+        airflow.page.locator('[data-key^="yellow"]').last,  # the lowest on the page
+        airflow.page.locator(f'[data-key="green {MONTH}"]'),
+    ):
+        square.click()
+        expect(airflow.page.locator("#month h2")).to_be_in_viewport()
+        expect(square).to_be_in_viewport()
+        clicked, panel = square.bounding_box(), airflow.page.locator("#panel").bounding_box()
+        assert panel["x"] > clicked["x"] + clicked["width"] or panel["y"] > clicked["y"] + clicked["height"]
+    assert airflow.violations() == ""
 
 
 def test_who_may_not_create_backfills_gets_no_button(browser: Browser, published: Pipeline):
@@ -204,8 +251,8 @@ def test_a_dag_without_months_says_so(airflow: AirflowInBrowser):
     expect(airflow.frame.get_by_text("taxi_maintenance loads no month that you may see.")).to_be_visible()
 
 
-def test_a_restatement_is_seen_in_the_ledger_and_undone_by_its_button(
-    airflow: AirflowInBrowser, published: Pipeline, tmp_path: Path
+def test_a_restatement_is_seen_in_the_ledger_and_undone_until_the_source_is_to_count_again(
+    airflow: AirflowInBrowser, published: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     first = published.content(BEFORE)
     published.publish_file(BEFORE, version=2)
@@ -225,11 +272,62 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_by_its_button(
     assert published.content(BEFORE) != first
     expect(square).to_have_accessible_name(re.compile(f"green {BEFORE}: published, "))
     assert airflow.violations() == ""
-    runs = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")}
-    airflow.page.get_by_role("button", name="Put it back").click()
-    expect(airflow.page.get_by_role("status")).to_have_text("The run that puts it back was created.")
-    [run_id] = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")} - runs
+    airflow.page.evaluate(REMEMBER, [f"green {BEFORE}"])
+    run_id = press(airflow, published, "Put it back", "The run that puts it back was created.")
     assert published.wait(run_id) == "success", published.states(run_id)
     assert published.content(BEFORE) == first
-    expect(square).to_have_accessible_name(restated)
+    stays = "published; the source has another file since, 400 rows, stays at the version that was put back"
+    expect(square).to_have_accessible_name(f"green {BEFORE}: {stays}")
+    said = airflow.page.evaluate("said")
+    assert any("queued" in each or "running" in each for each in said)
+    assert not any("waiting" in each for each in said), "no file was asked for"
+
+    # an ordinary run leaves it, though there is a third file by now, and says so
+    published.publish_file(BEFORE, version=3)
+    asked, path = [], trips_path(Month.parse(BEFORE))
+    published.tlc.faults[path] = lambda request: bool(asked.append(request.command))
+    published.wait_for_backfills_to_close()
+    Backfill(published.stack.api, published.dataset, [Month.parse(BEFORE)]).create(reprocess="completed")
+    run_id = published.run_of(BEFORE)
+    assert published.wait(run_id) == "success", published.states(run_id)
+    published.clear(run_id, "load_month", downstream=True)
+    assert published.wait(run_id) == "success", published.states(run_id)
+    assert published.content(BEFORE) == first
+    assert asked == [], "of the source"
+    del published.tlc.faults[path]
+    for attempt in (2, 3):
+        assert "stays at the version with SHA-256" in published.log(run_id, "load_month", attempt)
+    assert "green 2017-01 is restated since" in published.ask_the_source()
+    [line] = [each for each in ledger_of(published) if each["month"] == BEFORE]
+    assert (line["state"], line["pinned"]["by"]) == ("restated", "somebody")
+    assert f"green {BEFORE}: stays at the version {line['pinned']['version'][:12]}, which somebody put back" in pin(
+        line
+    )
+
+    # until somebody lets the source count again
+    expect(airflow.page.get_by_text("It stays at the version with SHA-256")).to_be_in_viewport()
+    assert airflow.violations() == ""
+    run_id = press(
+        airflow, published, "Let the source count again", "The run that loads what the source has was created."
+    )
+    assert published.wait(run_id) == "success", published.states(run_id)
+    assert published.content(BEFORE) == published.content_of_a_clean_load(BEFORE, tmp_path)
+    expect(square).to_have_accessible_name(f"green {BEFORE}: published, 400 rows")
+    monkeypatch.setenv("MONTH", BEFORE)
+    with pytest.raises(StackError, match=f"green {BEFORE} was not put back: what the source has counts"):
+        commands.release(published.stack)
     published.publish_file(BEFORE)  # as it was
+
+
+def press(airflow: AirflowInBrowser, pipeline: Pipeline, button: str, says: str) -> str:
+    """Presses a button that creates a run: the run's id."""
+    runs = {run["dag_run_id"] for run in pipeline.stack.api.pages(pipeline.paths.runs, "dag_runs")}
+    airflow.page.get_by_role("button", name=button).first.click()
+    expect(airflow.page.get_by_role("status")).to_have_text(says)
+    expect(airflow.page.get_by_role("status")).to_be_in_viewport()
+    [run_id] = {run["dag_run_id"] for run in pipeline.stack.api.pages(pipeline.paths.runs, "dag_runs")} - runs
+    return run_id
+
+
+def ledger_of(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return pipeline.stack.api.call("GET", "/months", below="/ledger", params={"dag_id": pipeline.dataset.dag_id})

@@ -39,7 +39,8 @@ def test_a_month_is_late_so_long_after_it_is_usually_there(told, monkeypatch, se
 
 def test_of_each_file_that_was_restated_someone_is_told(told):
     def loaded(*restated: bool) -> list[dict[str, Any]]:
-        return [{"restated": each, "sha256": "abc"} for each in restated]
+        tables = [file.table for file in GREEN.files]
+        return [{"table": each, "restated": was, "sha256": "abc"} for each, was in zip(tables, restated, strict=True)]
 
     tell_of_restated(GREEN, JANUARY, loaded(False, False))
     assert told == []

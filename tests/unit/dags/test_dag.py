@@ -200,12 +200,12 @@ def test_the_trigger_form_takes_a_month_or_nothing(dag, month: str | None):
     dag.params.get_param("month").resolve(month)
 
 
-@pytest.mark.parametrize("version", ["0123abcd", "0" * 64, None])
+@pytest.mark.parametrize("version", ["0123abcd", "0" * 64, "source", None])
 def test_the_trigger_form_takes_the_first_digits_of_a_kept_version(dag, version: str | None):
     dag.params.get_param("version").resolve(version)
 
 
-@pytest.mark.parametrize("version", ["", "0123abc", "0123ABCD", "previous", "0" * 65, "0123abcd' or true"])
+@pytest.mark.parametrize("version", ["", "0123abc", "0123ABCD", "sources", "previous", "0" * 65, "0123abcd' or true"])
 def test_the_trigger_form_refuses_what_is_no_version(dag, version: str):
     with pytest.raises(Exception, match=r"is not valid|does not match"):
         dag.params.get_param("version").resolve(version)

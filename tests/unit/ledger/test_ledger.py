@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import psycopg
 import pytest
 from fastapi import HTTPException
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from dev.runs.ledger_table import as_calendars
 from include.ledger import app
 from include.ledger.months import Judged, TaskOfMonth, judge
 from tests.support.documents import shows
@@ -42,7 +45,38 @@ CASES = {
         False,
         ("waiting", "a", None),
     ),
-    "it is queued": (run("a", "queued", 0, wait=None, model=None), False, ("waiting", "a", None)),
+    "its run is queued": (run("a", "queued", 0, wait=None, model=None), False, ("queued", "a", None)),
+    "its first task is queued": (run("a", "running", 0, wait="queued", model=None), False, ("queued", "a", None)),
+    "its first task runs, and has not asked yet": (
+        run("a", "running", 0, wait="running", model=None),
+        False,
+        ("running", "a", None),
+    ),
+    "it asks for its file once more": (
+        [replace(each, has_waited=True) for each in run("a", "running", 0, wait="running", model=None)],
+        False,
+        ("waiting", "a", None),
+    ),
+    "its file came": (
+        [replace(each, has_waited=True) for each in run("a", "running", 0, wait="success", model="queued")],
+        False,
+        ("running", "a", None),
+    ),
+    "a task of a run that has ended was cleared": (
+        run("a", "queued", 0, **GREEN | {"model": None}),
+        True,
+        ("queued", "a", None),
+    ),
+    "one run waits for its file, and another puts a version back": (
+        run("a", "running", 0, wait="up_for_reschedule", model=None) + run("b", "queued", 5, wait=None, model=None),
+        True,
+        ("queued", "b", None),
+    ),
+    "one run runs, and another is queued": (
+        run("a", "queued", 9, wait=None, model=None) + run("b", "running", 5, wait="success", model="running"),
+        True,
+        ("running", "b", None),
+    ),
     "it runs": (run("a", "running", 0, wait="success", model="running", test=None), False, ("running", "a", None)),
     "it is tried again": (run("a", "running", 0, wait="success", model="up_for_retry"), False, ("running", "a", None)),
     "it runs anew while it is published": (
@@ -94,12 +128,42 @@ def test_a_month_is_judged_by_its_tasks(tasks: list[TaskOfMonth], is_published: 
     assert (found.state, found.run_id, found.task and found.task.task_id) == expected
 
 
-def test_a_month_that_nobody_ran_waits_until_its_file_may_be_there():
+def test_a_month_that_nobody_ran_waits_only_if_its_run_begins_by_itself():
     failed = run("a", "failed", 0, wait="failed")
-    for is_due, unpublished in ((False, "waiting"), (True, "never")):
-        assert judge([], False, is_due) == Judged(unpublished)
-        assert judge([], True, is_due) == Judged("published")
-        assert judge(failed, False, is_due).state == "failed"
+    for comes_by_itself, unpublished in ((True, "waiting"), (False, "never")):
+        assert judge([], False, comes_by_itself) == Judged(unpublished)
+        assert judge([], True, comes_by_itself) == Judged("published")
+        assert judge(failed, False, comes_by_itself).state == "failed"
+
+
+def test_what_readers_see_of_a_month_is_what_is_published_of_it():
+    assert app.readers_see({"loaded_sha256": "4e2f"}) is None
+    published = {"published_at": datetime(2026, 11, 29, 4, 59, tzinfo=timezone(timedelta(hours=1)))}
+    assert app.readers_see(published) == "Readers see the version of 2026-11-29 03:59 UTC."
+    assert app.readers_see(published | {"file_sha256": "4e2f" * 16}) == (
+        "Readers see the version of 2026-11-29 03:59 UTC, of the file with SHA-256 4e2f4e2f4e2f."
+    )
+
+
+LINE = {
+    **{"dataset": "green", "title": "Green", "month": "2024-01", "state": "failed", "failed_task": MODEL},
+    **{"reason": "Its reason.", "restated": None, "readers_see": "Readers see the version of 03:59.", "pinned": None},
+    "is_published": True,
+}
+PINNED = {"version": "4e2f" * 16, "since": "2026-11-29T05:12:00+01:00", "by": "ann", "dag_run": "manual__1"}
+
+
+def test_the_terminal_counts_what_is_published_and_says_what_readers_see_and_which_months_stay():
+    lines = [LINE, LINE | {"month": "2024-02", "is_published": False, "readers_see": None, "pinned": PINNED}]
+    console = Console(width=200, record=True)
+    console.print(as_calendars(lines))
+    said = console.export_text()
+    assert "Green: 1 of 2 published" in said
+    assert f"green 2024-01 failed: {MODEL}. Its reason. Readers see the version of 03:59." in said
+    assert f"green 2024-02 failed: {MODEL}. Its reason. Nothing of it is published." in said
+    assert "green 2024-02: stays at the version 4e2f4e2f4e2f, which ann put back 2026-11-29 04:12 UTC." in said
+    assert "make release DATASET=green MONTH=2024-02" in said
+    assert "✗•" in said
 
 
 def test_a_published_month_whose_file_has_changed_at_the_source_says_so_and_no_other_does():

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from include.alerts.runbook import MONTH
 from include.datasets import YELLOW, student_max_length
 from include.month import Month, MonthError
-from include.runs.month_of_run import month_of, refuse_unended_month, run_schema_of
+from include.runs.month_of_run import SOURCE, Choice, choice_of, month_of, refuse_unended_month, run_schema_of
+from tests.support.documents import shows
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
 months = days.map(Month.containing)
@@ -150,3 +152,22 @@ def test_a_run_schema_fits_postgres_for_the_longest_student(month, run_id, logic
     longest = YELLOW.published_schema("x" * student_max_length())
     run = dag_run(logical_date, run_id)
     assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63
+
+
+def test_a_run_asks_for_a_version_since_it_was_made_in_the_name_of_who_made_it():
+    made = datetime(2026, 11, 29, 4, 12, tzinfo=UTC)
+    asking = SimpleNamespace(run_id="manual__1", run_type="manual", run_after=made, triggering_user_name="ann")
+    for version, pins in (("0123abcd", True), (SOURCE, False)):
+        choice = choice_of(asking, {"version": version})
+        assert choice == Choice(version, made, "ann", "manual__1")
+        assert choice.pins == pins
+    for none in ({}, {"version": None}, {"version": ""}):
+        assert choice_of(asking, none) is None
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_a_backfill_asks_for_no_version(run_type):
+    assert choice_of(dag_run(None, run_type=run_type), {}) is None
+    with pytest.raises(MonthError, match=f"Leave version empty.*{TO_GIVE}") as refusal:
+        choice_of(dag_run(None, run_type=run_type), {"version": SOURCE})
+    shows(MONTH.heading, "A backfill's configuration says version …", str(refusal.value))

@@ -12,14 +12,14 @@ from include.alerts.runbook import ASKED, RESTATED
 from include.datasets import GREEN
 from include.ingest.load import load_month
 from include.ingest.restatements import FindRestated, find_restated
-from include.ingest.restore import restore_month
 from include.ingest.source_checks import loaded_months
 from include.ledger.queries import figures_by_month
 from include.month import Month
+from include.runs.month_of_run import SOURCE
 from include.source.etag_trigger import SourceNotAsked
 from include.warehouse.session import Warehouse
 from tests.support.documents import shows
-from tests.support.helpers import FEBRUARY, JANUARY
+from tests.support.helpers import FEBRUARY, JANUARY, NOWHERE, chosen
 from tests.support.postgres.warehouse_content import query
 
 SCHEMA = "airflow_default"
@@ -150,12 +150,14 @@ def test_where_the_setting_says_so_each_new_file_is_to_be_loaded_once(source, ds
     assert another["run_id"] != run["run_id"]
 
 
-def test_a_month_that_was_put_back_is_restated_at_once_and_not_loaded_again(source, dsn, monkeypatch):
+def test_a_month_that_was_put_back_is_restated_at_once_and_a_third_file_is_told_and_not_loaded(
+    source, dsn, monkeypatch
+):
     monkeypatch.setenv("PIPELINE_RELOAD_RESTATED", "true")
     [first] = query(dsn, f"select sha256 from {SCHEMA}.load_log where source_month = %s", JANUARY.first_day)
     write_month(source.folder, str(JANUARY), 100, version=2)
     load(source, dsn)
-    restore_month(GREEN, JANUARY, first[0], dsn, SCHEMA, "a restore")
+    load_month(GREEN, JANUARY, NOWHERE, dsn, SCHEMA, "a restore", chosen(first[0]))
     assert list(restated(dsn)) == ["2024-01"]
     [(etag, length)] = query(
         dsn, f"select etag, bytes from {SCHEMA}.source_checks where source_month = %s", JANUARY.first_day
@@ -166,8 +168,25 @@ def test_a_month_that_was_put_back_is_restated_at_once_and_not_loaded_again(sour
     assert query(dsn, f"select to_regclass('{SCHEMA}.notification_log')") == [(None,)], (
         "nobody is told of what was done"
     )
-    [run] = check(source, dsn, up | {JANUARY: ('"third"', 1)})
+    assert check(source, dsn, up | {JANUARY: ('"third"', 1)}) == []
+    assert told(dsn) == [("2024-01", "its file was restated")]
+    [(text,)] = query(dsn, f"select text from {SCHEMA}.notification_log")
+    assert 'The source has another file for green 2024-01: 1 bytes, ETag "third"' in text
+    assert "It is not loaded: the month stays at the version that was put back." in text
+    assert "make release DATASET=green MONTH=2024-01" in text
+
+    # whoever chooses once more has seen the third file
+    query(dsn, f"update {SCHEMA}.notification_log set healed_at = now()")
+    load_month(GREEN, JANUARY, NOWHERE, dsn, SCHEMA, "another restore", chosen(first[0]))
+    assert check(source, dsn, up | {JANUARY: ('"third"', 1)}) == []
+    assert len(told(dsn)) == 1
+
+    # let the source count again: its next file is told, and loaded
+    load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a release", chosen(SOURCE))
+    assert restated(dsn) == {}
+    [run] = check(source, dsn, as_loaded(dsn) | {JANUARY: ('"fourth"', 1)})
     assert run["month"] == "2024-01"
+    assert len(told(dsn)) == 2
 
 
 def test_months_without_an_answer_are_named_after_the_others_were_written_down(source, dsn, monkeypatch):

@@ -20,17 +20,18 @@ from include.alerts.runbook import UNDO
 from include.datasets import GREEN, YELLOW
 from include.failures.retry import heals
 from include.ingest.load import load_month
-from include.ingest.restore import VersionNotKept, restore_month
+from include.ingest.restore import VersionNotKept
 from include.ingest.source_checks import loaded_months
 from include.ingest.versions import drop_kept_versions, kept_versions
 from include.ledger.queries import figures_by_month
 from include.month import Month
+from include.runs.month_of_run import SOURCE
 from include.settings import SettingError
 from include.source.reader import FileContentError
 from include.warehouse.session import Warehouse
 from tests.support.dbt.project import Project
 from tests.support.documents import shows
-from tests.support.helpers import FEBRUARY, JANUARY, SCHEMA, as_always, at_row, fork, raw_content
+from tests.support.helpers import FEBRUARY, JANUARY, NOWHERE, SCHEMA, as_always, at_row, chosen, fork, raw_content
 from tests.support.postgres.warehouse_content import RAW, content, query
 from tests.support.postgres.warehouses import warehouse
 
@@ -58,7 +59,14 @@ def load(source: TlcMirror, dsn: str, version: int | None = None, month: Month =
 
 
 def restore(dsn: str, version: str, month: Month = JANUARY) -> list[dict]:
-    return restore_month(GREEN, month, version, dsn, SCHEMA, "a restore")
+    return load_month(GREEN, month, NOWHERE, dsn, SCHEMA, "a restore", chosen(version))
+
+
+def release(source: TlcMirror, dsn: str, version: int | None = None) -> str:
+    """The same as `load`, by a run that lets what the source has count again."""
+    if version:
+        put_up(source, version)
+    return load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a release", chosen(SOURCE))[0]["sha256"]
 
 
 def kept(dsn: str, month: Month = JANUARY) -> list[str]:
@@ -104,13 +112,16 @@ def test_the_published_tables_are_those_from_before_the_restatement(built: Proje
     built.publish("2024-01")
     restated = content(built.dsn)
     assert restated["fct_months"] != before["fct_months"]
-    restore_month(GREEN, JANUARY, first, built.dsn, built.schema, "a restore")
+    load_month(GREEN, JANUARY, NOWHERE, built.dsn, built.schema, "a restore", chosen(first))
     built.publish("2024-01")
     assert content(built.dsn) == before
     [(published,)] = query(built.dsn, "select file_sha256 from airflow_default.fct_months")
     assert published == first
-    # an ordinary run of the month loads what the source has
+    # an ordinary run of the month loads the same
     built.run("2024-01")
+    assert content(built.dsn) == before
+    load_month(GREEN, JANUARY, built.tlc.url, built.dsn, built.schema, "a release", chosen(SOURCE))
+    built.publish("2024-01")
     assert content(built.dsn) == restated
 
 
@@ -128,8 +139,7 @@ def test_a_restore_again_changes_nothing_and_needs_no_kept_version(source, dsn):
     before = raw_content(dsn)
     restore(dsn, first)
     assert raw_content(dsn) == before
-    with Warehouse(dsn, SCHEMA) as session:
-        drop_kept_versions(session, 0)
+    query(dsn, f"delete from {SCHEMA}.kept_versions")
     assert restore(dsn, first) == []
     assert raw_content(dsn) == before
 
@@ -208,7 +218,7 @@ def test_what_is_not_kept_is_refused_by_month_with_what_is_and_nothing_is_change
     says = str(refusal.value)
     assert "No version 0123456789 of green 2024-01 is kept. Kept of this month: " + first[:12] in says
     assert "Nothing was changed." in says
-    assert "loaded by a run of the month without version" in says
+    assert "loaded by a run of the month with version source" in says
     assert not heals(refusal.value)
     assert raw_content(dsn) == before
     shows(UNDO.heading, "No version … is kept", says)
@@ -391,7 +401,8 @@ def test_how_long_versions_are_kept_is_the_dataset_s_unless_the_environment_says
 def test_any_history_leaves_the_version_that_was_asked_for_last(
     postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ):
-    steps = st.lists(st.tuples(st.sampled_from(["load", "load", "restore"]), st.integers(1, 3)), min_size=3, max_size=9)
+    actions = st.sampled_from(["load", "load", "restore", "release"])
+    steps = st.lists(st.tuples(actions, st.integers(1, 3)), min_size=3, max_size=9)
 
     @settings(max_examples=15, suppress_health_check=list(HealthCheck))
     @given(steps)
@@ -402,14 +413,18 @@ def test_any_history_leaves_the_version_that_was_asked_for_last(
         ):
             write_zones(source.folder)
             seen: dict[int, tuple[str, dict]] = {}
-            now = 0
+            now, stays = 0, False
             for action, version in history:
-                if action == "load":
-                    sha256, now = load(source, dsn, version), version
+                if action == "load" and stays:
+                    put_up(source, version)
+                    load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a load")
+                elif action in ("load", "release"):
+                    sha256 = (load if action == "load" else release)(source, dsn, version)
+                    now, stays = version, False
                     assert seen.setdefault(version, (sha256, rows_and_file(dsn))) == (sha256, rows_and_file(dsn))
                 elif version in seen:
                     restore(dsn, seen[version][0])
-                    now = version
+                    now, stays = version, True
                 else:
                     with pytest.raises(VersionNotKept):
                         restore(dsn, f"{version:08}")
