@@ -219,6 +219,8 @@ def _show_address(stack: Stack) -> None:
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
     console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
+    if settings := stack.choices.shown_settings():
+        console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
 
 

@@ -66,10 +66,6 @@ class CeleryWorkers:
         """The process id of a worker that was started."""
         return BackgroundProcess(self._state, name).pid()
 
-    def environments(self, count: int, environment: dict[str, str]) -> dict[str, dict[str, str]]:
-        """Each worker's environment by its name; `environment` is the stack's."""
-        return {name: worker_environment(environment, self._state / "workers" / name) for name in self.names(count)}
-
     def names(self, count: int) -> list[str]:
         """The names of so many workers."""
         return [self._process(number).name for number in range(1, count + 1)]
