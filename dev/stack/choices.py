@@ -114,13 +114,7 @@ class Choices:
             warehouse = WarehouseAddress(**stored["warehouse"]) if stored["warehouse"] else None
             newer = {name: stored[name] for name in ("executor", "workers", "broker", "settings") if name in stored}
             return cls(Source(**stored["source"]), stored["student"], warehouse, **newer)
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            StackError,
-        ):  # without its text: it may hold a password
+        except (ValueError, TypeError, KeyError, AttributeError, StackError):  # without its text, for passwords
             raise StackError(
                 f"{file}, where the last choices are kept, is damaged, or of another version: remove it, and name them "
                 "again: make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"

@@ -66,8 +66,9 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     )
     shows(runbook.AUDIT.heading, "build.….test", AUDIT)
     schema = pipeline.tasks(run_id)[AUDIT]["rendered_fields"]["env"]["PG_RUN_SCHEMA"]
+    assert said[-6][1].startswith("reject_share_is_plausible: Guards against a file, or a rule, gone wrong")
     assert said[-5:] == [
-        ("error", "Rows that fail reject_share_is_plausible, the first 1:"),
+        ("error", "Rows that fail it, the first 1:"),
         ("error", "  rows=400, rejected=43"),
         (
             "error",
@@ -86,8 +87,12 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
             ),
         ),
     ]
-    assert said[-2][1].startswith("Why: reject_share_is_plausible: Guards against a file, or a rule, gone wrong")
-    assert said[-2][1].endswith("First row: rows=400, rejected=43.")
+    assert said[-2][1].startswith(
+        "Why: reject_share_is_plausible: 43 of 400 rows are rejected, 10.75 %, and at most 1 % may be; the commonest "
+        "reasons: distance_impossible 4"
+    )
+    [line] = [each for each in pipeline.ledger() if each["month"] == str(AUDITED)]
+    assert f"Why: {line['reason']}" == said[-2][1]
     texts = "\n".join(text for _, text in said)
     assert ("Registered adapter" in texts, "Concurrency" in texts, "\x1b" in texts) == (False, False, False)
     assert "PASS int_trips_judged_source_row_unique" in texts
@@ -105,6 +110,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     [mail] = mails.about(title)
     words = words_of(mail)
     assert "What failed: audit reject_share_is_plausible (1 failing row)" in words
+    assert said[-2][1] in words
     assert "RUNBOOK.md, An audit fails (a task that ends in `test`, in `build`)" in words
     [link] = re.findall(r'href="(.*?)"', words)
     assert requests.get(link, timeout=10).ok

@@ -118,6 +118,22 @@ def test_a_manifest_made_anew_is_drawn_before_up_returns(up: ProjectCopy):
     assert time.monotonic() - began < 25, "asked for, not waited for: Airflow reads the file again after 30 s"
 
 
+# ---------- `make up` with another setting, while the stack runs
+
+
+def test_a_setting_given_to_a_running_stack_reaches_its_processes_and_stays_until_it_is_given_empty(up: ProjectCopy):
+    def doctor(**environment: str) -> str:
+        return " ".join(up.run("dev", "doctor", **environment).split())
+
+    assert "Settings PIPELINE_NOTIFY=mail" in " ".join(up.run("dev", "up", PIPELINE_NOTIFY="mail").split())
+    assert "PIPELINE_NOTIFY=mail" in doctor()
+    assert "PIPELINE_NOTIFY=mail" in doctor(PIPELINE_NOTIFY="of-this-terminal")
+    up.run("dev", "up")
+    assert "PIPELINE_NOTIFY=mail" in doctor()
+    up.run("dev", "up", PIPELINE_NOTIFY="")
+    assert "PIPELINE_NOTIFY=not set" in doctor()
+
+
 # ---------- an edited model, without a command
 
 
