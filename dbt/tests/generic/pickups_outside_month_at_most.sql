@@ -3,7 +3,7 @@
     select
         source_month, pickup_month, rows, rows_in_file,
         format(
-            '%s of %s pickups are of other months, %s %%, and at most %s %% may be; most of these are of %s: %s',
+            '%s of %s pickups are of other months, %s %%, and at most %s %% may be; most of them of %s: %s',
             rows_outside, rows_in_file, round(100.0 * rows_outside / rows_in_file, 2), trim_scale({{ share }} * 100.0),
             coalesce(to_char(pickup_month, 'YYYY-MM'), 'no month'), rows
         ) as why

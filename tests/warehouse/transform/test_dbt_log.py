@@ -203,7 +203,7 @@ WHY = {
     ),
     "pickups_are_of_the_month": (
         f"update {TRIPS} set pickup_at = '2024-02-03' where source_row % 10 = 0",
-        r"4\d of 400 pickups are of other months, 1\d\.\d\d %, and at most 1 % may be; most of these are of 2024-02: \d+",
+        r"4\d of 400 pickups are of other months, 1\d[.]\d+ %, and at most 1 % may be; most of them of .*",
     ),
     "trips_fit_the_contract_of_fct_trips": (
         f"update {TRIPS} set extra_amount = 1e10 where rejection_reason is null",
