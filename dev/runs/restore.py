@@ -1,6 +1,7 @@
 """Puts an archived version of a month back, and follows the run that does it."""
 
 import time
+from datetime import UTC, datetime
 
 from dev.console import console
 from dev.errors import StackError
@@ -22,7 +23,8 @@ def restore(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Mon
     paths = DagPaths(dataset.dag_id)
     if api.call("GET", paths.dag)["is_paused"]:
         raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
-    asked = {"logical_date": None, "conf": {"month": str(month), "version": kept.sha256}}
+    named = f"restore__{month}__{datetime.now(UTC).isoformat()}"
+    asked = {"logical_date": None, "dag_run_id": named, "conf": {"month": str(month), "version": kept.sha256}}
     run_id = api.call("POST", paths.runs, json=asked)["dag_run_id"]
     console.print(
         f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "

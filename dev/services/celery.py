@@ -56,7 +56,7 @@ class CeleryWorkers:
     def renew_dbt(self) -> None:
         """Copies the present dbt project to the workers, its manifest last. They need no restart for it.
 
-        The next `make up` restarts them all the same, so that they have dbt's parse in memory again.
+        The next `make up` restarts them all the same, as it copies every file anew.
         """
         for process in self._started():
             for folder in READ_BY_EACH_TASK:

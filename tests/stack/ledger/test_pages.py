@@ -229,6 +229,7 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_by_its_button(
     airflow.page.get_by_role("button", name="Put it back").click()
     expect(airflow.page.get_by_role("status")).to_have_text("The run that puts it back was created.")
     [run_id] = {run["dag_run_id"] for run in published.stack.api.pages(published.paths.runs, "dag_runs")} - runs
+    assert run_id.startswith(f"restore__{BEFORE}__")
     assert published.wait(run_id) == "success", published.states(run_id)
     assert published.content(BEFORE) == first
     expect(square).to_have_accessible_name(restated)

@@ -129,6 +129,8 @@ def test_a_restated_month_is_loaded_again_once_and_stays_as_it_was_put_back(
 
     monkeypatch.setenv("MONTH", month)
     assert commands.restore(loaded.stack) == 0
+    made = loaded.stack.api.pages(loaded.paths.runs, "dag_runs")
+    assert [run["run_type"] for run in made if run["dag_run_id"].startswith(f"restore__{month}__")] == ["manual"]
     assert loaded.content(month) == first
     assert f"green {month} is restated since" in loaded.ask_the_source()
     assert loaded_again(loaded, month) == run_id
