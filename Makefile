@@ -11,8 +11,9 @@
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
 # make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; fails where they differ
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
-# make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
-# make airflow     ARGS="dags list"                 make test / test-long / test-unit / lint / bench
+# make dsn         the warehouse's address, to read [ROLE=analyst|developer|owner]
+# make dbt         ARGS="build --vars ..." [DATASET=yellow]           make airflow ARGS="dags list"
+# make test / test-long / test-unit / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #

@@ -92,7 +92,8 @@ def restore(stack: Stack) -> int:
 
 
 def dsn(stack: Stack) -> int:
-    print(stack.warehouse.uri())
+    """Print the warehouse's address for ROLE: a person who reads, a dbt developer, or the pipeline, which owns it."""
+    print(stack.address_for(arguments.role()).uri())
     return 0
 
 
@@ -242,7 +243,7 @@ def _show_address(stack: Stack) -> None:
     schemas = ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
-    console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
+    console.print(f"Warehouse  schemas {schemas}; an address that reads them: make dsn")
     if settings := stack.choices.shown_settings():
         console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")

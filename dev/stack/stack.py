@@ -22,7 +22,7 @@ from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess
 from dev.system.programs import run
 from dev.tlc.sample_months import file_of, write_month, write_zones
-from include.datasets import TLC, Dataset
+from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
@@ -107,6 +107,24 @@ class Stack:
             "The warehouse is a server of your own: set DEVELOPER_PG=<dsn>, for a role that may read what the pipeline "
             "makes and change none of it (docs/how-to/rights.md)."
         )
+
+    def address_for(self, role: str) -> WarehouseAddress:
+        """The warehouse's address for `analyst`, `developer` or `owner`. An analyst may read the published schemas.
+
+        Raises StackError where the user's own server has no such login that is known here.
+        """
+        if role == "owner":
+            return self.warehouse
+        if role == "developer":
+            return self.developer
+        if self.choices.warehouse:
+            raise StackError(
+                "The warehouse is a server of your own: read by a login that has the role analyst "
+                "(docs/how-to/rights.md), or with the rights of the pipeline: make dsn ROLE=owner"
+            )
+        address = WarehouseAddress.from_dsn(self.postgres.dsn(role="analyst"))
+        self.postgres.let_analysts_read([self.published_schema(dataset) for dataset in DATASETS.values()])
+        return address
 
     def published_schema(self, dataset: Dataset) -> str:
         return dataset.published_schema(self.choices.student)
