@@ -15,10 +15,11 @@
                         total_amount_in_file, total_amount_accepted, total_amount_rejected
                     )
             end,
-            'rejected rows by reason: ' || concat_ws(
-                ', ', rejected_value_missing, rejected_pickup_outside_window, rejected_dropoff_before_pickup,
-                rejected_distance_impossible, rejected_amount_impossible
-            ) || ', of ' || rows_rejected
+            case
+                when rows_rejected <> rejected_value_missing + rejected_pickup_outside_window
+                    + rejected_dropoff_before_pickup + rejected_distance_impossible + rejected_amount_impossible
+                    then format('%s rows are rejected, and the counts of the reasons have another sum', rows_rejected)
+            end
         ) as why
     from {{ model }}
     where rows_in_file <> rows_accepted + rows_rejected

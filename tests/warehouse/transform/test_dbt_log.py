@@ -129,9 +129,9 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             RunModel,
             "publish.fct_trips.run",
             "fct_trips",
-            "fct_trips is not what its contract says: passenger_count is TEXT, not BIGINT",
+            "fct_trips is not what its contract says: passenger_count is TEXT, not INTEGER",
             MODEL,
-            "Database Error",
+            "is not what its contract says",
         ),
         (
             "update airflow_default.audit_log set passed = false where audit like '%reject_share_is_plausible%'",
