@@ -6,7 +6,10 @@
             '; ',
             case
                 when rows_in_file <> rows_accepted + rows_rejected
-                    then format('the file has %s rows, and %s are accepted and %s rejected', rows_in_file, rows_accepted, rows_rejected)
+                    then format(
+                        'the file has %s rows, and %s are accepted and %s rejected',
+                        rows_in_file, rows_accepted, rows_rejected
+                    )
             end,
             case
                 when total_amount_in_file <> total_amount_accepted + total_amount_rejected
