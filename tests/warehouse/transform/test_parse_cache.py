@@ -152,10 +152,11 @@ def test_a_changed_project_is_parsed_once_for_all_tasks_after_it(project: Path, 
     assert parse_of_run(run_of(DATASETS["green"])) is None
     model.write_text("select * from {{ ref('fct_trips') }}")
     assert renewed_parse()
-    assert [renewed_parse(), len(parses)] == [None, 2]
+    assert [renewed_parse(), len(parses)] == [None, 3], "twice, as in the warm-up"
     given = parse_of_run(run_of(DATASETS["green"]))
     assert given
     assert "model.taxi.new" in given.nodes
+    assert given.resolve_source("loader", "load_log", "taxi", "taxi").name == "load_log"
 
 
 def test_what_dbt_writes_is_no_change_of_the_project(project: Path):
