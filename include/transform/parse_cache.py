@@ -44,8 +44,8 @@ def cache_parse() -> Manifest | None:
     """Parses the project for the processes that are forked from this one. None where dbt refuses it."""
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
-        # The second parse reads what the first one wrote, and needs other serializers for that. The manifest of the first
-        # cannot be copied: in the copy dbt 1.11 takes one look-up table for another, and finds no source.
+        # The second parse reads what the first one wrote, and needs other serializers for that. Its manifest alone
+        # can be copied: in a copy of the first one's, dbt 1.11 takes one look-up table for another, and finds no source.
         for _ in range(2):
             # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
             # forked from here would hang when it parses
