@@ -45,7 +45,7 @@ def cache_parse() -> Manifest | None:
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
         # The second parse reads what the first one wrote, and needs other serializers for that. Its manifest alone
-        # can be copied: in a copy of the first one's, dbt 1.11 takes one look-up table for another, and finds no source.
+        # can be copied: in a copy of the first one's, dbt 1.11 takes one look-up table for another.
         for _ in range(2):
             # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
             # forked from here would hang when it parses
