@@ -1,20 +1,27 @@
+# make help        these lines, as does bare make; nothing is started
 # make demo        the whole stack, months of both datasets, what was published   [DATASET= FROM= TO= PARALLEL=3]
 # make up / down   start (again) / stop the local stack; the data stay
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
-#                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=]: remembered, as the source is
+#                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=] PIPELINE_NOTIFY=... AIRFLOW_CONN_<ID>=...: remembered,
+#                  as the source is; what is given empty is forgotten
 # make restore     MONTH=2024-01 [DATASET=] [VERSION=<sha256>] puts back what a restated file has replaced; it stays
 # make release     MONTH=2024-01 [DATASET=] what the source has counts again
+# make log         MONTH=2024-01 [DATASET=] [TASK=]: the log of the task that failed, or of another
 # make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
 # make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; fails where they differ
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
-# make dsn         the warehouse's address          make dbt ARGS="build --vars ..." [DATASET=yellow]
-# make airflow     ARGS="dags list"                 make test / test-long / test-unit / lint / bench
+# make dsn         the warehouse's address, to read [ROLE=analyst|developer|owner]
+# make dbt         ARGS="build --vars ..." [DATASET=yellow]           make airflow ARGS="dags list"
+# make test / test-long / test-unit / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
+
+# What bare `make` does.
+.DEFAULT_GOAL := help
 
 PYTHON ?= python3
 VENV := .local/venv
@@ -36,13 +43,17 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill restore release ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill restore release ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
+
+# The first lines of this file, to the first that is no comment.
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
 demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
-down restore release ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
+down restore release ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.

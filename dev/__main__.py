@@ -24,6 +24,7 @@ from dev.runs.ledger_table import Line, as_calendars, as_json, failure, pin
 from dev.runs.published_table import published_table
 from dev.runs.restore import release as let_source_count
 from dev.runs.restore import restore as put_back
+from dev.runs.task_log import print_log
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
 from dev.system.programs import run
@@ -75,6 +76,12 @@ def ledger(stack: Stack) -> int:
     return 0
 
 
+def log(stack: Stack) -> int:
+    """Print the log of the month's task that failed; with TASK of another."""
+    print_log(stack.api, arguments.dataset(), arguments.month(), given("TASK"))
+    return 0
+
+
 def restore(stack: Stack) -> int:
     """Put back the version that the month's file has replaced last; with VERSION another that is kept."""
     dataset, month = arguments.dataset(), arguments.month()
@@ -94,7 +101,8 @@ def release(stack: Stack) -> int:
 
 
 def dsn(stack: Stack) -> int:
-    print(stack.warehouse.uri())
+    """Print the warehouse's address for ROLE: a person who reads, a dbt developer, or the pipeline, which owns it."""
+    print(stack.address_for(arguments.role()).uri())
     return 0
 
 
@@ -133,7 +141,7 @@ def diff(stack: Stack) -> int:
     if not found:
         raise StackError(f"{workshop.schema} has no table with rows of {workshop.month}: {again}")
     text = as_markdown(found, workshop.schema, workshop.published)
-    print(text) if given("MARKDOWN") else console.print(Markdown(text))
+    print(text) if given("MARKDOWN") else console.print(Markdown(text), soft_wrap=False)
     return DIFFERS if any(each.differs for each in found) else 0
 
 
@@ -171,7 +179,7 @@ def airflow(stack: Stack) -> int:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(up, down, demo, backfill, restore, release, ledger, doctor),
+        *(up, down, demo, backfill, restore, release, ledger, log, doctor),
         *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
     )
 }
@@ -206,10 +214,11 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
         _tell_of_months(stack, dataset, months)
     _show_address(stack)
     for backfill, outcome in zip(backfills, outcomes, strict=True):
-        again = f"again: make backfill DATASET={backfill.dataset.name} FROM=... TO=... REPROCESS=failed"
+        name = backfill.dataset.name
         for what, months in (("failed", outcome.failed), ("queued for ever", outcome.stuck)):
             if months:
-                console.print(f"[red]{backfill.dataset.name} {what}: {', '.join(map(str, months))}[/red]; {again}")
+                again = f"again: make backfill DATASET={name} FROM={min(months)} TO={max(months)} REPROCESS=failed"
+                console.print(f"[red]{name} {what}: {', '.join(map(str, months))}[/red]; {again}")
     return 1 if any(outcome.failed or outcome.stuck for outcome in outcomes) else 0
 
 
@@ -246,7 +255,9 @@ def _show_address(stack: Stack) -> None:
     schemas = ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
-    console.print(f"Warehouse  schemas {schemas}; its address: make dsn")
+    console.print(f"Warehouse  schemas {schemas}; an address that reads them: make dsn")
+    if settings := stack.choices.shown_settings():
+        console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")
 
 

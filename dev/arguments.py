@@ -13,6 +13,7 @@ from include.datasets import DATASETS, GREEN, Dataset
 from include.month import Month, MonthError
 
 MOST_PARALLEL, MOST_DAYS = 200, 36_500
+ROLES = ("analyst", "developer", "owner")
 
 
 def given(name: str) -> str | None:
@@ -61,6 +62,14 @@ def reprocess() -> str:
     if text not in REPROCESS:
         raise StackError(f"REPROCESS={text}: one of {', '.join(REPROCESS)} is needed.")
     return text
+
+
+def role() -> str:
+    """ROLE: of ROLES; without it the first, which can harm nothing."""
+    name = given("ROLE") or ROLES[0]
+    if name not in ROLES:
+        raise StackError(f"ROLE={name}: one of {', '.join(ROLES)} is needed.")
+    return name
 
 
 def older_than() -> timedelta:

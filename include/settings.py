@@ -56,8 +56,12 @@ class Setting(Generic[Value]):
     def value(self) -> Value:
         """The variable's value, else the default. Raises SettingError for a text that `parse` refuses."""
         text = self.text()
+        return self.default if text is None else self.parsed(text)
+
+    def parsed(self, text: str) -> Value:
+        """The value that the text stands for. Raises SettingError, which names the variable."""
         try:
-            return self.default if text is None else self.parse(text)
+            return self.parse(text)
         except ValueError as error:
             raise SettingError(f"{self.name}{error}") from None
 

@@ -51,7 +51,7 @@ def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: 
         ended = build(workshop, [], manifest, f"{base} ({commit[:12]})")
         differences = compare(workshop)
         text = as_markdown(differences, workshop.schema, published) if differences else "No table was built.\n"
-        console.print(Markdown(text))
+        console.print(Markdown(text), soft_wrap=False)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             outcome = "A build or a test failed.\n\n" if ended else ""
             with Path(summary).open("a") as file:

@@ -6,11 +6,12 @@ from typing import Any
 from dev.change.table_diff import TableDiff
 
 WIDTH = 60  # characters of a value that are shown
+MOST_COLUMNS = 6  # that a terminal of 80 columns shows side by side
 
 
 def as_markdown(diffs: Iterable[TableDiff], here: str, there: str) -> str:
     """`here` and `there`: the schemas."""
-    return "\n\n".join([f"`{here}` (here) beside `{there}` (there)", *(_of_table(diff) for diff in diffs)]) + "\n"
+    return "\n\n".join([f"`{here}` (yours) beside `{there}` (published)", *(_of_table(diff) for diff in diffs)]) + "\n"
 
 
 def _of_table(diff: TableDiff) -> str:
@@ -22,10 +23,10 @@ def _of_table(diff: TableDiff) -> str:
         _table(
             ["", "rows"],
             [
-                ["here", f"{diff.rows_here:,}"],
-                ["there", f"{diff.rows_there:,}"],
-                ["only here", f"{diff.only_here:,}"],
-                ["only there", f"{diff.only_there:,}"],
+                ["yours", f"{diff.rows_here:,}"],
+                ["published", f"{diff.rows_there:,}"],
+                ["only yours", f"{diff.only_here:,}"],
+                ["only published", f"{diff.only_there:,}"],
                 ["changed", f"{diff.rows_changed:,}"],
             ],
         ),
@@ -34,18 +35,15 @@ def _of_table(diff: TableDiff) -> str:
         parts.append(f"Columns of one side alone: {', '.join(diff.only_columns)}")
     if diff.types:
         parts.append(f"Other types: {', '.join(diff.types)}")
-    for side in ("here", "there"):
+    for side, name in (("here", "yours"), ("there", "published")):
         if rows := diff.examples.get(side):
-            parts += [
-                f"Only {side}, the first {len(rows)}:",
-                _table(list(rows[0]), [list(row.values()) for row in rows]),
-            ]
+            parts += [f"Only {name}, the first {len(rows)}:", _whole_rows(rows)]
     if diff.changed:
         most = sorted(diff.changed.items(), key=lambda each: -each[1])
         parts.append(_table(["changed column", "rows"], [[name, f"{count:,}"] for name, count in most]))
         for name, _ in most:
             rows = diff.examples[name]
-            headings = [*diff.key, f"{name} here", f"{name} there"]
+            headings = [*diff.key, f"{name}, yours", f"{name}, published"]
             parts.append(_table(headings, [list(row.values()) for row in rows]))
     sums = [
         [name, f"{here or 0:,}", f"{there or 0:,}", f"{(here or 0) - (there or 0):+,}"]
@@ -53,10 +51,17 @@ def _of_table(diff: TableDiff) -> str:
         if here != there
     ]
     if sums:
-        parts.append(_table(["sum of", "here", "there", "difference"], sums))
+        parts.append(_table(["sum of", "yours", "published", "difference"], sums))
     elif diff.sums:
         parts.append(f"Equal sums: {', '.join(diff.sums)}")
     return "\n\n".join(parts)
+
+
+def _whole_rows(rows: list[dict[str, Any]]) -> str:
+    """As a table; as a list where the rows are too wide for one, so that they fold."""
+    if len(rows[0]) <= MOST_COLUMNS:
+        return _table(list(rows[0]), [list(row.values()) for row in rows])
+    return "\n".join("- " + ", ".join(f"{name} **{_cell(value)}**" for name, value in row.items()) for row in rows)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -33,7 +33,7 @@ class TableDiff:
 
     `changed`: by column, the rows with the same key and another value. `sums`: by column of type numeric, both sums.
     `examples`: by kind (`here`, `there`, or a column's name), the first rows by key, each as names and values.
-    `only_columns`: columns that only one of the tables has, as `name (here)`. `types`: columns whose type differs.
+    `only_columns`: columns that only one of the tables has, as `name (yours)`. `types`: columns whose type differs.
     """
 
     table: str
@@ -86,8 +86,8 @@ def table_diff(dsn: str, table: str, here: str, there: str, month: Month) -> Tab
         of_month = sql.SQL("where source_month = {}").format(sql.Literal(month.first_day))
         where = of_month if "source_month" in ours else sql.SQL("")
         only_columns = (
-            *(f"{name} (here)" for name in ours if name not in theirs),
-            *(f"{name} (there)" for name in theirs if name not in ours),
+            *(f"{name} (yours)" for name in ours if name not in theirs),
+            *(f"{name} (published)" for name in theirs if name not in ours),
         )
         if not set(key) <= theirs.keys():  # not published yet, or by another key
             [[rows]] = connection.execute(_count(here, table, where)).fetchall()
@@ -110,7 +110,7 @@ def table_diff(dsn: str, table: str, here: str, there: str, month: Month) -> Tab
             examples={kind: joined.examples(connection, kind) for kind, count in kinds.items() if count},
             only_columns=only_columns,
             types=tuple(
-                f"{name} ({ours[name][0]} here, {theirs[name][0]} there)"
+                f"{name} ({ours[name][0]} yours, {theirs[name][0]} published)"
                 for name in (*key, *both)
                 if name in theirs and ours[name][0] != theirs[name][0]
             ),

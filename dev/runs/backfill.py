@@ -240,7 +240,8 @@ class Backfill:
 
     def _tell_of_failure(self, month: Month, run: dict[str, Any]) -> None:
         run_id = run["dag_run_id"]
-        console.print(f"[red]{month} failed[/red]: dag run {run_id}")
+        its_log = f"make log DATASET={self.dataset.name} MONTH={month}"
+        console.print(f"[red]{month} failed[/red]: dag run {run_id}; why: {its_log}")
         for task in self.api.pages(f"{self.paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
             console.print(
                 f"  task {task['task_id']}: {self.api.task_link(self.dataset.dag_id, run_id, task['task_id'])}"

@@ -63,8 +63,10 @@ def as_calendars(lines: list[Line]) -> Group:
 
 def failure(line: Line) -> str:
     """What failed in the month, why, and what readers see of it meanwhile."""
-    said = f"{line['dataset']} {line['month']} failed: {line['failed_task'] or 'its run'}. {line['reason'] or ''}"
-    return f"{said} {line['readers_see'] or 'Nothing of it is published.'}"
+    dataset, month, task = line["dataset"], line["month"], line["failed_task"]
+    said = f"{dataset} {month} failed: {task or 'its run'}. {line['reason'] or ''}"
+    its_log = f" Its log: make log DATASET={dataset} MONTH={month}" if task else ""
+    return f"{said} {line['readers_see'] or 'Nothing of it is published.'}{its_log}"
 
 
 def pin(line: Line) -> str:

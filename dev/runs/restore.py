@@ -1,6 +1,7 @@
 """Puts an archived version of a month back, or lets the source count again, and follows the run that does it."""
 
 import time
+from datetime import UTC, datetime
 
 from dev.console import console
 from dev.errors import StackError
@@ -48,7 +49,8 @@ def _run(api: AirflowApi, dataset: Dataset, month: Month, version: str, said: st
     paths = DagPaths(dataset.dag_id)
     if api.call("GET", paths.dag)["is_paused"]:
         raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
-    asked = {"logical_date": None, "conf": {"month": str(month), "version": version}}
+    named = f"{'release' if version == SOURCE else 'restore'}__{month}__{datetime.now(UTC).isoformat()}"
+    asked = {"logical_date": None, "dag_run_id": named, "conf": {"month": str(month), "version": version}}
     run_id = api.call("POST", paths.runs, json=asked)["dag_run_id"]
     console.print(f"{said}; dag run {run_id}", highlight=False)
     while (state := api.call("GET", paths.run(run_id))["state"]) not in ENDED:

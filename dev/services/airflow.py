@@ -19,7 +19,7 @@ from dev.system.programs import command, run
 from dev.system.waiting import within
 from include.datasets import GREEN, TLC
 from include.month import Month
-from include.settings import DBT_MANIFEST, NOTIFY, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
+from include.settings import DBT_MANIFEST, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 from include.support.fingerprint import digest_of
 
 ADMIN = "admin"
@@ -76,11 +76,18 @@ class AirflowServices:
         return self._api
 
     def environment(
-        self, metadata_dsn: str, warehouse: str, source_url: str, student: str, celery: dict[str, str]
+        self,
+        metadata_dsn: str,
+        warehouse: str,
+        source_url: str,
+        student: str,
+        celery: dict[str, str],
+        given: dict[str, str],
     ) -> dict[str, str]:
         """The variables that make a process a part of this Airflow; they hold passwords.
 
         `warehouse`: the value of an Airflow connection variable. `celery`: the settings of CeleryExecutor, or none.
+        `given`: further variables, which count more than the stack's own.
         """
         secrets = self.secrets
         settings = {
@@ -112,7 +119,7 @@ class AirflowServices:
             SCHEDULE_FROM.name: self._first_scheduled_month(),
             # config/ holds airflow_local_settings.py.
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "config")]),
-            **_connection_to_notify_by(),
+            **given,
         }
 
     def _first_scheduled_month(self) -> str:
@@ -250,9 +257,3 @@ def code_version() -> str:
         ROOT / "dev/requirements.lock",
     ]
     return digest_of(read).hex()
-
-
-def _connection_to_notify_by() -> dict[str, str]:
-    """The Airflow connection that PIPELINE_NOTIFY names, where `make` was given it."""
-    name = f"AIRFLOW_CONN_{(NOTIFY.value() or '').upper()}"
-    return {name: os.environ[name]} if name in os.environ else {}

@@ -56,7 +56,7 @@ class CeleryWorkers:
     def renew_dbt(self) -> None:
         """Copies the present dbt project to the workers, its manifest last. They need no restart for it.
 
-        The next `make up` restarts them all the same, so that they have dbt's parse in memory again.
+        The next `make up` restarts them all the same, as it copies every file anew.
         """
         for process in self._started():
             for folder in READ_BY_EACH_TASK:
@@ -65,10 +65,6 @@ class CeleryWorkers:
     def pid(self, name: str) -> int:
         """The process id of a worker that was started."""
         return BackgroundProcess(self._state, name).pid()
-
-    def environments(self, count: int, environment: dict[str, str]) -> dict[str, dict[str, str]]:
-        """Each worker's environment by its name; `environment` is the stack's."""
-        return {name: worker_environment(environment, self._state / "workers" / name) for name in self.names(count)}
 
     def names(self, count: int) -> list[str]:
         """The names of so many workers."""

@@ -68,6 +68,18 @@ class EmbeddedPostgres:
                 )
                 connection.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
 
+    def let_analysts_read(self, schemas: list[str]) -> None:
+        """The role `analyst` may read what is in these schemas, and will be; one that is not there yet is made."""
+        with self._connect("warehouse") as connection:
+            for schema in map(sql.Identifier, schemas):
+                for statement in (
+                    "create schema if not exists {} authorization pipeline",
+                    "grant usage on schema {} to analyst",
+                    "grant select on all tables in schema {} to analyst",
+                    "alter default privileges for role pipeline in schema {} grant select on tables to analyst",
+                ):
+                    connection.execute(sql.SQL(statement).format(schema))
+
     def stop(self) -> None:
         """Stop the server, its sessions' open transactions rolled back; no-op if it does not run."""
         with locked(self.state / "postgres.lock"):

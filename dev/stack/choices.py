@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ from dev.services.warehouse_address import WarehouseAddress
 from dev.stack.trip_source import Source
 from dev.system.files import write_private
 from include.datasets import checked_student
+from include.settings import SETTINGS, STUDENT, WAREHOUSE_CONNECTION
 
 SAMPLE_STUDENT = "sample"
 EMBEDDED = "embedded"
@@ -20,11 +21,18 @@ EXECUTORS = ("local", "celery")
 MOST_WORKERS = 8
 OLDEST_POSTGRES = 15
 CONNECT_SECONDS = 10
+CONNECTIONS = "AIRFLOW_CONN_"
+# The student and the warehouse's connection are choices of their own.
+SETTINGS_OF_PROCESSES = tuple(each for each in SETTINGS if each is not STUDENT)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """`warehouse` is None for the embedded one, `broker` for the stack's own Redis. `executor`: of EXECUTORS."""
+    """`warehouse` is None for the embedded one, `broker` for the stack's own Redis. `executor`: of EXECUTORS.
+
+    `settings`: the variables of include.settings and the Airflow connections that were given for Airflow's processes.
+    They may hold passwords.
+    """
 
     source: Source
     student: str = "default"
@@ -32,6 +40,7 @@ class Choices:
     executor: str = "local"
     workers: int = 2
     broker: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         checked_student(self.student)
@@ -41,6 +50,9 @@ class Choices:
             raise StackError(f"EXECUTOR={self.executor}: one of {', '.join(EXECUTORS)} is needed.")
         if not 1 <= self.workers <= MOST_WORKERS:
             raise _no_such_number(self.workers)
+        for setting in SETTINGS_OF_PROCESSES:
+            if (text := self.settings.get(setting.name)) is not None:
+                setting.parsed(text)
 
     def check(self) -> None:
         """Raises StackError where the source's folder or the user's own Postgres cannot be used now."""
@@ -61,7 +73,8 @@ class Choices:
     def made(cls, environment: Mapping[str, str], state: Path) -> "Choices":
         """Each choice is what the environment says, else what was used last, else a default.
 
-        Raises StackError, or include.settings.SettingError for the student.
+        A setting or a connection that is given empty is forgotten. Raises StackError, or include.settings.SettingError
+        for the student and for the settings.
         """
         last = cls.remembered(state)
         source = Source.asked(environment) or (last and last.source) or Source.found(state / "sample")
@@ -79,7 +92,16 @@ class Choices:
         if not workers.isdecimal():
             raise _no_such_number(workers)
         broker = environment.get("BROKER_URL") or (last.broker if last else None)
-        return cls(source, student, warehouse, executor, int(workers), None if broker == EMBEDDED else broker)
+        settings = (last.settings if last else {}) | _given_to_processes(environment)
+        return cls(
+            source,
+            student,
+            warehouse,
+            executor,
+            int(workers),
+            None if broker == EMBEDDED else broker,
+            {name: text for name, text in settings.items() if text},
+        )
 
     @classmethod
     def remembered(cls, state: Path) -> "Choices | None":
@@ -90,17 +112,33 @@ class Choices:
         try:
             stored = json.loads(file.read_text())
             warehouse = WarehouseAddress(**stored["warehouse"]) if stored["warehouse"] else None
-            of_executor = {name: stored[name] for name in ("executor", "workers", "broker") if name in stored}
-            return cls(Source(**stored["source"]), stored["student"], warehouse, **of_executor)
-        except (ValueError, TypeError, KeyError, StackError):  # without its text: it may hold a password
+            newer = {name: stored[name] for name in ("executor", "workers", "broker", "settings") if name in stored}
+            return cls(Source(**stored["source"]), stored["student"], warehouse, **newer)
+        except (ValueError, TypeError, KeyError, AttributeError, StackError):  # without its text, for passwords
             raise StackError(
                 f"{file}, where the last choices are kept, is damaged, or of another version: remove it, and name them "
                 "again: make up TLC_DIR=… AIRFLOW_STUDENT=… AZURE_PG=…"
             ) from None
 
+    def shown_settings(self) -> list[str]:
+        """`NAME=value` for each of the settings; the name alone where the value may hold a password."""
+        open_to_all = {each.name for each in SETTINGS_OF_PROCESSES if not each.is_secret}
+        return [f"{name}={text}" if name in open_to_all else name for name, text in sorted(self.settings.items())]
+
     def remember(self, state: Path) -> None:
-        """In a private file, as it may hold the password of the user's own Postgres."""
+        """In a private file, as it may hold passwords: of the user's own Postgres, and of connections."""
         write_private(state / "choices.json", json.dumps(asdict(self), indent=2) + "\n")
+
+
+def _given_to_processes(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment's settings and Airflow connections, empty ones included."""
+    names = {each.name for each in SETTINGS_OF_PROCESSES}
+    warehouse = f"{CONNECTIONS}{WAREHOUSE_CONNECTION.upper()}"
+    return {
+        name: text
+        for name, text in environment.items()
+        if name in names or (name.startswith(CONNECTIONS) and name != warehouse)
+    }
 
 
 def _check_server(address: WarehouseAddress) -> None:

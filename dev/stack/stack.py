@@ -22,7 +22,7 @@ from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess
 from dev.system.programs import run
 from dev.tlc.sample_months import file_of, write_month, write_zones
-from include.datasets import TLC, Dataset
+from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
 
@@ -108,6 +108,24 @@ class Stack:
             "makes and change none of it (docs/how-to/rights.md)."
         )
 
+    def address_for(self, role: str) -> WarehouseAddress:
+        """The warehouse's address for `analyst`, `developer` or `owner`. An analyst may read the published schemas.
+
+        Raises StackError where the user's own server has no such login that is known here.
+        """
+        if role == "owner":
+            return self.warehouse
+        if role == "developer":
+            return self.developer
+        if self.choices.warehouse:
+            raise StackError(
+                "The warehouse is a server of your own: read by a login that has the role analyst "
+                "(docs/how-to/rights.md), or with the rights of the pipeline: make dsn ROLE=owner"
+            )
+        address = WarehouseAddress.from_dsn(self.postgres.dsn(role="analyst"))
+        self.postgres.let_analysts_read([self.published_schema(dataset) for dataset in DATASETS.values()])
+        return address
+
     def published_schema(self, dataset: Dataset) -> str:
         return dataset.published_schema(self.choices.student)
 
@@ -119,6 +137,7 @@ class Stack:
             source_url=self._source_url,
             student=self.choices.student,
             celery=self._celery_settings(self.choices),
+            given=self.choices.settings,
         )
 
     def run_dbt(self, dataset: Dataset, *arguments: str, capture: bool = False) -> subprocess.CompletedProcess[str]:
@@ -132,16 +151,10 @@ class Stack:
             return run("dbt", *arguments, environment=connection | project, capture=capture)
 
     def check(self) -> dict[str, subprocess.CompletedProcess[str]]:
-        """Runs `python -m include check` in the scheduler's environment and in each worker's."""
-        choices, environment = self.choices, self.environment()
-        environments = {"scheduler": environment}
-        if choices.executor == "celery":
-            environments |= self.workers.environments(choices.workers, environment)
-        # not in the project's folder: Python would find its modules there, whatever PYTHONPATH says
-        return {
-            name: run("python", "-m", "include", "check", environment=own, capture=True, folder=self.airflow.home)
-            for name, own in environments.items()
-        }
+        """Runs `python -m include check` in the environment of the running scheduler, and of each running worker."""
+        choices = self.choices
+        workers = self.workers.names(choices.workers) if choices.executor == "celery" else []
+        return {name: self._check_process(BackgroundProcess(self.state, name)) for name in ("scheduler", *workers)}
 
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
         """Generates those months that are not there yet, if the source is generated months and the dataset is TLC's."""
@@ -151,6 +164,13 @@ class Stack:
         for month in months:
             if not file_of(folder, dataset, month).exists():
                 write_month(folder, str(month), dataset=dataset)
+
+    def _check_process(self, process: BackgroundProcess) -> subprocess.CompletedProcess[str]:
+        words = ("-m", "include", "check")
+        if (environment := process.environment()) is None:
+            return subprocess.CompletedProcess(words, 1, "It does not run. Bring it back: make up")
+        # not in the project's folder: Python would find its modules there, whatever PYTHONPATH says
+        return run("python", *words, environment=environment, capture=True, folder=self.airflow.home)
 
     def _ensure_broker(self, choices: Choices) -> None:
         """Starts the broker, and makes the database of Celery's results."""

@@ -15,11 +15,15 @@ import psutil
 from dev.errors import StackError
 from dev.system.files import write_private
 from dev.system.waiting import within
+from include.settings import SETTINGS
 
 # The start time of a process is computed from the boot time, which moves when the clock is set.
 SAME_START_SECONDS = 2
 # The triggerer at times takes 12 s to end by itself; it has nothing to lose.
 GRACE_SECONDS = 8
+# A program that gives itself a title, as Airflow's and Celery's do, would write it over what the kernel shows of its
+# environment. With this variable setproctitle uses the room of the command line alone.
+KEEPS_ENVIRONMENT = {"SPT_NOENV": "1"}
 
 
 class Record(TypedDict):
@@ -53,7 +57,7 @@ class BackgroundProcess:
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 argv,
-                env=inherited_environment() | environment,
+                env=inherited_environment() | environment | KEEPS_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -66,6 +70,13 @@ class BackgroundProcess:
     def is_running(self) -> bool:
         """Whether it lives; a zombie does not."""
         return self._leader() is not None
+
+    def environment(self) -> dict[str, str] | None:
+        """The variables that it was started with, from the kernel; None where it does not run. May hold passwords."""
+        with suppress(psutil.Error):
+            if leader := self._leader():
+                return leader.environ()
+        return None
 
     def listens_on(self, port: int) -> bool:
         """Whether it itself, not another program, has the loopback port open."""
@@ -172,6 +183,7 @@ def wait_or_kill(living: Callable[[], list[psutil.Process]], seconds: float) -> 
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process' environment without the variables that configure Airflow, dbt, Postgres or Python's paths."""
+    """This process' environment without what configures the pipeline, Airflow, dbt, Postgres or Python's paths."""
     ours = ("AIRFLOW", "AZURE_PG", "COSMOS", "DBT_", "PG", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    settings = tuple(each.name for each in SETTINGS)
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours + settings)}

@@ -39,7 +39,7 @@ PUBLISHED_TEST = Entry(
 REFUSED = Entry(
     "`stays as it was`: a publication is refused",
     "its publication was refused",
-    'psql "$(make -s dsn)" -c "select audit, inputs, passed, judged_at from {schema}.audit_log '
+    'psql "$(make -s dsn ROLE=owner)" -c "select audit, inputs, passed, judged_at from {schema}.audit_log '
     "where source_month = '{ds}' order by judged_at desc limit 30\"",
 )
 MODEL = Entry(
@@ -48,22 +48,23 @@ MODEL = Entry(
 RESTATED = Entry(
     "A month came back restated",
     "its file was restated",
-    'psql "$(make -s dsn)" -c "select source_month, rows, sha256, etag, loaded_at from {schema}.load_log order by 1"',
+    'psql "$(make -s dsn ROLE=owner)" -c "select source_month, rows, sha256, etag, loaded_at from {schema}.load_log '
+    'order by 1"',
 )
 UNDO = Entry(
     "A restated month turns out wrong: undo",
     "no such version is kept",
-    'psql "$(make -s dsn)" -c "select source_month, sha256, rows, loaded_at, kept_at from {schema}.kept_versions '
-    'order by 1, kept_at"',
+    'psql "$(make -s dsn ROLE=owner)" -c "select source_month, sha256, rows, loaded_at, kept_at '
+    'from {schema}.kept_versions order by 1, kept_at"',
 )
 ASKED = Entry("`taxi_restatements` fails", "the source was not asked", ASK)
 DROPPED = Entry(
     "`is not there: the run schema was dropped`",
     "its run schema was dropped",
-    'psql "$(make -s dsn)" -c "\\dn {schema}*"',
+    'psql "$(make -s dsn ROLE=owner)" -c "\\dn {schema}*"',
 )
 REPORT = Entry("A report fails, or is not there", "its report failed", RUNS)
-POSTGRES = Entry("Postgres is down", "Postgres does not answer", 'psql "$(make -s dsn)" -c "select 1"')
+POSTGRES = Entry("Postgres is down", "Postgres does not answer", 'psql "$(make -s dsn ROLE=owner)" -c "select 1"')
 KILLED = Entry("A worker is gone (CeleryExecutor)", "a task was killed", CHECK)
 REVISION = Entry("A worker ends at its start, or refuses tasks", "a worker has another revision", CHECK)
 API_SERVER = Entry("The api-server is gone, or a worker cannot reach it", "Airflow's server does not answer", CHECK)

@@ -13,9 +13,8 @@ from include.month import Month, MonthError
 from include.runs.month_of_run import month_of, month_of_partition
 from include.settings import SettingError
 from include.support.timezone import default_timezone
-from include.transform.dbt_log import DbtFailed, FailedNode
+from include.transform.dbt_log import DbtFailed
 
-MOST_CHARACTERS = 1000
 MOST_ROWS = 5  # of each audit; dbt/macros/overrides/materialization_test_postgres.sql logs as many
 
 
@@ -42,14 +41,12 @@ class Failure:
         return f"What failed: {'; '.join([', '.join(failed), *month, task] if failed else [*month, task])}"
 
     def why(self) -> str:
-        """Why, in the words of Postgres or of the audit."""
+        """Why, in the words of Postgres or of the audit, as the ledger shows it."""
         if self._error is None:
             why = "its process was killed, or never begun: it has left no reason, and its log may end in mid-sentence"
-        elif self._nodes:
-            why = " ".join(map(_said, self._nodes))
         else:
             why = reason_of(self._error)
-        return f"Why: {' '.join(why.split())[:MOST_CHARACTERS]}"
+        return f"Why: {why}"
 
     def what_to_do(self, is_tried_again: bool = False) -> str:
         """The entry of the runbook, and the command that shows the failure."""
@@ -57,11 +54,11 @@ class Failure:
         return f'What to do: {wait}RUNBOOK.md, "{self._entry.heading}". {self._shown_by()}'
 
     def rows(self) -> list[str]:
-        """The first rows that fail each audit, a line each."""
+        """What each audit that fails guards against, and the first rows that fail it, a line each."""
         lines = []
         for each in self._nodes:
-            if each.rows is not None and (rows := each.words.splitlines()[1:]):
-                lines += [f"Rows that fail {each.name}, the first {len(rows[:MOST_ROWS])}:", *rows[:MOST_ROWS]]
+            if rows := each.first_rows()[:MOST_ROWS]:
+                lines += [each.words.splitlines()[0], f"Rows that fail it, the first {len(rows)}:", *rows]
         return lines
 
     def tell(self) -> None:
@@ -105,11 +102,3 @@ class Failure:
             dag_id=self._task.dag_id,
         )
         return f"Shown by: {command}"
-
-
-def _said(node: FailedNode) -> str:
-    """Why a node failed, without dbt's list of macros; of an audit, what it guards against, and the first row."""
-    lines = [line for line in node.words.splitlines() if not line.strip().startswith(">")]
-    if node.rows is None:
-        return "\n".join(lines)
-    return " ".join(lines[:1] + [f"First row: {line.strip()}." for line in lines[1:2]])

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowRuntimeError
 log = logging.getLogger(__name__)
 
 KEY = "reason"
-MOST_CHARACTERS = 500
+MOST_CHARACTERS = 1000
 # dbt and Cosmos put it before the words of Postgres, or of an audit
 PREAMBLE = re.compile(r"^dbt invocation (completed with errors|did not complete with unhandled error): *")
 # such a line names the model at most, as the task does; the next line says what is wrong
@@ -37,7 +37,14 @@ def on_task_instance_failed(task_instance: Any, error: str | BaseException | Non
 
 
 def reason_of(error: BaseException) -> str:
-    """The first line of the error that says why. Where dbt has not written it, the error's class stands before it."""
+    """Why, in a line: what dbt's nodes say, else the first line of the error that says something.
+
+    Where dbt has not written that line, the error's class stands before it.
+    """
+    from include.transform.dbt_log import DbtFailed
+
+    if isinstance(error, DbtFailed) and error.nodes:
+        return " ".join("; ".join(each.reason() for each in error.nodes).split())[:MOST_CHARACTERS]
     text = str(error)
     said_by_dbt = PREAMBLE.sub("", text)
     lines = [line.strip() for line in said_by_dbt.splitlines() if line.strip()] or [""]

@@ -20,8 +20,15 @@ _cached: dict[Path, tuple[list[State], dict[str, DAG]]] = {}
 def cache_dags(file: Path) -> None:
     """Runs the DAG file, and caches its DAGs for the processes that are forked from this one. Raises what it raises."""
     drawn_from = _states(file)
+    _cached[file.resolve()] = (drawn_from, {})  # a file that cannot be read is not tried again until it is changed
     names = runpy.run_path(str(file))
     _cached[file.resolve()] = (drawn_from, {each.dag_id: each for each in names.values() if isinstance(each, DAG)})
+
+
+def renew_dags(file: Path) -> None:
+    """Caches the DAGs anew where the file or the manifest was changed since. Raises what the file raises."""
+    if file.resolve() in _cached and _cached[file.resolve()][0] != _states(file):
+        cache_dags(file)
 
 
 def cached_dags(file: str) -> dict[str, DAG]:

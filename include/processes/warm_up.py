@@ -19,9 +19,9 @@ import dbt_common.clients.agate_helper  # noqa: F401
 import sqlparse
 from dbt.artifacts.resources.v1.config import Hook
 
-from include.processes.dag_cache import cache_dags
+from include.processes.dag_cache import cache_dags, renew_dags
 from include.settings import ROOT
-from include.transform.parse_cache import cache_parse
+from include.transform.parse_cache import cache_parse, renewed_parse
 
 
 def warm_up() -> None:
@@ -31,7 +31,20 @@ def warm_up() -> None:
     parse; dbt's JSON schemas and (de)serializers, which mashumaro generates when they are first needed; the compiled
     macros; the DAGs, and the modules that they import; Airflow's plugins; and `inspect`'s table of modules. A project
     or DAG file that cannot be read raises nothing here: the DAG processor and the tasks report it.
+    Where a file of dbt is changed later, each process that forks tasks parses once more, instead of each task.
     """
+    warm_process = os.getpid()
+
+    def renew() -> None:
+        """Reads again what was changed since, in the process that forks a task: the tasks after it inherit that.
+
+        The process that warmed up does not, as it is the scheduler, which must not be held up by a parse.
+        """
+        if os.getpid() != warm_process:
+            if changed := renewed_parse():
+                _compile(changed.macros.values())
+            _for_each_dag_file(renew_dags)
+
     if manifest := cache_parse():
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
@@ -43,6 +56,7 @@ def warm_up() -> None:
     # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. One call
     # here would not be enough, as Airflow loads some 500 modules after this. So each fork is preceded by a call.
     os.register_at_fork(before=inspect.stack)
+    os.register_at_fork(before=renew)  # called before inspect.stack: the hooks are called from the last to the first
 
 
 def warm_up_celery_results() -> None:

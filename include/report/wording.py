@@ -25,8 +25,8 @@ def per_cent(part: int | Decimal, whole: int | Decimal) -> str:
     """The share to a tenth of a per cent."""
     if not whole:
         return NOTHING
-    share = Decimal(100) * part / whole
-    return "< 0.1 %" if 0 < share < Decimal("0.1") else f"{share:.1f} %"
+    share = f"{Decimal(100) * part / whole:.1f}"
+    return "< 0.1 %" if share == "0.0" and part else f"{share} %"
 
 
 def change(value: int | Decimal, base: int | Decimal) -> str:

@@ -22,6 +22,9 @@ PREAMBLE = {
 # dbt puts it before the words of Postgres, or of a macro
 KIND = re.compile(r"(Database|Compilation|Runtime) Error in [^\n]*\n\s*")
 FAILED = {"error", "fail", "runtime error"}
+# before the words of an audit's column `why` (dbt/macros/overrides/materialization_test_postgres.sql)
+WHY = "  why: "
+BROKEN_CONTRACT = "This model has an enforced contract that failed."
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class FailedNode:
     rows: int | None
     words: str
 
+    def reason(self) -> str:
+        """Why it failed, in a line: the audit's words, else its first row; a contract's columns; Postgres' words."""
+        lines = self.words.splitlines()
+        if self.rows is None:
+            if BROKEN_CONTRACT in lines:
+                return f"{self.name} is not what its contract says: {_columns_at_fault(lines)}"
+            said = " ".join(line.strip() for line in lines if not line.strip().startswith(">"))  # dbt's list of macros
+            return said or f"{self.name} failed"
+        if why := next((line.removeprefix(WHY) for line in lines if line.startswith(WHY)), None):
+            return f"{self.name}: {why}"
+        rows = f"{self.rows} failing row{'' if self.rows == 1 else 's'}"
+        return f"{self.name}: {rows}" + (f"; the first: {first[0].strip()}" if (first := self.first_rows()) else "")
+
+    def first_rows(self) -> list[str]:
+        """The first rows that fail the audit, a line each; empty for another node."""
+        return [] if self.rows is None else [line for line in self.words.splitlines()[1:] if not line.startswith(WHY)]
+
 
 class DbtFailed(CosmosDbtRunError):
     """A dbt command has failed; the text is dbt's. `nodes`: those that failed; empty where dbt ran none."""
@@ -44,6 +64,15 @@ class DbtFailed(CosmosDbtRunError):
     def __init__(self, words: str, nodes: tuple[FailedNode, ...]) -> None:
         super().__init__(words)
         self.nodes = nodes
+
+
+def _columns_at_fault(lines: list[str]) -> str:
+    """From dbt's table of a contract's mismatches: column, its type in the model and in the contract, what is wrong."""
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines if line.count("|") == 5]
+    return "; ".join(
+        f"{column} is {made}, not {agreed}" if made and agreed else f"{column} ({made or agreed}) is {wrong}"
+        for column, made, agreed, wrong in rows[2:]  # after the heading and its rule
+    )
 
 
 class DbtLog:

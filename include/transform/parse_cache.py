@@ -37,20 +37,36 @@ class CachedParse:
 
 
 _cached: list[CachedParse] = []  # at most one
+_refused: list[Files] = []  # at most one: the files that dbt refused last
 
 
 def cache_parse() -> Manifest | None:
     """Parses the project for the processes that are forked from this one. None where dbt refuses it."""
     files = project_files()
     with tempfile.TemporaryDirectory() as target:
-        for _ in range(2):  # the second parse reads what the first one wrote, and needs other serializers for that
+        # The second parse reads what the first one wrote, and needs other serializers for that. Its manifest alone
+        # can be copied: in a copy of the first one's, dbt 1.11 takes one look-up table for another.
+        for _ in range(2):
             # dbt's static parser keeps threads, and threads do not survive a fork: had this process used it, a task
             # forked from here would hang when it parses
             parsed = parse_project(Path(target), ENVIRONMENT, "--no-static-parser")
+            if not parsed.success:
+                break
     if not parsed.success or not isinstance(parsed.result, Manifest):
+        _refused[:] = [files]
         return None
     _cached[:] = [CachedParse(parsed.result, files)]
     return parsed.result
+
+
+def renewed_parse() -> Manifest | None:
+    """Parses the project again if a file was changed since it was cached. None where there is nothing new.
+
+    A project that dbt refuses is parsed once, until another file is changed. Takes 2 ms where nothing is.
+    """
+    if not _cached or project_files() in (_cached[0].files, *_refused):
+        return None
+    return cache_parse()
 
 
 def parse_of_run(environment: Mapping[str, str]) -> Manifest | None:

@@ -30,12 +30,13 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterat
     state = STATE / f"stack-{os.getpid()}"
     folder = tmp_path_factory.mktemp("tlc")
     write_zones(folder)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PIPELINE_RETRY_SECONDS", "1")
-        environment.setenv("PIPELINE_POLL_SECONDS", "10")
-        environment.setenv("PIPELINE_NOTIFY", "oncall")
-        environment.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
-        executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
-        with running_pipeline(Stack(state), folder, executor=executor) as pipeline:
-            yield pipeline
+    settings = {
+        "PIPELINE_RETRY_SECONDS": "1",
+        "PIPELINE_POLL_SECONDS": "10",
+        "PIPELINE_NOTIFY": "oncall",
+        "AIRFLOW_CONN_ONCALL": mails.connection(),
+    }
+    executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
+    with running_pipeline(Stack(state), folder, executor=executor, settings=settings) as pipeline:
+        yield pipeline
     shutil.rmtree(state)

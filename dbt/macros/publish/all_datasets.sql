@@ -18,6 +18,19 @@
     )) -%}
 {%- endmacro -%}
 
+{#- Makes the view anew where it has other columns than the model; else readers of it need not wait for that. -#}
+{%- macro renew_view_of_all_datasets(node) -%}
+    {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
+    {%- set view = schema_of_first_dataset(suffixes) ~ '.' ~ node.config.meta.view_of_all_datasets -%}
+    {%- set columns -%}
+        select string_agg(attname, ' ' order by attnum) as names from pg_attribute
+        where attrelid = to_regclass('{{ view }}') and attnum > 0 and not attisdropped
+    {%- endset -%}
+    {%- if run_query(columns).rows[0].names != (['dataset'] + node.columns.keys() | list) | join(' ') -%}
+        {%- do create_view_of_all_datasets(node) -%}
+    {%- endif -%}
+{%- endmacro -%}
+
 {#- The published schema of the dataset without a suffix. Of two suffixes that fit this schema, the later counts. -#}
 {%- macro schema_of_first_dataset(suffixes) -%}
     {%- for suffix in suffixes.values() | reverse if suffix and target.schema.endswith(suffix) -%}

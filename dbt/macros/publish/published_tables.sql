@@ -18,6 +18,10 @@
             {%- do adapter.cache_added(table) -%}
             {%- if node.config.meta.view_of_all_datasets -%} {%- do create_view_of_all_datasets(node) -%} {%- endif -%}
         {%- endif -%}
+        {%- if node.config.meta.logged and not is_dev()
+            and adapter.get_relation(table.database, table.schema, 'publication_log') is none -%}
+            {%- do run_query(new_publication_log(node, table)) -%}
+        {%- endif -%}
     {%- endfor -%}
 {%- endmacro -%}
 
@@ -37,5 +41,6 @@
     create index if not exists {{ table.identifier }}_{{ index.columns | join('_') }}
         on {{ table }} ({{ index.columns | join(', ') }});
     {%- endfor %}
+    {{ comments_of(node, table) }}
     commit
 {%- endmacro -%}

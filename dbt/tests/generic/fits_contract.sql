@@ -7,6 +7,18 @@
     {%- if execute %}
     {%- set contract = model_named(mart) %}
     {%- set rows = contract.config.meta.rows | default('true') %}
+    {%- set types = {} -%}
+    {%- for column in contract.columns.values() -%} {%- do types.update({column.name: column.data_type}) -%} {%- endfor %}
+    select
+        refused.*,
+        case
+            when types ? column_name and value is null then column_name || ' is null, which {{ mart }} refuses'
+            when types ? column_name
+                then format('%s = %s does not fit {{ mart }}, where it is %s', column_name, value, types ->> column_name)
+            when value is null then 'a row breaks the check of {{ mart }}: ' || column_name
+            else format('the %s of {{ mart }} occurs more than once: %s', column_name, value)
+        end as why
+    from (
     {{ values_where(model, rows, refused_by(contract)) }}
     {%- for constraint in contract.constraints if constraint.type == 'primary_key' %}
     {%- set key = constraint.columns | join(', ') %}
@@ -14,5 +26,7 @@
     select 'primary key ({{ key }})', concat_ws(', ', {{ key }}), null
     from ({{ repeated(model, rows, constraint.columns) }}) as repeated
     {%- endfor %}
+    ) as refused
+    cross join (values ('{{ tojson(types) }}'::jsonb)) as contract (types)
     {%- endif %}
 {% endtest %}

@@ -1,6 +1,11 @@
 {#- One row for the month, if its raw rows are not as many as load_log says, or not numbered from 1 without a gap. -#}
 {% test rows_as_logged(model) %}
-    select logged.source_month, logged.rows, counted.*
+    select
+        logged.source_month, logged.rows, counted.*,
+        format(
+            'load_log says %s rows, and the raw table has %s, with %s numbers from %s to %s',
+            logged.rows, raw_rows, numbers, coalesce(first::text, 'none'), coalesce(last::text, 'none')
+        ) as why
     from {{ load_log() }} as logged
     cross join (
         select

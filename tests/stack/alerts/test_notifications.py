@@ -7,8 +7,11 @@ import tempfile
 from urllib.parse import unquote
 
 import pyarrow.parquet as pq
+import pytest
 import requests
 
+import dev.__main__ as commands
+from dev.errors import StackError
 from include.alerts import runbook
 from include.failures.retry import RETRIES
 from include.month import Month
@@ -43,7 +46,7 @@ def spoil(pipeline: Pipeline, month: Month) -> None:
 
 
 def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_what_to_do(
-    pipeline: Pipeline, mails: Mailbox
+    pipeline: Pipeline, mails: Mailbox, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     pipeline.publish_file(str(AUDITED))
     spoil(pipeline, AUDITED)
@@ -66,8 +69,9 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     )
     shows(runbook.AUDIT.heading, "build.….test", AUDIT)
     schema = pipeline.tasks(run_id)[AUDIT]["rendered_fields"]["env"]["PG_RUN_SCHEMA"]
+    assert said[-6][1].startswith("reject_share_is_plausible: Guards against a file, or a rule, gone wrong")
     assert said[-5:] == [
-        ("error", "Rows that fail reject_share_is_plausible, the first 1:"),
+        ("error", "Rows that fail it, the first 1:"),
         ("error", "  rows=400, rejected=43"),
         (
             "error",
@@ -86,8 +90,20 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
             ),
         ),
     ]
-    assert said[-2][1].startswith("Why: reject_share_is_plausible: Guards against a file, or a rule, gone wrong")
-    assert said[-2][1].endswith("First row: rows=400, rejected=43.")
+    assert said[-2][1].startswith(
+        "Why: reject_share_is_plausible: 43 of 400 rows are rejected, 10.75 %, and at most 1 % may be; the commonest "
+        "reasons: distance_impossible 4"
+    )
+    [line] = [each for each in pipeline.ledger() if each["month"] == str(AUDITED)]
+    assert f"Why: {line['reason']}" == said[-2][1]
+    monkeypatch.setenv("MONTH", str(AUDITED))
+    assert commands.log(pipeline.stack) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(f"{AUDIT}, try 1 of run {run_id}: http://")
+    assert [line[9:] for line in printed[-5:]] == [text for _, text in said[-5:]], "after the time of each"
+    monkeypatch.setenv("TASK", "build.no_such_task")
+    with pytest.raises(StackError, match=r"has no such task. It has .*build.int_trips_judged.test, .*load_month"):
+        commands.log(pipeline.stack)
     texts = "\n".join(text for _, text in said)
     assert ("Registered adapter" in texts, "Concurrency" in texts, "\x1b" in texts) == (False, False, False)
     assert "PASS int_trips_judged_source_row_unique" in texts
@@ -105,6 +121,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     [mail] = mails.about(title)
     words = words_of(mail)
     assert "What failed: audit reject_share_is_plausible (1 failing row)" in words
+    assert said[-2][1] in words
     assert "RUNBOOK.md, An audit fails (a task that ends in `test`, in `build`)" in words
     [link] = re.findall(r'href="(.*?)"', words)
     assert requests.get(link, timeout=10).ok

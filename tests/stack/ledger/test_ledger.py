@@ -56,8 +56,7 @@ def published(pipeline: Pipeline) -> Pipeline:
 
 
 def line_of(pipeline: Pipeline, month: str) -> dict:
-    lines = pipeline.stack.api.call("GET", "/months", below="/ledger", params={"dag_id": pipeline.dataset.dag_id})
-    [line] = [each for each in lines if each["month"] == month]
+    [line] = [each for each in pipeline.ledger() if each["month"] == month]
     return line
 
 

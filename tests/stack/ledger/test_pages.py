@@ -274,6 +274,7 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_until_the_source_is_to_c
     assert airflow.violations() == ""
     airflow.page.evaluate(REMEMBER, [f"green {BEFORE}"])
     run_id = press(airflow, published, "Put it back", "The run that puts it back was created.")
+    assert run_id.startswith(f"restore__{BEFORE}__")
     assert published.wait(run_id) == "success", published.states(run_id)
     assert published.content(BEFORE) == first
     stays = "published; the source has another file since, 400 rows, stays at the version that was put back"

@@ -27,11 +27,11 @@ HEARTBEAT_TIMEOUT = 60  # [scheduler] task_instance_heartbeat_timeout
 
 
 @contextmanager
-def celery_pipeline(folder: Path) -> Iterator[Pipeline]:
-    """A stack of its own with two workers, over a mirror of the folder."""
+def celery_pipeline(folder: Path, settings: dict[str, str] | None = None) -> Iterator[Pipeline]:
+    """A stack of its own with two workers, over a mirror of the folder. `settings`: given for Airflow's processes."""
     state = ROOT / ".local" / "tests" / f"celery-{os.getpid()}"
     write_zones(folder)
-    with running_pipeline(Stack(state), folder, executor="celery") as pipeline:
+    with running_pipeline(Stack(state), folder, executor="celery", settings=settings or {}) as pipeline:
         yield pipeline
     shutil.rmtree(state)
 

@@ -61,6 +61,12 @@ class Pipeline:
         """The month in the published tables."""
         return content(self.dsn, schema=self.stack.published_schema(self.dataset), month=month)
 
+    def ledger(self) -> list[dict[str, Any]]:
+        """A line for each month of the dataset, as the page *Months* gets them."""
+        asked = {"dag_id": self.dataset.dag_id}
+        found: list[dict[str, Any]] = self.stack.api.call("GET", "/months", below="/ledger", params=asked)
+        return found
+
     def publish_file(self, month: str, version: int = 1) -> None:
         """What TLC does: put the month's file up, in some version."""
         write_month(self.tlc.folder, month, ROWS, version, self.dataset)

@@ -101,14 +101,15 @@ def test_the_log_ends_in_what_failed_why_and_what_to_do_after_the_first_rows_tha
     ended = failed_task("taxi_pipeline_yellow", "build.x.test")
     on_task_instance_failed(task_instance=ended, error=by_dbt("x", AUDIT))
     assert lines(caplog) == [
-        "Rows that fail reject_share, the first 2:",
+        "reject_share: Guards against x.",
+        "Rows that fail it, the first 2:",
         "  rows=400",
         "  rows=401",
         (
             "What failed: audit reject_share (2 failing rows); 2024-01 of yellow; task build.x.test of "
             "taxi_pipeline_yellow, try 1"
         ),
-        "Why: reject_share: Guards against x. First row: rows=400.",
+        "Why: reject_share: 2 failing rows; the first: rows=400",
         (
             'What to do: RUNBOOK.md, "An audit fails (a task that ends in `test`, in `build`)". Shown by: make dbt '
             "DATASET=yellow ARGS=\"test --select reject_share --store-failures --vars '{ds: 2024-01-01}'\""
@@ -119,7 +120,14 @@ def test_the_log_ends_in_what_failed_why_and_what_to_do_after_the_first_rows_tha
 def test_five_rows_of_an_audit_are_shown_at_most(caplog):
     words = "\n".join(["x: Guards.", *(f"  row={each}" for each in range(9))])
     on_task_instance_failed(task_instance=failed_task(), error=by_dbt("x", FailedNode("test", "x", 9, words)))
-    assert lines(caplog)[:-3] == ["Rows that fail x, the first 5:", *(f"  row={each}" for each in range(5))]
+    assert lines(caplog)[1:-3] == ["Rows that fail it, the first 5:", *(f"  row={each}" for each in range(5))]
+
+
+def test_an_audit_s_own_words_are_the_reason_and_no_row(caplog):
+    words = "x: Guards.\n  why: 40 of 400 rows are rejected\n  rows=400, rejected=40"
+    on_task_instance_failed(task_instance=failed_task(), error=by_dbt("x", FailedNode("test", "x", 1, words)))
+    assert lines(caplog)[:3] == ["x: Guards.", "Rows that fail it, the first 1:", "  rows=400, rejected=40"]
+    assert lines(caplog)[-2] == "Why: x: 40 of 400 rows are rejected"
 
 
 def test_each_of_the_three_is_one_line_in_postgres_words(caplog):

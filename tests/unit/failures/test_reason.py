@@ -9,12 +9,44 @@ from cosmos.exceptions import CosmosDbtRunError
 
 from include.failures.reason import KEY, MOST_CHARACTERS, on_task_instance_failed, reason_of
 from include.month import MonthError
+from include.transform.dbt_log import DbtFailed, FailedNode
 
 DBT = "dbt invocation completed with errors: "
+CONTRACT = """This model has an enforced contract that failed.
+Please ensure the name, data_type, and number of columns in your contract match the columns in your model's definition.
+
+| column_name | definition_type | contract_type | mismatch_reason       |
+| ----------- | --------------- | ------------- | --------------------- |
+| amount      | TEXT            | NUMERIC       | data type mismatch    |
+| new         | DATE            |               | missing in contract   |
+| old         |                 | INTEGER       | missing in definition |
+
+> in macro x"""
 CASES = {
     "an audit": (
         CosmosDbtRunError(f"{DBT}int_zones_unique: Got 2 results, configured to fail if != 0"),
         "int_zones_unique: Got 2 results, configured to fail if != 0",
+    ),
+    "audits": (
+        DbtFailed(
+            f"{DBT}x: Got 1 result, configured to fail if != 0",
+            (
+                FailedNode("test", "x", 1, "x: Guards.\n  why: 40 of 400\n  rows=400"),
+                FailedNode("test", "y", 2, "y: Guards.\n  source_row=7\n  source_row=8"),
+                FailedNode("test", "z", 1, "z: Guards."),
+            ),
+        ),
+        "x: 40 of 400; y: 2 failing rows; the first: source_row=7; z: 1 failing row",
+    ),
+    "a contract": (
+        DbtFailed(
+            f"{DBT}fct_x: Compilation Error in model fct_x (models/x.sql)\n  This model has an enforced contract …",
+            (FailedNode("model", "fct_x", None, CONTRACT),),
+        ),
+        (
+            "fct_x is not what its contract says: amount is TEXT, not NUMERIC; new (DATE) is missing in contract; old "
+            "(INTEGER) is missing in definition"
+        ),
     ),
     "Postgres": (
         CosmosDbtRunError(

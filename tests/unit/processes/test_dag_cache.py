@@ -12,7 +12,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from include.processes import dag_cache as module
-from include.processes.dag_cache import cache_dags, cached_dags
+from include.processes.dag_cache import cache_dags, cached_dags, renew_dags
 from include.processes.warm_up import read_dag_files
 from include.settings import DBT_MANIFEST, ROOT
 
@@ -72,6 +72,29 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_they_are_not_handed_on_once_the_file_or_the_manifest_was_changed(file: Path, change: Callable[[Path], object]):
     assert cached_dags(str(file))
     change(file)
+    assert cached_dags(str(file)) == {}
+
+
+def test_they_are_drawn_anew_once_after_a_change(file: Path):
+    before = cached_dags(str(file))
+    renew_dags(file)
+    assert cached_dags(str(file)) == before
+    os.utime(file.parent / "manifest.json")
+    renew_dags(file)
+    after = cached_dags(str(file))
+    assert after.keys() == before.keys()
+    assert all(after[dag_id] is not before[dag_id] for dag_id in after)
+    renew_dags(file)
+    assert all(cached_dags(str(file))[dag_id] is after[dag_id] for dag_id in after)
+
+
+def test_a_file_that_cannot_be_read_is_not_tried_again_until_it_is_changed(file: Path):
+    log = file.with_name("read")
+    file.write_text(f"open({str(log)!r}, 'a').write('once ')\nraise ValueError('x')")
+    with pytest.raises(ValueError, match="x"):
+        renew_dags(file)
+    renew_dags(file)
+    assert log.read_text() == "once "
     assert cached_dags(str(file)) == {}
 
 

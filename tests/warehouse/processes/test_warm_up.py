@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import pstats
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from mashumaro.core.meta.code import builder
 
 from include.processes.warm_up import warm_up
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
-from include.transform.parse_cache import ENVIRONMENT, parse_project
+from include.transform.parse_cache import ENVIRONMENT, parse_of_run, parse_project
 from tests.support.helpers import ends_well, fork
 
 pytestmark = pytest.mark.long
@@ -60,6 +61,30 @@ def test_a_task_forked_from_a_warm_process_can_parse_the_project(tmp_path: Path)
 
     in_a_fork_of_a_warm_process(parse)
     assert (tmp_path / "target" / "partial_parse.msgpack").exists()
+
+
+def test_what_was_changed_since_is_parsed_by_whoever_forks_tasks_and_not_by_each_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    project = tmp_path / "dbt"
+    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    for module in ("include.transform.parse_cache", "include.transform.manifest"):
+        monkeypatch.setattr(f"{module}.DBT_PROJECT", project)
+
+    def task() -> None:
+        assert parse_of_run(OF_A_RUN) is not None
+
+    def worker() -> None:  # as the executor's, which is forked from the process that warmed up
+        os.utime(project / "dbt_project.yml")
+        assert parse_of_run(OF_A_RUN) is None
+        for _ in range(2):
+            ends_well(fork(task))
+
+    def warm_then_fork() -> None:
+        warm_up()
+        ends_well(fork(worker))
+
+    ends_well(fork(warm_then_fork))
 
 
 def test_a_task_forked_from_a_warm_process_writes_no_serializer(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,7 @@ from dev.services.warehouse_address import WarehouseAddress
 from include.alerts.runbook import AUDIT, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, Entry
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed
+from include.failures.reason import reason_of
 from include.failures.retry import RetryWhatHeals
 from include.transform import operators as dbt_operators
 from include.transform.dbt_log import DbtFailed, FailedNode
@@ -123,6 +125,15 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             "Database Error",
         ),
         (
+            f"alter table {TRIPS} alter column passenger_count type text",
+            RunModel,
+            "publish.fct_trips.run",
+            "fct_trips",
+            "fct_trips is not what its contract says: passenger_count is TEXT, not INTEGER",
+            MODEL,
+            "is not what its contract says",
+        ),
+        (
             "update airflow_default.audit_log set passed = false where audit like '%reject_share_is_plausible%'",
             RunModel,
             "publish.fct_trips.run",
@@ -145,12 +156,12 @@ def test_of_each_audit_that_fails_the_first_rows_are_shown_and_how_many_there_ar
             dbt_operators.TestNode,
             "build.int_trips_judged.test",
             "reject_share_is_plausible",
-            "reject_share_is_plausible: Guards against a file",
+            "reject_share_is_plausible: ",
             AUDIT,
             "build.….test",
         ),
     ],
-    ids=["a model", "a refused publication", "a published table", "an audit"],
+    ids=["a model", "a contract", "a refused publication", "a published table", "an audit"],
 )
 def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_its_entry(
     built: Project,
@@ -174,6 +185,57 @@ def test_a_failure_is_told_in_the_words_of_postgres_or_the_audit_and_leads_to_it
         assert ">" not in why
         assert entry_of(error, "taxi_pipeline", task_id) is entry
         shows(entry.heading, symptom, "\n".join(line for _, line in lines))
+
+    in_a_process_of_its_own(run)
+
+
+# what the reason says, beside the audit's name, of rows planted to break it
+WHY = {
+    "reject_share_is_plausible": (
+        (
+            f"update {TRIPS} set rejection_reason = case when source_row % 40 = 0 then 'amount_impossible' "
+            "else 'distance_impossible' end where source_row % 20 = 0"
+        ),
+        (
+            r"\d+ of 400 rows are rejected, \d+\.\d\d %, and at most 1 % may be; the commonest reasons: "
+            r"(amount|distance)_impossible 1\d, (amount|distance)_impossible 1\d, \w+ \d"
+        ),
+    ),
+    "pickups_are_of_the_month": (
+        f"update {TRIPS} set pickup_at = '2024-02-03' where source_row % 10 = 0",
+        r"4\d of 400 pickups are of other months, 1\d[.]\d+ %, and at most 1 % may be; most of them of .*",
+    ),
+    "trips_fit_the_contract_of_fct_trips": (
+        f"update {TRIPS} set extra_amount = 1e10 where rejection_reason is null",
+        r"extra_amount = 10000000000 does not fit fct_trips, where it is numeric\(\d+, ?2\)",
+    ),
+    "zone_days_fit_the_contract_of_fct_zone_days": (
+        f"update {RUN_SCHEMA}.int_zone_days set trips = 0",
+        r"a row breaks the check of fct_zone_days: trips\b.*",
+    ),
+    "zones_fit_the_contract_of_dim_zones": (
+        f"update {RUN_SCHEMA}.int_zones set zone_id = 2 where zone_id = 1",
+        r"the primary key \(zone_id\) of dim_zones occurs more than once: 2",
+    ),
+    "month_counts_add_up": (
+        f"update {RUN_SCHEMA}.int_months set rows_accepted = rows_accepted - 1",
+        r"the file has 400 rows, and \d+ are accepted and \d+ rejected",
+    ),
+    "raw_trips_hold_the_rows_that_were_logged": (
+        "delete from airflow_default.raw_trips where source_row = 7",
+        "load_log says 400 rows, and the raw table has 399, with 399 numbers from 1 to 400",
+    ),
+}
+
+
+@pytest.mark.parametrize("audit", WHY)
+def test_the_reason_says_which_figure_against_which_bound(built: Project, audit: str):
+    breaks, says = WHY[audit]
+    query(built.dsn, breaks)
+
+    def run() -> None:
+        _, error = lines_of(task(dbt_operators.TestNode, "build.x.test", audit), DbtFailed)
+        assert re.fullmatch(f"{audit}: {says}", reason_of(error)), reason_of(error)
 
     in_a_process_of_its_own(run)
 

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from include.datasets import DATASETS, Dataset
 from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.transform import parse_cache
-from include.transform.parse_cache import ENVIRONMENT, cache_parse, parse_of_run, parse_project
+from include.transform.parse_cache import ENVIRONMENT, cache_parse, parse_of_run, parse_project, renewed_parse
 from tests.support.helpers import ends_well, fork
 from tests.support.postgres.warehouse_content import query
 
@@ -137,6 +137,26 @@ def edit(file: Path) -> None:
 def test_it_is_not_used_once_a_file_of_the_project_was_changed(project: Path, change: Any):
     change(project)
     assert parse_of_run(run_of(DATASETS["green"])) is None
+
+
+def test_a_changed_project_is_parsed_once_for_all_tasks_after_it(project: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("include.transform.manifest.DBT_PROJECT", project)
+    monkeypatch.setattr(parse_cache, "_refused", [])
+    parses: list[Any] = []
+    parse = parse_cache.parse_project
+    monkeypatch.setattr(parse_cache, "parse_project", lambda *given: (parses.append(given), parse(*given))[1])
+    assert renewed_parse() is None
+    model = project / "models" / "marts" / "tlc" / "new.sql"
+    model.write_text("select * from {{ ref('nowhere') }}")
+    assert [renewed_parse(), renewed_parse(), len(parses)] == [None, None, 1], "refused, and not tried again"
+    assert parse_of_run(run_of(DATASETS["green"])) is None
+    model.write_text("select * from {{ ref('fct_trips') }}")
+    assert renewed_parse()
+    assert [renewed_parse(), len(parses)] == [None, 3], "twice, as in the warm-up"
+    given = parse_of_run(run_of(DATASETS["green"]))
+    assert given
+    assert "model.taxi.new" in given.nodes
+    assert given.resolve_source("loader", "load_log", "taxi", "taxi").name == "load_log"
 
 
 def test_what_dbt_writes_is_no_change_of_the_project(project: Path):

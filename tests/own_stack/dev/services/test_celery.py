@@ -14,7 +14,7 @@ import pytest
 import dev.__main__ as commands
 from dev.services.airflow_api import instant
 from dev.services.celery import hostname
-from dev.system.process import inherited_environment
+from dev.system.process import BackgroundProcess, inherited_environment
 from dev.system.programs import command
 from include.alerts.runbook import KILLED, REVISION
 from include.settings import ROOT
@@ -40,11 +40,9 @@ LACKS = "This worker would fail its tasks, and ends. What it lacks"
 
 @pytest.fixture(scope="module")
 def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("PIPELINE_RETRY_SECONDS", "1")  # before the stack, whose processes inherit it
-        environment.setenv("PIPELINE_RELOAD_RESTATED", "true")
-        with celery_pipeline(tmp_path_factory.mktemp("tlc")) as pipeline:
-            yield pipeline
+    given = {"PIPELINE_RETRY_SECONDS": "1", "PIPELINE_RELOAD_RESTATED": "true"}
+    with celery_pipeline(tmp_path_factory.mktemp("tlc"), given) as pipeline:
+        yield pipeline
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +82,16 @@ def test_of_a_log_that_is_gone_the_ui_says_that_it_could_not_be_read(loaded: Pip
 
 
 def test_a_worker_knows_no_secret_but_the_broker_s_and_that_of_its_results(loaded: Pipeline):
-    environments = loaded.stack.workers.environments(len(WORKERS), loaded.stack.environment())
-    known = " ".join(value for each in environments.values() for value in each.values())
+    known = " ".join(value for worker in WORKERS for value in environment_of(loaded, worker).values())
     secrets = vars(loaded.stack.airflow.secrets)
     assert {name for name, secret in secrets.items() if secret in known} == {"broker", "celery"}
+
+
+def environment_of(pipeline: Pipeline, worker: str) -> dict[str, str]:
+    """What the running worker was started with, as the kernel shows it."""
+    environment = BackgroundProcess(pipeline.stack.state, worker).environment()
+    assert environment is not None
+    return environment
 
 
 def test_every_process_has_what_it_needs(loaded: Pipeline):
@@ -98,8 +102,7 @@ def test_every_process_has_what_it_needs(loaded: Pipeline):
 
 
 def test_a_worker_that_lacks_something_ends_at_once_and_names_it(loaded: Pipeline, tmp_path: Path):
-    own = loaded.stack.workers.environments(1, loaded.stack.environment())[WORKERS[0]]
-    wrong = own | {
+    wrong = environment_of(loaded, WORKERS[0]) | {
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path),
         "AIRFLOW_STUDENT": "No Student",
     }
@@ -126,6 +129,8 @@ def test_a_restated_month_is_loaded_again_once_and_stays_as_it_was_put_back(
 
     monkeypatch.setenv("MONTH", month)
     assert commands.restore(loaded.stack) == 0
+    made = loaded.stack.api.pages(loaded.paths.runs, "dag_runs")
+    assert [run["run_type"] for run in made if run["dag_run_id"].startswith(f"restore__{month}__")] == ["manual"]
     assert loaded.content(month) == first
     assert f"green {month} is restated since" in loaded.ask_the_source()
     assert loaded_again(loaded, month) == run_id

@@ -63,7 +63,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     run("dev", "airflow", ARGS=f"variables set levels_base_url {source}")
     said = run("dev", "backfill", **asked)
     assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
-    dsn = run("dev", "dsn").strip()
+    dsn = run("dev", "dsn", ROLE="owner").strip()
     levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"
     published = query(dsn, f"{levels} order by source_row")
     assert published == [(station, at, level or None) for station, at, level in ROWS]
@@ -118,6 +118,22 @@ def test_a_manifest_made_anew_is_drawn_before_up_returns(up: ProjectCopy):
     assert time.monotonic() - began < 25, "asked for, not waited for: Airflow reads the file again after 30 s"
 
 
+# ---------- `make up` with another setting, while the stack runs
+
+
+def test_a_setting_given_to_a_running_stack_reaches_its_processes_and_stays_until_it_is_given_empty(up: ProjectCopy):
+    def doctor(**environment: str) -> str:
+        return " ".join(up.run("dev", "doctor", **environment).split())
+
+    assert "Settings PIPELINE_NOTIFY=mail" in " ".join(up.run("dev", "up", PIPELINE_NOTIFY="mail").split())
+    assert "PIPELINE_NOTIFY=mail" in doctor()
+    assert "PIPELINE_NOTIFY=mail" in doctor(PIPELINE_NOTIFY="of-this-terminal")
+    up.run("dev", "up")
+    assert "PIPELINE_NOTIFY=mail" in doctor()
+    up.run("dev", "up", PIPELINE_NOTIFY="")
+    assert "PIPELINE_NOTIFY=not set" in doctor()
+
+
 # ---------- an edited model, without a command
 
 
@@ -162,6 +178,6 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     run("dev", "backfill", FROM="2024-01", TO="2024-01", TLC_DIR=str(tmp_path))
     of_types = "select sum(trips)::int from airflow_default.fct_payment_types"
     of_trips = "select count(*)::int from airflow_default.fct_trips"
-    dsn = run("dev", "dsn").strip()
+    dsn = run("dev", "dsn", ROLE="owner").strip()
     assert query(dsn, of_types) == query(dsn, of_trips) != [(0,)]
     assert copied_project.try_to_run("dev", "doctor").returncode == 0

@@ -164,6 +164,7 @@ ASKED = {
     "an open quote for dbt": ("dbt", {"ARGS": "build --vars '{ds"}, "ARGS=build --vars '{ds: No closing quotation"),
     "an open quote for Airflow": ("airflow", {"ARGS": '"'}, "No closing quotation"),
     "an address before the start": ("dsn", {}, "has not been started yet: make up"),
+    "another role": ("dsn", {"ROLE": "root"}, "ROLE=root: one of analyst, developer, owner is needed"),
     "dbt before the start": ("dbt", {"ARGS": "ls"}, "has not been started yet: make up"),
     "airflow before the start": ("airflow", {"ARGS": "dags list"}, "has not been started yet: make up"),
     "maintenance before the start": ("drop-run-schemas", {}, "has not been started yet: make up"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -9,6 +10,8 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.markdown import Markdown
 
 from dev.change.diff_text import as_markdown
 from dev.change.table_diff import EXAMPLES, NoRows, table_diff, tables_of
@@ -47,7 +50,8 @@ def test_equal_rows_are_the_same_whenever_they_were_published(dsn: str, fill: Fi
     diff = table_diff(dsn, "trips", "here", "there", JANUARY)
     assert not diff.differs
     assert (
-        as_markdown([diff], "here", "there") == "`here` (here) beside `there` (there)\n\n### trips: the same 1 rows\n"
+        as_markdown([diff], "here", "there")
+        == "`here` (yours) beside `there` (published)\n\n### trips: the same 1 rows\n"
     )
 
 
@@ -69,12 +73,30 @@ def test_every_kind_of_difference_is_counted_and_shown(dsn: str, fill: Fill):
     text = as_markdown([diff], "here", "there")
     for part in (
         "### trips: differs",
-        "| only there | 1 |",
+        "| only published | 1 |",
         "| fare | 2 |",
         "| 2024-01-01 | 3 | a\\|b |  |",
         "| fare | 31.00 | 40.01 | -9.01 |",
     ):
         assert part in text
+
+
+def test_rows_too_wide_for_a_table_fold_and_no_value_is_cut(dsn: str, fill: Fill):
+    with psycopg.connect(dsn) as connection:
+        for number in range(20):
+            connection.execute(f"alter table here.trips add a_long_name_{number} text default 'value {number}'")
+            connection.execute(f"alter table there.trips add a_long_name_{number} text default 'value {number}'")
+    with psycopg.connect(dsn) as connection:
+        for schema in ("here", "there"):
+            connection.execute(f"insert into {schema}.trips (source_month, source_row) values ('2024-01-01', 1)")
+        connection.execute("insert into there.trips (source_month, source_row) values ('2024-01-01', 2)")
+    text = as_markdown([table_diff(dsn, "trips", "here", "there", JANUARY)], "here", "there")
+    shown = Console(width=80, file=io.StringIO())
+    shown.print(Markdown(text))
+    said = " ".join(shown.file.getvalue().split())
+    assert "…" not in said
+    for number in range(20):
+        assert f"a_long_name_{number} value {number}" in said
 
 
 def test_five_examples_of_each_the_first_by_key(dsn: str, fill: Fill):
@@ -95,8 +117,8 @@ def test_columns_and_types_of_one_side_alone_are_differences(dsn: str, fill: Fil
     diff = table_diff(dsn, "trips", "here", "there", JANUARY)
     assert diff.differs
     assert diff.rows_changed == 0
-    assert diff.only_columns == ("tip (here)", "toll (there)")
-    assert diff.types == ("fare (numeric(14,3) here, numeric(12,2) there)",)
+    assert diff.only_columns == ("tip (yours)", "toll (published)")
+    assert diff.types == ("fare (numeric(14,3) yours, numeric(12,2) published)",)
 
 
 def test_a_table_that_is_not_published_yet_has_all_its_rows_here(dsn: str, fill: Fill):

@@ -1,0 +1,65 @@
+{#-
+    Post-hook of the mart that is published last, after its commit: brings the published schema to what the project says
+    now. These are the descriptions of tables and columns, as comments; the views of all datasets; and the tables of
+    TLC's codes. A hash of all that is in a comment too, so it is one query a month until something of it changes. As
+    dbt's own persist_docs it would be a statement for each column in each task.
+-#}
+{%- macro describe_published() -%}
+    {%- if not execute or is_dev() -%} {{ return('') }} {%- endif -%}
+    {%- set described = api.Relation.create(schema=target.schema, identifier='dim_vendors', type='table') -%}
+    {%- set found -%}
+        select
+            coalesce(obj_description(to_regclass('{{ described.schema }}.dim_vendors'), 'pg_class'), '') as noted,
+            (
+                select string_agg(relname, ' ' order by relname) from pg_class
+                where relnamespace = to_regnamespace('{{ described.schema }}') and relkind in ('r', 'p')
+            ) as tables
+    {%- endset -%}
+    {%- set state = run_query(found).rows[0] -%}
+    {%- set there = (state.tables or '').split(' ') -%}
+    {%- set comments, views = [], [] -%}
+    {%- for node in graph.nodes.values() | sort(attribute='name')
+        if node.resource_type == 'model' and node.schema == target.schema and node.alias in there -%}
+        {%- do comments.append(comments_of(node, target.schema ~ '.' ~ node.alias)) -%}
+        {%- if node.config.meta.view_of_all_datasets -%} {%- do views.append(node) -%} {%- endif -%}
+    {%- endfor -%}
+    {%- set codes = tables_of_codes(target.schema) -%}
+    {%- set wanted = comments | join ~ codes ~ views | map(attribute='columns') | map('list') | join -%}
+    {%- set hash = local_md5(wanted) -%}
+    {%- if hash not in state.noted -%}
+        {%- for node in views -%} {%- do renew_view_of_all_datasets(node) -%} {%- endfor -%}
+        {%- do run_query(
+            advisory_lock('create') ~ ';' ~ comments | join ~ codes ~ "comment on table " ~ target.schema
+            ~ ".dim_vendors is 'What TLC''s codes in vendor_id mean, in its data dictionary''s words. Descriptions of "
+            ~ hash ~ "'; commit"
+        ) -%}
+    {%- endif -%}
+{%- endmacro -%}
+
+{#- SQL: the descriptions of the table and of its columns, as comments. A column that the table lacks is left out. -#}
+{%- macro comments_of(node, table) -%}
+    do $$
+    declare
+        descriptions constant json := {{ literal(tojson(descriptions_of(node))) }};
+        described record;
+    begin
+        execute format('comment on table {{ table }} is %L', {{ literal(node.description) }});
+        for described in
+            select attname, value from json_each_text(descriptions) join pg_attribute on attname = key
+            where attrelid = '{{ table }}'::regclass and not attisdropped order by attnum
+        loop
+            execute format('comment on column {{ table }}.%I is %L', described.attname, described.value);
+        end loop;
+    end $$;
+{%- endmacro -%}
+
+{%- macro descriptions_of(node) -%}
+    {%- set descriptions = {} -%}
+    {%- for column in node.columns.values() -%} {%- do descriptions.update({column.name: column.description}) -%} {%- endfor -%}
+    {{ return(descriptions) }}
+{%- endmacro -%}
+
+{#- SQL: the text as a literal, in one line. It may stand in a block that is quoted by two dollars. -#}
+{%- macro literal(text) -%}
+    '{{ text | replace("'", "''") | replace('$$', '$ $') | replace('\n', ' ') | trim }}'
+{%- endmacro -%}
