@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.datasets import YELLOW, student_max_length
+from include.datasets import DATASETS, student_max_length
 from include.month import Month, MonthError
 from include.runs.month_of_run import month_of, refuse_unended_month, run_schema_of
 
@@ -147,6 +147,7 @@ def test_a_run_finds_its_schema_again():
 
 @given(months, st.text(max_size=300), st.none() | st.datetimes(timezones=st.just(UTC)))
 def test_a_run_schema_fits_postgres_for_the_longest_student(month, run_id, logical_date):
-    longest = YELLOW.published_schema("x" * student_max_length())
     run = dag_run(logical_date, run_id)
-    assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63
+    for dataset in DATASETS.values():
+        longest = dataset.published_schema("x" * student_max_length())
+        assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63

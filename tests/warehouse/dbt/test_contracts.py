@@ -54,7 +54,7 @@ def test_every_mart_has_an_audit_of_its_contract_on_the_slice_it_is_made_from():
         assert slices[audit] == MARTS[mart]["config"]["meta"]["slice"], audit
 
 
-@pytest.mark.parametrize("mart", MARTS)
+@pytest.mark.parametrize("mart", [name for name, node in MARTS.items() if node["fqn"][2] == GREEN.models])
 def test_an_audit_finds_every_value_that_a_contract_refuses(built: Project, mart: str):
     meta = MARTS[mart]["config"]["meta"]
     slice, rows = f"airflow_default_20240101.{meta['slice']}", meta.get("rows", "true")
