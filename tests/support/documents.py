@@ -13,9 +13,10 @@ COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
 def write_files(text: str, project: Path) -> list[str]:
-    """Writes the files that the text shows, in blocks whose first line names the file, and makes its changes; the names.
+    """Writes the files that the text shows, and makes the changes that it shows; the files' names.
 
-    A change is a block `diff`: the lines without `+` stand in the file once, and become the lines without `-`.
+    The first line of a block names its file. A change is a block `diff`: its lines without `+` stand in the file once,
+    and become its lines without `-`.
     """
     blocks = FILE.findall(text)
     for name, at_its_end, content in blocks:

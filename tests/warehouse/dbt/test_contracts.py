@@ -78,6 +78,14 @@ def test_an_audit_finds_every_value_that_a_contract_refuses(built: Project, mart
     assert [column for column, _ in found if column.startswith("primary key")]
 
 
+def test_an_audit_finds_a_column_of_another_type_than_the_contract_s(built: Project):
+    """dbt itself compares them too, in the mart's task, after other tables were published."""
+    query(built.dsn, "alter table airflow_default_20240101.int_zones alter column zone_id type bigint")
+    done = built.dbt("test", "--select", "zones_fit_the_contract_of_dim_zones", month="2024-01")
+    assert done.returncode == 1
+    assert "column_name=zone_id, value=bigint in int_zones, integer in dim_zones" in done.output
+
+
 # ---------- every column of a file, to the end
 
 TYPES = {
