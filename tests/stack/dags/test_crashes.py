@@ -12,11 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.datasets import DATASETS, GREEN, Dataset
+from include.datasets import GREEN, Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import PUBLISHED
 from tests.support.stack.pipeline import Pipeline
 from tests.support.stack.processes import client_of, kill
+from tests.support.trips import TRIPS
 
 MONTH = "2023-03"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
@@ -38,7 +39,7 @@ def holds_of(dataset: Dataset) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=DATASETS.values(), ids=DATASETS)
+@pytest.fixture(scope="module", params=TRIPS.values(), ids=TRIPS)
 def one_dataset(request, pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, dataset=request.param)
 
