@@ -135,6 +135,13 @@ def test_yellow_is_removed(copy: ProjectCopy, built: Project, target: Path, tlc:
     assert content(built.dsn) == before
 
 
+def test_taxis_are_removed(copy: ProjectCopy):
+    write_files(ADD_A_DATASET.read_text(), copy.folder)
+    text = section(REMOVE, "## Without taxis")
+    assert write_files(text, copy.folder) == ["include/datasets.py"]
+    is_checked(copy, text)
+
+
 TYPE = """
     select format_type(atttypid, atttypmod) from pg_attribute
     where attrelid = 'airflow_default.fct_trips'::regclass and attname = 'passenger_count'
@@ -157,7 +164,9 @@ def test_a_published_column_s_type_is_changed(copy: ProjectCopy, built: Project,
     assert done.returncode == 1
     refused = "fct_trips stays as it was: passenger_count is integer, and the contract says bigint. Alter the table"
     assert refused in done.output
-    assert query(built.dsn, "select count(*) from airflow_default.fct_trips where source_month = '2024-02-01'") == [(0,)]
+    assert query(built.dsn, "select count(*) from airflow_default.fct_trips where source_month = '2024-02-01'") == [
+        (0,)
+    ]
 
     psql(text, built.dsn)
     assert query(built.dsn, TYPE) == [("bigint",)]
