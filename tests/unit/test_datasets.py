@@ -12,7 +12,7 @@ import pytest
 
 from include.datasets import DATASETS, GREEN, YELLOW, Dataset, parquet_url_for, student_max_length
 from include.settings import DBT_MANIFEST, DBT_PROJECT, ROOT, SettingError
-from tests.support.trips import DECLARED, TRIPS
+from tests.support.trips import DECLARED
 
 MANIFEST = json.loads(DBT_MANIFEST.read_text())
 CDN = "https://d37ci6vzurychx.cloudfront.net"
@@ -99,7 +99,7 @@ def test_no_two_datasets_share_a_schema_a_dag_or_a_file():
 
 def test_dbt_knows_the_datasets_of_trips_by_the_same_suffixes():
     model = MANIFEST["nodes"]["model.taxi.stg_tlc__trips"]
-    assert model["config"]["meta"]["datasets"] == {each.name: each.schema_suffix for each in TRIPS.values()}
+    assert model["config"]["meta"]["datasets"] == {each.name: each.schema_suffix for each in DECLARED.values()}
     sql = (DBT_PROJECT / "models/staging/tlc/stg_tlc__trips.sql").read_text()
     assert re.findall(r"endswith\('(\w+)'\)", sql) == [YELLOW.schema_suffix]
 

@@ -194,7 +194,7 @@ def test_lineage_leads_from_the_file_to_every_published_table(dag, dataset: Data
     schema = dataset.published_schema("default")
     file = dataset.monthly.path.rsplit("/", 1)[1].format(month="YYYY-MM")
     assert made_by[file].task_id == "wait_for_month"
-    assert file in {asset.name for asset in made_by[f"{schema}.raw_trips"].inlets}
+    assert file in {asset.name for asset in made_by[f"{schema}.{dataset.monthly.table}"].inlets}
     assert marts_of(dataset)
     for table in marts_of(dataset):
         found = made_by[f"{schema}.{table}"]

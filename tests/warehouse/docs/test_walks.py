@@ -126,7 +126,7 @@ def test_yellow_is_removed(copy: ProjectCopy, built: Project, target: Path, tlc:
     before = content(built.dsn)
 
     text = section(REMOVE, "## Without yellow taxis")
-    assert write_files(text, copy.folder) == ["include/datasets.py", "dbt/models/staging/tlc/stg_tlc__trips.yml"]
+    assert write_files(text, copy.folder) == ["include/datasets.py"]
     is_checked(copy, text)
     psql(text, built.dsn)
     assert query(built.dsn, "select nspname from pg_namespace where nspname ~ 'yellow'") == []
