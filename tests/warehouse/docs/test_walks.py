@@ -28,6 +28,7 @@ ADD_A_MODEL, ADD_A_DATASET = DOCS / "tutorial" / "add-a-model.md", DOCS / "how-t
 RETIRE, REMOVE = DOCS / "how-to" / "retire-a-model.md", DOCS / "how-to" / "remove-a-dataset.md"
 CHANGE_TYPE = DOCS / "how-to" / "change-a-columns-type.md"
 CHECK = "make lint test-unit"
+COMMIT = "git add . && git -c user.name=a -c user.email=a@b commit --quiet --message=done"
 SQL = re.compile(r"```sql\n(?!-- file)(.*?)```", re.DOTALL)
 
 
@@ -77,7 +78,7 @@ def copy(tmp_path: Path) -> Iterator[ProjectCopy]:
         (state / "venv").symlink_to((ROOT / ".local" / "venv").resolve())
         if (cache := ROOT / ".local" / "mypy").is_dir():
             shutil.copytree(cache, state / "mypy")
-        sh(copy, "git init --quiet && git add . && git -c user.name=a -c user.email=a@b commit --quiet --message=copy")
+        sh(copy, f"git init --quiet && {COMMIT}")
         yield copy
 
 
@@ -100,7 +101,7 @@ def test_a_model_is_added_and_retired(copy: ProjectCopy, built: Project):
     done = built.build("2024-01", "--select", "int_payment_types", "fct_payment_types", **own)
     assert done.returncode == 0, done.output
     assert query(built.dsn, "select count(*) > 0 from airflow_default.fct_payment_types") == [(True,)]
-    sh(copy, "git add .")
+    sh(copy, COMMIT)
     before = content(built.dsn)
 
     text = RETIRE.read_text()
