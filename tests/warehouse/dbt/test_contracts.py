@@ -86,6 +86,21 @@ def test_an_audit_finds_a_column_of_another_type_than_the_contract_s(built: Proj
     assert "column_name=zone_id, value=bigint in int_zones, integer in dim_zones" in done.output
 
 
+@pytest.mark.parametrize(
+    ("column", "type", "contract"),
+    [("trips", "integer", "bigint"), ("total_amount", "numeric(16,2)", "numeric(14, 2)")],
+)
+def test_a_table_of_another_type_than_the_contract_s_stays_as_it_was(
+    built: Project, column: str, type: str, contract: str
+):
+    query(built.dsn, f"alter table airflow_default.fct_zone_days alter column {column} type {type}")
+    before = content(built.dsn)
+    done = built.dbt("run", "--select", "fct_zone_days", month="2024-01")
+    assert done.returncode == 1
+    assert f"fct_zone_days stays as it was: {column} is {type}, and the contract says {contract}. Alter" in done.output
+    assert content(built.dsn) == before
+
+
 # ---------- every column of a file, to the end
 
 TYPES = {
