@@ -50,8 +50,8 @@ def main() -> int:
         return next(each for each in COMMANDS if each.__name__ == chosen)()
     except ModuleNotFoundError as error:
         sys.exit(
-            f"{sys.executable} has no {error.name}, which this command needs. Use the Python of the deployment, or of the "
-            f"local stack: .local/venv/bin/python -m include {chosen}"
+            f"{sys.executable} has no {error.name}, which this command needs. Use the Python of the deployment, or "
+            f"the local stack's: .local/venv/bin/python -m include {chosen}"
         )
 
 
