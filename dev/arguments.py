@@ -9,7 +9,7 @@ from datetime import timedelta
 from dev.change.workshop import developer_name
 from dev.errors import StackError
 from dev.runs.backfill import REPROCESS, months_between
-from include.datasets import DATASETS, GREEN, Dataset
+from include.datasets import DATASETS, Dataset, default_dataset
 from include.month import Month, MonthError
 
 MOST_PARALLEL, MOST_DAYS = 200, 36_500
@@ -22,8 +22,8 @@ def given(name: str) -> str | None:
 
 
 def dataset() -> Dataset:
-    """DATASET, else green."""
-    name = given("DATASET") or GREEN.name
+    """DATASET, else the first."""
+    name = given("DATASET") or default_dataset().name
     if name not in DATASETS:
         raise StackError(f"DATASET={name}: one of {', '.join(DATASETS)} is needed.")
     return DATASETS[name]

@@ -46,7 +46,13 @@ def main() -> int:
     for each in COMMANDS:
         commands.add_parser(each.__name__, help=each.__doc__, description=each.__doc__)
     chosen = parser.parse_args().command
-    return next(each for each in COMMANDS if each.__name__ == chosen)()
+    try:
+        return next(each for each in COMMANDS if each.__name__ == chosen)()
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"{sys.executable} has no {error.name}, which this command needs. Use the Python of the deployment, or "
+            f"the local stack's: .local/venv/bin/python -m include {chosen}"
+        )
 
 
 if __name__ == "__main__":

@@ -68,6 +68,10 @@ class Dataset:
 
     The dataset has schemas of its own: `airflow_<student><schema_suffix>`, and others whose names begin so. `models` is
     the folder of its dbt models below each of `staging`, `intermediate` and `marts`.
+
+    Counted from a month's end: the file is there `published_after` at the earliest, and the month's own run begins then
+    and waits for it. It is `usually_published_after`; PIPELINE_LATE_SECONDS later someone is told that it is not there.
+    A month that is not there `overdue_after` has a wrong address, or the host has withdrawn it: its run fails.
     """
 
     name: str
@@ -79,21 +83,17 @@ class Dataset:
     why_not_earlier: str
     models: str
     schema_suffix: str
+    published_after: timedelta
+    usually_published_after: timedelta
+    overdue_after: timedelta
     others: tuple[SourceFile, ...] = ()
     # The published table that has a row for each published month, with the column file_sha256. None: there is none, and
     # run schemas are dropped by their age alone. Its rows come from the table `audited_months` of the run's schema,
     # which is audited before anything is published. The events of the published tables carry its figures.
-    months_table: str | None = "fct_months"
+    months_table: str | None = None
     audited_months: str = "int_months"
     # The DAG that reports each published month, from tables such as those of taxi trips. None: there is none.
     report_dag_id: str | None = None
-    # The least time between a month's end and its file: TLC took 48 to 122 days, the median is 53 (measured by the
-    # time of the files). A month's own run begins then, and waits for its file.
-    published_after: timedelta = timedelta(days=48)
-    # The median. PIPELINE_LATE_SECONDS later someone is told that the month is not there.
-    usually_published_after: timedelta = timedelta(days=53)
-    # A month that is not there by then has a wrong address, or the host has withdrawn it.
-    overdue_after: timedelta = timedelta(days=180)
     # Meanwhile a model of the month can be cleared alone. The schema takes as much as the month's published rows.
     run_schemas_stay: timedelta = timedelta(days=30)
     # Meanwhile a version that another file has replaced can be put back. It takes as much as the month's raw rows.
@@ -119,6 +119,8 @@ class Dataset:
         return KEEP_VERSIONS.value() or self.versions_stay
 
 
+# TLC took 48 to 122 days from a month's end to its file, and 53 in the median (measured by the time of the files).
+TLC_EARLIEST, TLC_USUAL, TLC_OVERDUE = timedelta(days=48), timedelta(days=53), timedelta(days=180)
 TLC = Host("tlc_base_url", "https://d37ci6vzurychx.cloudfront.net")  # behind the links on TLC's trip record page
 ZONES = SourceFile(
     "raw_zones",
@@ -171,6 +173,10 @@ GREEN = Dataset(
     why_not_earlier="the first month of green-taxi trips",
     models="tlc",
     schema_suffix="",
+    published_after=TLC_EARLIEST,
+    usually_published_after=TLC_USUAL,
+    overdue_after=TLC_OVERDUE,
+    months_table="fct_months",
     report_dag_id="taxi_report",
 )
 
@@ -214,13 +220,23 @@ YELLOW = Dataset(
     why_not_earlier="the first month with taxi zones; the files of 2009 and 2010 have coordinates, under other names",
     models="tlc",
     schema_suffix="_yellow",
+    published_after=TLC_EARLIEST,
+    usually_published_after=TLC_USUAL,
+    overdue_after=TLC_OVERDUE,
+    months_table="fct_months",
     report_dag_id="taxi_report_yellow",
     # Fifty times green's rows: a month's run schema takes some 0.5 GB.
     run_schemas_stay=timedelta(days=1),
     versions_stay=timedelta(days=30),
 )
 
+# Those that run. A declaration that is not here has no DAG.
 DATASETS: dict[str, Dataset] = {each.name: each for each in (GREEN, YELLOW)}
+
+
+def default_dataset() -> Dataset:
+    """The first, which a command takes where none is named."""
+    return next(iter(DATASETS.values()))
 
 
 def dataset_of(dag_id: str) -> Dataset | None:

@@ -17,7 +17,7 @@ from dev.system.ports import LOOPBACK, remembered_port, reserved_port
 from dev.system.process import BackgroundProcess, stop_all
 from dev.system.programs import command, run
 from dev.system.waiting import within
-from include.datasets import GREEN, TLC
+from include.datasets import TLC, default_dataset
 from include.month import Month
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SCHEDULE_FROM, WAREHOUSE_CONNECTION
 from include.support.fingerprint import digest_of
@@ -220,7 +220,7 @@ class AirflowServices:
         One file draws the DAGs of all datasets, so one of them stands for the others. Airflow parses a file again only
         after 30 s, unless it is told to by its API.
         """
-        files = [*self.dags.glob("*.py"), DBT_MANIFEST]
+        dag_id, files = default_dataset().dag_id, [*self.dags.glob("*.py"), DBT_MANIFEST]
         started = self._processes["dag-processor"].started()
         since = max([started, *(file.stat().st_mtime for file in files if file.exists())])
         errors_since = since if since == started else since + PARSE_SECONDS
@@ -230,7 +230,7 @@ class AirflowServices:
             if fresh := [error for error in errors if instant(error["timestamp"]) >= errors_since]:
                 raise StackError("\n".join(f"{error['filename']}:\n{error['stack_trace']}" for error in fresh))
             try:
-                dag = self.api.call("GET", f"/dags/{GREEN.dag_id}")
+                dag = self.api.call("GET", f"/dags/{dag_id}")
                 began = instant(dag["last_parsed_time"]) - (dag["last_parse_duration"] or 0)
                 if not dag["is_stale"] and began >= since:
                     return
@@ -240,7 +240,7 @@ class AirflowServices:
             except requests.HTTPError as error:
                 if error.response is None or error.response.status_code != requests.codes.not_found:
                     raise
-        raise StackError(f"The DAG {GREEN.dag_id} does not appear; see {self._processes['dag-processor'].log}")
+        raise StackError(f"The DAG {dag_id} does not appear; see {self._processes['dag-processor'].log}")
 
 
 def tasks_at_once() -> int:

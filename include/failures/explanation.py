@@ -6,7 +6,7 @@ from typing import Any
 
 from include.alerts import outbox
 from include.alerts.runbook import KILLED
-from include.datasets import GREEN, dataset_of
+from include.datasets import dataset_of, default_dataset
 from include.failures.diagnosis import entry_of
 from include.failures.reason import reason_of
 from include.month import Month, MonthError
@@ -86,7 +86,7 @@ class Failure:
 
     def _shown_by(self) -> str:
         """The command that shows the failure."""
-        dataset = self._dataset or GREEN
+        dataset = self._dataset or default_dataset()
         month = self._month
         ds = month.ds if month else "YYYY-MM-01"
         schema = dataset.published_schema()
@@ -94,7 +94,7 @@ class Failure:
         own = run_schema if month and run_schema != f"{schema}_{month.ds_nodash}" else ""
         command = self._entry.command.format(
             own=f"PG_RUN_SCHEMA={own} " if own else "",
-            of="" if dataset is GREEN else f" DATASET={dataset.name}",
+            of="" if dataset is default_dataset() else f" DATASET={dataset.name}",
             nodes=" ".join(each.name for each in self._nodes),
             ds=ds,
             schema=schema,

@@ -8,15 +8,17 @@ from typing import Any
 
 from psycopg.sql import Identifier
 
-from include.datasets import Dataset
+from include.datasets import Dataset, SourceFile
 from include.ingest.choices import ChoiceChanged, choice_of_month, require_choice, write_down
 from include.ingest.duplicates import refuse_another_months_file
 from include.ingest.raw_tables import (
+    POSTGRES_TYPES,
     FilePlace,
     create_raw_tables,
     describe_rows,
     log_load,
     logged_digest,
+    other_columns,
     place_of,
     rows_held,
 )
@@ -49,8 +51,9 @@ def load_month(
     `asked`: the version that this run is to choose. Loading again, at any time, leaves one copy. If the month's file
     has changed, the version that it replaces is kept (include/ingest/versions.py). The dataset's other files are loaded
     beside the source's file, and left alone beside one that was put back. Returns what load_log now says of each file
-    that was loaded. Raises what `download`, `require_unchanged`, `read_file`, `refuse_another_months_file` and
-    `restore_month` raise, and psycopg.Error; after any of them the tables are as they were.
+    that was loaded. Raises what `download`, `require_unchanged`, `read_file`, `refuse_other_columns`,
+    `refuse_another_months_file` and `restore_month` raise, and psycopg.Error; after any of them the tables are as they
+    were.
     """
     while True:
         choice = choice_of_month(conninfo, schema, month, asked)
@@ -72,6 +75,8 @@ def _load_from_source(
             _warn_of_another_language(warehouse)
             create_raw_tables(warehouse, dataset, month)
             drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
+            for declared, file in zip(dataset.files, files, strict=True):
+                refuse_other_columns(warehouse, declared, file)
             refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
             warehouse.lock(dataset.monthly.table, month.ds)
             require_choice(warehouse, month, choice)
@@ -97,6 +102,19 @@ def _warn_of_another_language(warehouse: Warehouse) -> None:
             "not tried again. Have the server speak English, to all, as some come before a login: alter system set "
             "lc_messages = 'C'; select pg_reload_conf()",
             language,
+        )
+
+
+def refuse_other_columns(warehouse: Warehouse, declared: SourceFile, file: FileVersion) -> None:
+    """Raises FileContentError if the raw table was made with other columns than are declared now."""
+    types = {column.name: POSTGRES_TYPES[column.type] for column in declared.columns}
+    for name, type in other_columns(warehouse, declared).items():
+        has = f"has {type} there" if type else "lacks it"
+        change = f"alter column {name} type {types[name]}" if type else f"add column {name} {types[name]}"
+        raise FileContentError(
+            f"{file.url}: column {name} is declared as {types[name]} (include/datasets.py), and the table "
+            f"{warehouse.schema}.{declared.table}, which was made before, {has}. Correct the declaration, or change "
+            f"the table: alter table {warehouse.schema}.{declared.table} {change}. Then clear this task."
         )
 
 

@@ -25,7 +25,7 @@ POSTGRES_TYPES = {
     pa.int64(): "bigint",
     pa.float64(): "double precision",
     pa.string(): "text",
-    pa.timestamp("us"): "timestamp",
+    pa.timestamp("us"): "timestamp without time zone",
     pa.date32(): "date",
     pa.json_(): "jsonb",
 }
@@ -165,6 +165,25 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
             month=Literal(month.ds),
         )
     warehouse.commit()
+
+
+def other_columns(warehouse: Warehouse, file: SourceFile) -> dict[str, str | None]:
+    """The declared columns that the raw table has with another type than the declared one, with its type.
+
+    None: the table lacks the column. It keeps the columns that it was made with.
+    """
+    there = dict(
+        warehouse.execute(
+            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute "
+            "where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
+            values=(Identifier(warehouse.schema, file.table).as_string(),),
+        )
+    )
+    return {
+        column.name: there.get(column.name)
+        for column in file.columns
+        if there.get(column.name) != POSTGRES_TYPES[column.type]
+    }
 
 
 def create_tables_beside_load_log(warehouse: Warehouse) -> None:

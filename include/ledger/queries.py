@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskreschedule import TaskReschedule
 from airflow.models.xcom import XComModel
@@ -75,7 +76,7 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
 
     These are tasks that have not succeeded; every attempt at a task that has failed in some run; and the first task of
     every run, which stands for the run. (All tasks of 150 months are 4,700 rows, and took 0.11 s.) Runs that do not say
-    their month, and failed for it, are left out.
+    their month, and failed for it, are left out. So are failed tasks that the DAG has no more: their model was retired.
     """
     columns = (
         *(DagRun.run_id, DagRun.run_type, DagRun.logical_date, DagRun.conf, DagRun.state.label("run_state")),
@@ -101,13 +102,14 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
                 ),
             ),
         )
-    )
+    ).all()
+    retired = _not_in_the_dag(session, dataset, {row.task_id for row in rows if row.state == FAILED})
     found: dict[Month, list[TaskOfMonth]] = defaultdict(list)
     months: dict[str, Month | None] = {}
     for row in rows:
         if row.run_id not in months:
             months[row.run_id] = _month(row, timezone)
-        if month := months[row.run_id]:
+        if (month := months[row.run_id]) and row.task_id not in retired:
             since = row.start_date or row.queued_dttm
             reason = None if row.value is None else str(XComModel.deserialize_value(row))
             found[month].append(
@@ -117,6 +119,11 @@ def tasks_by_month(session: Session, dataset: Dataset, timezone: tzinfo) -> dict
                 )
             )
     return found
+
+
+def _not_in_the_dag(session: Session, dataset: Dataset, tasks: set[str]) -> set[str]:
+    dag = SerializedDagModel.get_dag(dataset.dag_id, session=session) if tasks else None
+    return tasks - set(dag.task_ids) if dag else set()
 
 
 def _tasks_of_runs(dataset: Dataset) -> Subquery:

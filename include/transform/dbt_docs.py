@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from include.datasets import GREEN
+from include.datasets import default_dataset
 from include.settings import DBT_DOCS
 from include.transform.manifest import replace_by_dbt
 
@@ -20,7 +20,7 @@ def make_docs(file: Path = DBT_DOCS) -> bool:
 
     Schema names are generic: no month's name is in them.
     """
-    published = GREEN.published_schema()
+    published = default_dataset().published_schema()
     os.environ |= {"PG_SCHEMA": published, "PG_RUN_SCHEMA": f"{published}_YYYYMMDD"}
     # --no-compile: compiled SQL is that of one month. The docs are then made from the manifest that `parse` writes.
     generate = ["docs", "generate", "--static", "--no-compile", "--empty-catalog"]

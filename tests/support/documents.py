@@ -8,17 +8,29 @@ from pathlib import Path
 from include.settings import ROOT
 
 FILE = re.compile(r"```\w+\n(?:#|--) file: (\S+?)(, at its end)?\n(.*?)```", re.DOTALL)
+CHANGE = re.compile(r"```diff\n--- (\S+)\n(.*?)```", re.DOTALL)
 COMMANDS = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
 def write_files(text: str, project: Path) -> list[str]:
-    """Writes the files that the text shows, in blocks whose first line names the file; their names."""
+    """Writes the files that the text shows, and makes the changes that it shows; the files' names.
+
+    The first line of a block names its file. A change is a block `diff`: its lines without `+` stand in the file once,
+    and become its lines without `-`.
+    """
     blocks = FILE.findall(text)
     for name, at_its_end, content in blocks:
         file = project / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text((file.read_text() if at_its_end else "") + content)
-    return [name for name, _, _ in blocks]
+    changes = CHANGE.findall(text)
+    for name, change in changes:
+        lines = change.splitlines(keepends=True)
+        old, new = ("".join(line[1:] for line in lines if line[0] != sign) for sign in "+-")
+        content = (project / name).read_text()
+        assert content.count(old) == 1, f"{name} has, {content.count(old)} times:\n{old}"
+        (project / name).write_text(content.replace(old, new))
+    return [name for name, *_ in (*blocks, *changes)]
 
 
 def section(document: Path, heading: str) -> str:

@@ -11,8 +11,9 @@ from include.__main__ import COMMANDS
 from include.settings import ROOT, SETTINGS
 
 
-def python_m_include(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "include", *words], cwd=ROOT, capture_output=True, text=True)
+def python_m_include(*words: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *options, "-m", "include", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
 def test_help_names_every_command_and_what_it_does():
@@ -26,6 +27,13 @@ def test_without_a_command_or_with_an_unknown_one_it_says_which_there_are(words:
     done = python_m_include(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert "manifest" in done.stderr
+
+
+def test_a_python_without_the_packages_is_told_which_one_has_them():
+    done = python_m_include("manifest", options=("-S",))  # without site-packages
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{sys.executable} has no dbt" in done.stderr
+    assert done.stderr.endswith(".local/venv/bin/python -m include manifest\n")
 
 
 def test_the_settings_are_rows_of_a_table():

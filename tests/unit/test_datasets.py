@@ -12,8 +12,9 @@ import pytest
 
 from include.datasets import DATASETS, GREEN, YELLOW, Dataset, parquet_url_for, student_max_length
 from include.settings import DBT_MANIFEST, DBT_PROJECT, ROOT, SettingError
+from tests.support.trips import DECLARED
 
-TRIPS = [each for each in DATASETS.values() if each.models == "tlc"]
+MANIFEST = json.loads(DBT_MANIFEST.read_text())
 CDN = "https://d37ci6vzurychx.cloudfront.net"
 
 
@@ -42,7 +43,7 @@ def test_the_url_is_to_be_had_without_airflow():
 
 
 def test_the_first_months_are_those_of_tlcs_first_files_with_zones():
-    assert {name: str(each.first_month) for name, each in DATASETS.items()} == {"green": "2013-08", "yellow": "2011-01"}
+    assert {name: str(each.first_month) for name, each in DECLARED.items()} == {"green": "2013-08", "yellow": "2011-01"}
 
 
 # ---------- schemas
@@ -78,7 +79,7 @@ def test_without_a_student_the_schema_is_airflow_default(monkeypatch):
         "ann_20240101",  # ann's run of 2024-01
         "ann_20240101_0123abcd",  # ann's second run of it
         "ann_partitions",
-        "ann_yellow",  # ann's yellow trips
+        *(f"ann{each.schema_suffix}" for each in DATASETS.values() if each.schema_suffix),  # ann's, of that dataset
     ],
 )
 def test_another_student_is_refused_and_the_setting_named(monkeypatch, student, dataset: Dataset):
@@ -97,16 +98,30 @@ def test_no_two_datasets_share_a_schema_a_dag_or_a_file():
 
 
 def test_dbt_knows_the_datasets_of_trips_by_the_same_suffixes():
-    model = json.loads(DBT_MANIFEST.read_text())["nodes"]["model.taxi.stg_tlc__trips"]
-    assert model["config"]["meta"]["datasets"] == {each.name: each.schema_suffix for each in TRIPS}
+    model = MANIFEST["nodes"]["model.taxi.stg_tlc__trips"]
+    assert model["config"]["meta"]["datasets"] == {each.name: each.schema_suffix for each in DECLARED.values()}
     sql = (DBT_PROJECT / "models/staging/tlc/stg_tlc__trips.sql").read_text()
     assert re.findall(r"endswith\('(\w+)'\)", sql) == [YELLOW.schema_suffix]
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
 def test_every_raw_table_is_a_source_of_the_dataset_s_models(dataset: Dataset):
-    sources = json.loads(DBT_MANIFEST.read_text())["sources"].values()
+    sources = MANIFEST["sources"].values()
     declared = {each["name"] for each in sources if each["path"].startswith(f"models/staging/{dataset.models}/")}
     assert declared == {file.table for file in dataset.files}
-    for layer in ("staging", "intermediate", "marts"):
+    for layer in ("intermediate", "marts"):
         assert list((DBT_PROJECT / "models" / layer / dataset.models).glob("*.sql")), layer
+
+
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_every_declared_column_is_read_by_a_model(dataset: Dataset):
+    """One that was declared, and forgotten from there on, would be loaded and never published."""
+    for file in dataset.files:
+        source = next(
+            id
+            for id, each in MANIFEST["sources"].items()
+            if each["name"] == file.table and each["path"].startswith(f"models/staging/{dataset.models}/")
+        )
+        reading = [each for each in MANIFEST["nodes"].values() if source in each["depends_on"]["nodes"]]
+        sql = "\n".join(each["raw_code"] for each in reading if each["resource_type"] == "model")
+        assert [name for name in file.columns.names if not re.search(rf"\b{name}\b", sql)] == [], file.table

@@ -3,7 +3,8 @@
     anew since the slice was made.
 
     Fails where the slice has another number of rows than when it was made, where the file has another number of rows
-    than were judged, or where an audit has not passed on the present content of what the table derives from.
+    than were judged, where an audit has not passed on the present content of what the table derives from, or where a
+    column of the table has another type than the contract says.
 -#}
 {%- macro may_be_published(table, slice_name, monthly) -%}
     {%- set slice = ref(slice_name).include(database=false) -%}
@@ -15,7 +16,8 @@
             (select rows from {{ load_log() }} where source_month = {{ source_month() }}) as rows_loaded,
             (select count(*) from {{ whole }}) as rows_judged,
             {{ is_current(whole) }} and {{ is_current(slice, whole if monthly) }} as is_current,
-            {{ audits_not_passed(model) }} as audits_not_passed
+            {{ audits_not_passed(model) }} as audits_not_passed,
+            ({{ columns_to_alter(table, model) }}) as columns_to_alter
     {%- endset -%}
     {%- set found = run_query(facts).rows[0] -%}
 
@@ -45,6 +47,10 @@
             table, 'not every audit of the rows to be published has passed (' ~ found.audits_not_passed ~ '). '
             ~ 'Clear these audits, or the model that was built last, with downstream '
             ~ '(with plain dbt: dbt build, not run).'
+        ) }}
+    {%- elif found.columns_to_alter is not none -%}
+        {{ refuse_publication(
+            table, found.columns_to_alter ~ '. Alter the table (docs/how-to/change-a-columns-type.md), then clear this task.'
         ) }}
     {%- endif -%}
     {{ return(found.is_current) }}

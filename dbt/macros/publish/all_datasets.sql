@@ -1,7 +1,7 @@
 {#-
     A view of the table's rows in every dataset that has the table, with the dataset's name beside them. It is in the
-    schema of the first dataset, and is made anew when a dataset gets the table. A query for a month reads that month's
-    partition of each table, and no other.
+    schema of the first dataset, and is made anew when a dataset gets the table, and where it is missing. A query for a
+    month reads that month's partition of each table, and no other.
 -#}
 {%- macro create_view_of_all_datasets(node) -%}
     {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
@@ -29,6 +29,19 @@
     {%- if run_query(columns).rows[0].names != (['dataset'] + node.columns.keys() | list) | join(' ') -%}
         {%- do create_view_of_all_datasets(node) -%}
     {%- endif -%}
+{%- endmacro -%}
+
+{#-
+    Whether the view is missing beside the table of the first dataset, whose schema dbt has listed. A table that is still
+    to get a column has to wait: the view would be made without it.
+-#}
+{%- macro lacks_view_of_all_datasets(node, table) -%}
+    {%- set is_first = schema_of_first_dataset(model_named('stg_tlc__trips').config.meta.datasets) == node.schema -%}
+    {%- if not is_first or adapter.get_relation(node.database, node.schema, node.config.meta.view_of_all_datasets) -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set there = adapter.get_columns_in_relation(table) | map(attribute='name') | list -%}
+    {{ return(node.columns | reject('in', there) | list | length == 0) }}
 {%- endmacro -%}
 
 {#- The published schema of the dataset without a suffix. Of two suffixes that fit this schema, the later counts. -#}

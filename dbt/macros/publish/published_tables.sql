@@ -13,10 +13,13 @@
             {%- do run_query('drop table if exists ' ~ table ~ ' cascade; commit') -%}
             {%- do adapter.cache_dropped(table) -%}
         {%- endif -%}
-        {%- if adapter.get_relation(table.database, table.schema, table.identifier) is none -%}
+        {%- set is_new = adapter.get_relation(table.database, table.schema, table.identifier) is none -%}
+        {%- if is_new -%}
             {%- do run_query(new_published_table(node, table)) -%}
             {%- do adapter.cache_added(table) -%}
-            {%- if node.config.meta.view_of_all_datasets -%} {%- do create_view_of_all_datasets(node) -%} {%- endif -%}
+        {%- endif -%}
+        {%- if node.config.meta.view_of_all_datasets and (is_new or lacks_view_of_all_datasets(node, table)) -%}
+            {%- do create_view_of_all_datasets(node) -%}
         {%- endif -%}
         {%- if node.config.meta.logged and not is_dev()
             and adapter.get_relation(table.database, table.schema, 'publication_log') is none -%}

@@ -54,6 +54,58 @@
     ) }}
 {%- endmacro -%}
 
+{#-
+    SQL: the columns of this mart's contract, as they are selected from its slice. A number becomes a double where the
+    contract says so, and nothing else is cast. While dbt parses, it does not know the contract yet.
+-#}
+{%- macro columns_of_contract() -%}
+    {%- if not execute -%} {{ return('*') }} {%- endif -%}
+    {%- set selected = [] -%}
+    {%- for column in model.columns.values() -%}
+        {%- set cast = '::double precision as ' ~ column.name if column.data_type == 'double precision' else '' -%}
+        {%- do selected.append(column.name ~ cast) -%}
+    {%- endfor -%}
+    {{ return(selected | join(',\n        ')) }}
+{%- endmacro -%}
+
+{#-
+    SQL: the columns of the slice that have another type than in the mart's contract, but for a number that becomes a
+    double. dbt compares them too, where it makes the mart: after the audits, and after other marts were published.
+-#}
+{%- macro columns_of_another_type(slice, mart) -%}
+    {%- set types = {} -%}
+    {%- for column in mart.columns.values() if column.name not in mart.config.meta.beside_slice | default([]) -%}
+        {%- do types.update({column.name: column.data_type}) -%}
+    {%- endfor -%}
+    select
+        declared.name,
+        format('%s in {{ slice.identifier }}, %s in {{ mart.name }}', format_type(found.atttypid, null), declared.type),
+        null
+    from {{ beside_their_types(types, slice) }}
+    where found.atttypid <> declared.type::regtype and declared.type <> 'double precision'
+{%- endmacro -%}
+
+{#- SQL: a text that names the columns of a mart's table that have another type than in its contract; null if none has. -#}
+{%- macro columns_to_alter(table, mart) -%}
+    {%- set types = {} -%}
+    {%- for column in mart.columns.values() -%} {%- do types.update({column.name: column.data_type}) -%} {%- endfor -%}
+    select string_agg(
+        format('%s is %s, and the contract says %s', declared.name, format_type(found.atttypid, found.atttypmod), type),
+        '; '
+    )
+    from {{ beside_their_types(types, table) }}
+    where format_type(found.atttypid, found.atttypmod) <> replace(declared.type, ', ', ',')
+{%- endmacro -%}
+
+{#- SQL: the declared types, by column, and beside each the column of that name in the table. -#}
+{%- macro beside_their_types(types, table) -%}
+    (
+        values {% for name, type in types.items() %}('{{ name }}', '{{ type }}'){{ ', ' if not loop.last }}{% endfor %}
+    ) as declared (name, type)
+    inner join pg_attribute as found
+        on found.attrelid = '{{ table }}'::regclass and found.attname = declared.name
+{%- endmacro -%}
+
 {#- The columns of a published table's primary key; fails where it has none. -#}
 {%- macro primary_key_of(mart) -%}
     {%- for constraint in mart.constraints if constraint.type == 'primary_key' -%}

@@ -1,6 +1,6 @@
 {#-
     The values of the rows to be published that a mart's contract refuses: null, too large or too fine for the column's
-    type, against a check, or a key that occurs twice.
+    type, against a check, or a key that occurs twice. And the columns of another type than the contract's.
     The mart is named, not referred to: Cosmos runs a test in the group of every model it refers to.
 -#}
 {% test fits_contract(model, mart) %}
@@ -28,5 +28,8 @@
     {%- endfor %}
     ) as refused
     cross join (values ('{{ tojson(types) }}'::jsonb)) as contract (types)
+    union all
+    select other.*, format('column %s is %s', other.column_name, other.value)
+    from ({{ columns_of_another_type(model, contract) }}) as other (column_name, value, row)
     {%- endif %}
 {% endtest %}

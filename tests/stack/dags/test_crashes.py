@@ -12,11 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.datasets import GREEN, YELLOW, Dataset
+from include.datasets import GREEN, Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import PUBLISHED
 from tests.support.stack.pipeline import Pipeline
 from tests.support.stack.processes import asker, client_of, kill
+from tests.support.trips import TRIPS
 
 MONTH = "2023-03"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
@@ -40,7 +41,10 @@ def holds_of(dataset: Dataset) -> dict[str, str]:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(GREEN, id="green"), pytest.param(YELLOW, id="yellow", marks=pytest.mark.long)],
+    params=[
+        pytest.param(dataset, id=name, marks=[] if dataset is GREEN else pytest.mark.long)
+        for name, dataset in TRIPS.items()
+    ],
 )
 def one_dataset(request, pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, dataset=request.param)

@@ -7,11 +7,12 @@ from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from include.datasets import default_dataset
 from include.failures.retry import RetryWhatHeals
 
 
 def failed_task(
-    dag_id: str = "taxi_pipeline",
+    dag_id: str = default_dataset().dag_id,
     task_id: str = "load_month",
     *,
     month: str | None = "2024-01",

@@ -18,6 +18,7 @@ from include.settings import DBT_MANIFEST, RETRY, ROOT
 from include.transform import task_groups as transform
 from include.transform.operators import RunDbt
 from tests.support.stack.airflow_cfg import PROJECT
+from tests.support.trips import TRIPS
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,21 @@ def dag(dagbag: DagBag, dataset: Dataset):
     return dagbag.dags[dataset.dag_id]
 
 
+def nodes_of(dataset: Dataset, resource_type: str) -> list[dict[str, Any]]:
+    """The dbt nodes of this kind in the folders of the dataset's models."""
+    nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
+    return [each for each in nodes if each["resource_type"] == resource_type and each["fqn"][2] == dataset.models]
+
+
+def marts_of(dataset: Dataset) -> set[str]:
+    return {each["name"] for each in nodes_of(dataset, "model") if each["fqn"][1] == "marts"}
+
+
 def test_the_folder_holds_the_pipelines_their_maintenance_and_no_import_error(dagbag: DagBag):
     assert dagbag.import_errors == {}
-    reports = {"taxi_report", "taxi_report_yellow"}
-    daily = {"taxi_maintenance", "taxi_restatements"}
-    assert set(dagbag.dags) == {"taxi_pipeline", "taxi_pipeline_yellow", *daily, *reports}
+    pipelines = {each.dag_id for each in DATASETS.values()}
+    reports = {each.report_dag_id for each in DATASETS.values() if each.report_dag_id}
+    assert set(dagbag.dags) == {"taxi_maintenance", "taxi_restatements", *pipelines, *reports}
 
 
 def test_a_run_is_for_a_whole_month_that_has_ended(dag, dataset: Dataset):
@@ -54,9 +65,9 @@ def test_months_run_side_by_side(dag):
     assert dag.max_active_runs >= 12
 
 
-def test_the_dag_says_what_to_do_when_it_fails(dag):
+def test_the_dag_says_what_to_do_when_it_fails(dag, dataset: Dataset):
     assert "RUNBOOK.md" in dag.doc_md
-    assert {"tlc", "dbt", "monthly"} <= dag.tags
+    assert {dataset.models, dataset.name, "dbt", "monthly"} <= dag.tags
 
 
 def test_every_task_has_an_owner_a_bound_and_retries_only_what_heals(dagbag: DagBag):
@@ -88,14 +99,14 @@ def test_waiting_holds_no_worker_slot_and_ends(dag):
     assert wait.timeout < 300 * 86400
 
 
-def test_every_model_is_a_task_and_each_data_test_runs_in_exactly_one(dag):
-    nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
-    models = [node["name"] for node in nodes if node["resource_type"] == "model"]
-    assert len(models) >= 12
+def test_every_model_is_a_task_and_each_data_test_runs_in_exactly_one(dag, dataset: Dataset):
+    models, tests = nodes_of(dataset, "model"), nodes_of(dataset, "test")
+    assert models
+    assert tests
     ids = set(dag.task_ids)
     for model in models:
-        assert any(re.fullmatch(rf"(build|publish)\.{model}[._]run", each) for each in ids), model
-    for test in (node for node in nodes if node["resource_type"] == "test"):
+        assert any(re.fullmatch(rf"(build|publish)\.{model['name']}[._]run", each) for each in ids), model["name"]
+    for test in tests:
         parents = [parent.split(".", 2)[2].replace(".", "_") for parent in test["depends_on"]["nodes"]]
         own = any(each.endswith(f".{test['name']}_test") for each in ids)
         with_model = len(parents) == 1 and any(each.endswith(f".{parents[0]}.test") for each in ids)
@@ -133,26 +144,35 @@ def test_nothing_is_published_before_every_task_of_the_build_has_succeeded(dag):
         assert build <= task.get_flat_relative_ids(upstream=True), each
 
 
-def test_the_month_appears_in_fct_months_after_all_else_is_published_and_tested(dag):
-    before = dag.get_task("publish.fct_months.run").get_flat_relative_ids(upstream=True)
-    others = {each for each in dag.task_ids if each.startswith("publish.") and ".fct_months." not in each}
+@pytest.mark.parametrize("name", [name for name, each in DATASETS.items() if each.months_table])
+def test_the_month_appears_in_the_table_of_months_after_all_else_is_published_and_tested(dagbag: DagBag, name: str):
+    dag, last = dagbag.dags[DATASETS[name].dag_id], f"publish.{DATASETS[name].months_table}."
+    before = dag.get_task(f"{last}run").get_flat_relative_ids(upstream=True)
+    others = {each for each in dag.task_ids if each.startswith("publish.") and not each.startswith(last)}
+    assert others
     assert others <= before
 
 
 def test_the_shared_tables_are_assets_whose_uris_do_not_change_from_run_to_run(dag, dataset: Dataset):
     outlets = [asset for task in dag.tasks for asset in task.outlets if asset.group == "warehouse"]
-    uris = {asset.uri.rsplit("/", 1)[1]: asset.uri for asset in outlets}
-    tables = {"raw_trips", "raw_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"}
-    assert set(uris) == tables
     schema = dataset.published_schema("default")
-    assert uris["fct_trips"] == f"postgres://azure_pg:5432/warehouse/{schema}/fct_trips"
+    tables = {file.table for file in dataset.files} | marts_of(dataset)
+    assert {asset.uri for asset in outlets} == {
+        f"postgres://azure_pg:5432/warehouse/{schema}/{table}" for table in tables
+    }
 
 
 def test_each_dbt_task_has_a_name_of_its_own_and_says_what_it_is(dag):
     tasks = [task for task in dag.tasks if isinstance(task, RunDbt)]
-    assert len({task.task_display_name for task in tasks}) == len(tasks) > 20
+    assert tasks
+    assert len({task.task_display_name for task in tasks}) == len(tasks)
     for task in tasks:
         assert task.doc_md, task.task_id
+
+
+@pytest.mark.parametrize("trips", TRIPS.values(), ids=TRIPS)
+def test_a_task_s_text_has_the_columns_and_the_tests_that_run_in_it(dagbag: DagBag, trips: Dataset):
+    dag = dagbag.dags[trips.dag_id]
     model = dag.get_task("publish.fct_trips.run")
     assert model.task_display_name == "fct_trips"
     assert model.doc_md.startswith("One row per accepted trip")
@@ -174,13 +194,22 @@ def test_lineage_leads_from_the_file_to_every_published_table(dag, dataset: Data
     schema = dataset.published_schema("default")
     file = dataset.monthly.path.rsplit("/", 1)[1].format(month="YYYY-MM")
     assert made_by[file].task_id == "wait_for_month"
-    assert file in {asset.name for asset in made_by[f"{schema}.raw_trips"].inlets}
-    for table in ("fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months", "dim_zones"):
+    assert file in {asset.name for asset in made_by[f"{schema}.{dataset.monthly.table}"].inlets}
+    assert marts_of(dataset)
+    for table in marts_of(dataset):
         found = made_by[f"{schema}.{table}"]
         assert found.task_id == f"publish.{table}.run"
-        raw = "raw_zones" if table == "dim_zones" else "raw_trips"
-        assert {asset.name for asset in found.inlets} == {f"{schema}.{raw}"}
-    assert {asset.group for task in dag.tasks for asset in (*task.inlets, *task.outlets)} == {"tlc", "warehouse"}
+        assert found.inlets
+        assert {asset.name for asset in found.inlets} <= {f"{schema}.{file.table}" for file in dataset.files}
+    groups = {asset.group for task in dag.tasks for asset in (*task.inlets, *task.outlets)}
+    assert groups == {dataset.models, "warehouse"}
+
+
+@pytest.mark.parametrize("trips", TRIPS.values(), ids=TRIPS)
+@pytest.mark.parametrize(("mart", "raw"), [("fct_months", "raw_trips"), ("dim_zones", "raw_zones")])
+def test_a_published_table_comes_from_the_raw_table_of_its_slice(dagbag: DagBag, trips: Dataset, mart: str, raw: str):
+    task = dagbag.dags[trips.dag_id].get_task(f"publish.{mart}.run")
+    assert [asset.name for asset in task.inlets] == [f"{trips.published_schema()}.{raw}"]
 
 
 def test_unit_tests_and_python_files_stay_out_of_the_runs(dag):

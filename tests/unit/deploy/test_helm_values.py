@@ -17,7 +17,7 @@ import yaml
 from airflow.dag_processing.dagbag import DagBag
 
 from dev.services.celery import FOLDERS
-from include.datasets import DATASETS
+from include.datasets import DATASETS, TLC
 from include.settings import ROOT, SETTINGS, WAREHOUSE_CONNECTION
 from tests.support.stack.airflow_cfg import PROJECT, settings_of
 
@@ -96,9 +96,8 @@ def test_airflow_reads_the_file_that_the_chart_mounts():
 
 
 def test_the_environment_holds_settings_of_the_project_and_none_of_airflow_s():
-    known = {each.name for each in SETTINGS} | {
-        f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()
-    }
+    hosts = {TLC, *(each.host for each in DATASETS.values())}
+    known = {each.name for each in SETTINGS} | {f"AIRFLOW_VAR_{host.variable.upper()}" for host in hosts}
     names = {each["name"] for each in VALUES["env"]}
     assert names <= known
     assert {"AIRFLOW_STUDENT", "PIPELINE_REPORTS"} <= names

@@ -17,7 +17,7 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from include.alerts import outbox as notify
 from include.alerts import runbook
 from include.alerts.runbook import ENTRIES
-from include.datasets import DATASETS
+from include.datasets import DATASETS, Dataset, default_dataset
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed, tell_of_a_killed_task
 from include.ingest.restore import VersionNotKept
@@ -81,7 +81,7 @@ def test_every_entry_is_in_the_runbook_and_has_a_cause_of_its_own():
 
 @pytest.mark.parametrize(("error", "task_id", "entry"), CASES, ids=[f"{each[2]} {each[0]!r}"[:60] for each in CASES])
 def test_the_entry_fits_the_failure_and_its_command_the_month(error, task_id, entry, caplog):
-    assert entry_of(error, "taxi_pipeline", task_id) is getattr(runbook, entry)
+    assert entry_of(error, default_dataset().dag_id, task_id) is getattr(runbook, entry)
     for dataset in DATASETS.values():
         for month in ("2024-01", None):
             on_task_instance_failed(task_instance=failed_task(dataset.dag_id, task_id, month=month), error=error)
@@ -89,16 +89,19 @@ def test_the_entry_fits_the_failure_and_its_command_the_month(error, task_id, en
             assert not re.search(r"\{\w+\}|None", caplog.records[-1].getMessage())
 
 
-def test_any_other_failure_of_a_report_is_the_report_s():
-    assert entry_of(PermissionError("x"), "taxi_report", "write_reports") is runbook.REPORT
+@pytest.mark.parametrize("dag_id", [each.report_dag_id for each in DATASETS.values() if each.report_dag_id])
+def test_any_other_failure_of_a_report_is_the_report_s(dag_id: str):
+    assert entry_of(PermissionError("x"), dag_id, "write_reports") is runbook.REPORT
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
 
 
-def test_the_log_ends_in_what_failed_why_and_what_to_do_after_the_first_rows_that_fail(caplog):
-    ended = failed_task("taxi_pipeline_yellow", "build.x.test")
+@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+def test_the_log_ends_in_what_failed_why_and_what_to_do_after_the_first_rows_that_fail(caplog, dataset: Dataset):
+    ended = failed_task(dataset.dag_id, "build.x.test")
+    named = "" if dataset is default_dataset() else f"DATASET={dataset.name} "
     on_task_instance_failed(task_instance=ended, error=by_dbt("x", AUDIT))
     assert lines(caplog) == [
         "reject_share: Guards against x.",
@@ -106,13 +109,13 @@ def test_the_log_ends_in_what_failed_why_and_what_to_do_after_the_first_rows_tha
         "  rows=400",
         "  rows=401",
         (
-            "What failed: audit reject_share (2 failing rows); 2024-01 of yellow; task build.x.test of "
-            "taxi_pipeline_yellow, try 1"
+            f"What failed: audit reject_share (2 failing rows); 2024-01 of {dataset.name}; task build.x.test of "
+            f"{dataset.dag_id}, try 1"
         ),
         "Why: reject_share: 2 failing rows; the first: rows=400",
         (
             'What to do: RUNBOOK.md, "An audit fails (a task that ends in `test`, in `build`)". Shown by: make dbt '
-            "DATASET=yellow ARGS=\"test --select reject_share --store-failures --vars '{ds: 2024-01-01}'\""
+            f"{named}ARGS=\"test --select reject_share --store-failures --vars '{{ds: 2024-01-01}}'\""
         ),
     ]
 
@@ -131,9 +134,10 @@ def test_an_audit_s_own_words_are_the_reason_and_no_row(caplog):
 
 
 def test_each_of_the_three_is_one_line_in_postgres_words(caplog):
+    dataset = default_dataset()
     on_task_instance_failed(task_instance=failed_task(task_id="publish.x.run"), error=by_dbt("x", MODEL))
     assert lines(caplog)[:-1] == [
-        "What failed: model fct_trips; 2024-01 of green; task publish.x.run of taxi_pipeline, try 1",
+        f"What failed: model fct_trips; 2024-01 of {dataset.name}; task publish.x.run of {dataset.dag_id}, try 1",
         "Why: value too large DETAIL: row 7",
     ]
 
@@ -151,11 +155,11 @@ def test_of_a_task_that_is_tried_again_the_log_says_so_and_nobody_is_told(caplog
 
 
 def test_the_command_reads_the_run_s_own_schema(caplog):
-    operator = failed_task().task
-    operator.env = {"PG_RUN_SCHEMA": "airflow_default_20240101_0123abcd"}
+    operator, own = failed_task().task, f"{default_dataset().published_schema()}_20240101"
+    operator.env = {"PG_RUN_SCHEMA": f"{own}_0123abcd"}
     on_task_instance_failed(task_instance=failed_task(operator=operator), error=by_dbt("x", MODEL))
-    assert "Shown by: PG_RUN_SCHEMA=airflow_default_20240101_0123abcd make dbt ARGS=" in lines(caplog)[-1]
-    operator.env = {"PG_RUN_SCHEMA": "airflow_default_20240101"}
+    assert f"Shown by: PG_RUN_SCHEMA={own}_0123abcd make dbt ARGS=" in lines(caplog)[-1]
+    operator.env = {"PG_RUN_SCHEMA": own}
     on_task_instance_failed(task_instance=failed_task(operator=operator), error=by_dbt("x", MODEL))
     assert "Shown by: make dbt ARGS=" in lines(caplog)[-1]
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from cosmos.exceptions import CosmosDbtRunError
 
+from include.datasets import DATASETS, default_dataset
 from include.failures.reason import KEY, MOST_CHARACTERS, on_task_instance_failed, reason_of
 from include.month import MonthError
 from include.transform.dbt_log import DbtFailed, FailedNode
@@ -86,8 +87,8 @@ def test_a_reason_of_any_length_fits():
 @pytest.mark.parametrize(
     ("dag_id", "error", "kept"),
     [
-        ("taxi_pipeline_yellow", ValueError("why"), {KEY: "ValueError: why"}),
-        ("taxi_pipeline", "killed", {}),
+        (list(DATASETS.values())[-1].dag_id, ValueError("why"), {KEY: "ValueError: why"}),
+        (default_dataset().dag_id, "killed", {}),
         ("somebody_elses", ValueError("why"), {}),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from include.datasets import DATASETS
 from include.processes import dag_cache as module
 from include.processes.dag_cache import cache_dags, cached_dags, renew_dags
 from include.processes.warm_up import read_dag_files
@@ -40,7 +41,7 @@ def test_they_are_those_that_the_file_draws(file: Path):
     drawn = DagBag(PIPELINES, load_op_links=False).dags
     handed = DagBag(file, load_op_links=False).dags
     cached = cached_dags(str(file))
-    assert handed.keys() == drawn.keys() == cached.keys() == {"taxi_pipeline", "taxi_pipeline_yellow"}
+    assert handed.keys() == drawn.keys() == cached.keys() == {each.dag_id for each in DATASETS.values()}
     for dag_id, dag in handed.items():
         assert dag is cached[dag_id]
         assert dag is not drawn[dag_id]

@@ -8,12 +8,14 @@ from types import SimpleNamespace
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from include.datasets import DATASETS
 from include.processes import drift as drawn_settings
 from include.processes.drift import REVISION, TIMEZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
 from include.processes.revision import revision
 from include.settings import ROOT, SettingError
 from include.settings import SETTINGS as DECLARED
 
+ADDRESSES = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
 # Each setting: its default, as one that is not set counts, and another value.
 SETTINGS = {
     "AIRFLOW_STUDENT": ("default", "other"),
@@ -27,7 +29,7 @@ SETTINGS = {
     "PIPELINE_LATE_SECONDS": ("1209600", "60"),
     "PIPELINE_REPORTS": (None, "s3://someone:secret@bucket/reports"),
     "PIPELINE_NOTIFY": (None, "oncall"),
-    "AIRFLOW_VAR_TLC_BASE_URL": (None, "https://someone:secret@mirror.example"),
+    **dict.fromkeys(ADDRESSES, (None, "https://someone:secret@mirror.example")),
 }
 MONTH = "2022-11"
 
@@ -48,7 +50,7 @@ def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
 def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
     """Except those that are read only where a task runs, such as the connection."""
     assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, TIMEZONE_SETTING, REVISION]
-    assert {each.name for each in DECLARED} | {"AIRFLOW_VAR_TLC_BASE_URL"} == set(SETTINGS)
+    assert {each.name for each in DECLARED} | set(ADDRESSES) == set(SETTINGS)
 
 
 def test_the_environment_is_read_in_one_place():
@@ -118,7 +120,8 @@ def test_a_process_with_another_revision_is_refused_and_both_are_named(monkeypat
 
 @pytest.mark.usefixtures("nothing_is_set")
 def test_no_tag_holds_the_source_s_address(monkeypatch):
-    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", SETTINGS["AIRFLOW_VAR_TLC_BASE_URL"][1])
+    for name in ADDRESSES:
+        monkeypatch.setenv(name, SETTINGS[name][1])
     assert not any("secret" in tag for tag in settings_tags())
 
 

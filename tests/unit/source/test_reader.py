@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from dev.tlc.sample_months import write_month, write_zones
-from include.datasets import DATASETS, GREEN, YELLOW, ZONES, Dataset
+from include.datasets import GREEN, YELLOW, ZONES, Dataset
 from include.failures.retry import heals
 from include.month import Month
 from include.source.reader import BATCH_ROWS, FileContentError, read_file
 from tests.support.helpers import JANUARY, downloaded, rewrite
+from tests.support.trips import DECLARED
 
 ROWS = 100
 REQUIRED = sorted(GREEN.monthly.required_columns(JANUARY))
@@ -99,7 +100,7 @@ def test_times_of_any_form_are_the_same_instant_of_new_yorks_clock(trips, found,
     assert set(read(trips)["lpep_pickup_datetime"]) == {declared}
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("dataset", DECLARED.values(), ids=DECLARED)
 @pytest.mark.parametrize(
     "month", ["2018-01", "2018-12", "2020-04", "2023-01", "2023-02", "2024-01", "2025-01", "2026-06"]
 )
@@ -109,7 +110,7 @@ def test_every_generation_of_tlcs_files_ends_in_one_schema(tmp_path, month: str,
     assert pa.Table.from_batches(table.batches).schema == dataset.monthly.raw_columns
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("dataset", DECLARED.values(), ids=DECLARED)
 def test_a_column_is_required_in_the_files_since_it_came(tmp_path, dataset: Dataset):
     file = write_month(tmp_path, "2025-02", ROWS, dataset=dataset)
     rewrite(file, cbd_congestion_fee=None)

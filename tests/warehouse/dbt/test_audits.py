@@ -7,24 +7,36 @@ import re
 
 import pytest
 
+from include.datasets import GREEN
 from include.settings import DBT_MANIFEST
 from tests.support.dbt.project import Project
 from tests.support.postgres.warehouse_content import query
 
-TRIPS = "airflow_default_20240101.int_trips_judged"
-ZONE_DAYS = "airflow_default_20240101.int_zone_days"
-ZONES = "airflow_default_20240101.int_zones"
+MONTH = "airflow_default_20240101"
+TRIPS = f"{MONTH}.int_trips_judged"
 ACCEPTED = f"(select min(source_row) from {TRIPS} where rejection_reason is null)"
 
+NODES = json.loads(DBT_MANIFEST.read_text())["nodes"]
+AUDITS = {
+    node["name"]: node
+    for node in NODES.values()
+    if node["resource_type"] == "test" and node["fqn"][2] == GREEN.models
+}
+
+# What breaks any data test of the kind: `table` is the one it is about, `column` its column, or the first of a mart's key.
+PLANTED_BY_KIND = {
+    "not_null": "update {table} set {column} = null",
+    "unique": "insert into {table} select * from {table} limit 1",
+    "unique_together": "insert into {table} select * from {table} limit 1",
+    "only_requested_month": "update {table} set {column} = '2023-12-01'",
+    "rows_as_logged": "delete from {table} where source_row = 7",
+    "fits_contract": "update {table} set {column} = null",
+    "published_as_audited": "delete from {table}",
+}
+# What breaks each of the others.
 PLANTED = {
-    # ---------- raw
     "month_and_zones_are_loaded": "delete from airflow_default.load_log where table_name = 'raw_zones'",
-    "raw_trips_hold_the_rows_that_were_logged": "delete from airflow_default.raw_trips where source_row = 7",
-    # ---------- judged trips
     "every_raw_row_is_judged": f"delete from {TRIPS} where source_row = 7",
-    "int_trips_judged_only_requested_month": f"update {TRIPS} set source_month = '2023-12-01' where source_row = 7",
-    "not_null_int_trips_judged_source_row": f"update {TRIPS} set source_row = null where source_row = 7",
-    "int_trips_judged_source_row_unique": f"insert into {TRIPS} select * from {TRIPS} where source_row = 7",
     "int_trips_judged_pickup_zones_resolve": f"update {TRIPS} set pickup_zone_id = 999 where source_row = {ACCEPTED}",
     "int_trips_judged_dropoff_zones_resolve": f"update {TRIPS} set dropoff_zone_id = 999 where source_row = {ACCEPTED}",
     "int_trips_judged_rejection_reasons_known": f"update {TRIPS} set rejection_reason = 'whim' where source_row = 7",
@@ -34,39 +46,41 @@ PLANTED = {
     "pickups_are_of_the_month": (
         f"update {TRIPS} set pickup_at = pickup_at + interval '1 month' where source_row % 10 = 0"
     ),
-    "trips_fit_the_contract_of_fct_trips": f"update {TRIPS} set extra_amount = 1e10 where source_row = {ACCEPTED}",
-    "trips_fit_the_contract_of_fct_rejected_trips": (
-        f"update {TRIPS} set total_amount = 1e309 where rejection_reason is not null"
+    "zone_days_sum_to_the_trips": (
+        f"update {MONTH}.int_zone_days set total_amount = total_amount + 0.01 where reversals > 0"
     ),
-    # ---------- zone days, months, zones
-    "int_zone_days_only_requested_month": f"update {ZONE_DAYS} set source_month = '2023-12-01'",
-    "int_zone_days_unique_per_date_and_zone": f"insert into {ZONE_DAYS} select * from {ZONE_DAYS} limit 1",
-    "zone_days_sum_to_the_trips": f"update {ZONE_DAYS} set total_amount = total_amount + 0.01 where reversals > 0",
-    "zone_days_fit_the_contract_of_fct_zone_days": f"update {ZONE_DAYS} set trips = 0",
-    "months_fit_the_contract_of_fct_months": (
-        "update airflow_default_20240101.int_months set total_amount_accepted = 1e12, total_amount_in_file = 1e12"
-    ),
-    "zones_fit_the_contract_of_dim_zones": f"update {ZONES} set zone_id = null where zone_id = 1",
-    "month_counts_add_up": "update airflow_default_20240101.int_months set rows_accepted = rows_accepted - 1",
-    "not_null_int_zones_zone_id": f"update {ZONES} set zone_id = null where zone_id = 1",
-    "int_zones_zone_id_unique": f"update {ZONES} set zone_id = 2 where zone_id = 1",
-    # ---------- published
-    "fct_trips_published_as_audited": f"delete from airflow_default.fct_trips where source_row = {ACCEPTED}",
-    "fct_rejected_trips_published_as_audited": "delete from airflow_default.fct_rejected_trips",
-    "fct_zone_days_published_as_audited": "update airflow_default.fct_zone_days set trips = trips + 1",
-    "fct_months_published_as_audited": "update airflow_default.fct_months set reversals = reversals + 1",
-    "dim_zones_published_as_audited": "update airflow_default.dim_zones set borough = 'Jersey' where zone_id = 1",
+    "month_counts_add_up": f"update {MONTH}.int_months set rows_accepted = rows_accepted - 1",
 }
 
 
+def kind_of(audit: str) -> str:
+    kind: str = AUDITS[audit]["test_metadata"]["name"]
+    return kind
+
+
+def planted(audit: str) -> str:
+    """The statement that breaks a built month for this audit."""
+    if audit in PLANTED:
+        return PLANTED[audit]
+    node = AUDITS[audit]
+    read = node["attached_node"] or node["depends_on"]["nodes"][0]
+    is_shared = read.startswith("source.") or NODES[read]["fqn"][1] == "marts"
+    column = node.get("column_name")
+    if kind_of(audit) == "fits_contract":
+        mart = NODES[f"model.taxi.{node['test_metadata']['kwargs']['mart']}"]
+        [column, *_] = next(each["columns"] for each in mart["constraints"] if each["type"] == "primary_key")
+    table = f"{'airflow_default' if is_shared else MONTH}.{read.rpartition('.')[2]}"
+    return PLANTED_BY_KIND[kind_of(audit)].format(table=table, column=column)
+
+
 def test_every_data_test_has_rows_that_break_it():
-    nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
-    assert {node["name"] for node in nodes if node["resource_type"] == "test"} == set(PLANTED)
+    of_no_kind = {audit for audit in AUDITS if kind_of(audit) not in PLANTED_BY_KIND}
+    assert of_no_kind == set(PLANTED), "PLANTED has a statement for each data test of another kind"
 
 
-@pytest.mark.parametrize("audit", PLANTED)
+@pytest.mark.parametrize("audit", AUDITS)
 def test_an_audit_fails_on_rows_planted_to_break_it(built: Project, audit: str):
-    query(built.dsn, PLANTED[audit])
+    query(built.dsn, planted(audit))
     done = built.dbt("test", "--select", audit, month="2024-01")
     assert done.returncode == 1, done.output
     assert re.search(rf"FAIL \d+ {audit}", done.output), done.output
@@ -75,4 +89,4 @@ def test_an_audit_fails_on_rows_planted_to_break_it(built: Project, audit: str):
 def test_no_audit_fails_on_rows_that_are_right(built: Project):
     done = built.dbt("test", "--exclude-resource-type", "unit_test", month="2024-01")
     assert done.returncode == 0, done.output
-    assert set(re.findall(r" PASS (\w+) ", done.output)) == set(PLANTED)
+    assert set(re.findall(r" PASS (\w+) ", done.output)) == set(AUDITS)

@@ -81,6 +81,16 @@ def test_a_table_that_an_earlier_version_published_gets_the_columns_it_lacks(bui
     assert content(built.dsn, month="2024-01") == before
 
 
+def test_the_view_of_all_datasets_is_made_again_where_it_is_missing_and_the_table_is_whole(built: Project):
+    view = "select to_regclass('airflow_default.all_trips') is not null"
+    query(built.dsn, "drop view airflow_default.all_trips")
+    query(built.dsn, "alter table airflow_default.fct_trips drop column airport_fee")
+    for is_there in (False, True):  # the first run adds the column, the second makes the view
+        assert built.dbt("run", "--select", "fct_trips", month="2024-01").returncode == 0
+        assert query(built.dsn, view) == [(is_there,)]
+    assert query(built.dsn, "select count(*) > 0 from airflow_default.all_trips") == [(True,)]
+
+
 def test_the_loader_and_dbt_name_partitions_alike(built: Project):
     monthly = ("raw_trips", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months")
     found = query(built.dsn, "select tablename from pg_tables where schemaname = 'airflow_default_partitions'")

@@ -73,7 +73,8 @@ def walked(postgres: EmbeddedPostgres, january: str, tmp_path_factory: pytest.Te
     with project_copy(folder) as copy, warehouse(postgres, "warehouse_of_the_walk", copy_of=january) as dsn:
         walked = Walked(copy, dsn, write_files(WALK, copy.folder), [])
         for command in commands(WALK):
-            walked.done.append(walked.sh(command))
+            if not command.startswith(("make ", "export ")):  # test_walks.py and the tests of the stack have those
+                walked.done.append(walked.sh(command))
         yield walked
 
 
@@ -83,6 +84,7 @@ def test_it_takes_two_models_of_one_sql_and_one_yml_each_and_every_command_succe
         "intermediate/tlc/int_payment_types.yml",
         "marts/tlc/fct_payment_types.sql",
         "marts/tlc/fct_payment_types.yml",
+        "docs/reference/published-tables.md",
     ]
     assert len(walked.done) == 3
     for done in walked.done:

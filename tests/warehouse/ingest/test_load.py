@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -84,6 +85,32 @@ def file_ids(dsn: str) -> dict[tuple, int]:
         (table, str(month)[:7]): file_id
         for table, month, file_id in query(dsn, f"select table_name, source_month, file_id from {SCHEMA}.load_log")
     }
+
+
+# ---------- other columns than were declared before
+
+
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        (
+            "alter column passenger_count type bigint",
+            "has bigint there. Correct the declaration, or",
+        ),
+        ("drop column passenger_count", "lacks it. Correct the declaration, or"),
+    ],
+)
+def test_a_raw_table_of_other_columns_is_named_with_the_file_the_types_and_what_to_do(source, dsn, before, says):
+    load(JANUARY, source, dsn)
+    query(dsn, f"alter table {SCHEMA}.raw_trips {before}")
+    with pytest.raises(FileContentError) as caught:
+        load(FEBRUARY, source, dsn)
+    said = str(caught.value)
+    assert "green_tripdata_2024-02.parquet: column passenger_count is declared as integer" in said
+    assert says in said
+    change = re.search(r"alter table .*?(?=\. Then)", said)
+    query(dsn, change[0])
+    assert load(FEBRUARY, source, dsn)[0]["rows"] == ROWS[FEBRUARY]
 
 
 # ---------- another month's file

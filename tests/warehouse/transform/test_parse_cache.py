@@ -12,7 +12,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 from psycopg.conninfo import conninfo_to_dict
 
-from include.datasets import DATASETS, Dataset
+from include.datasets import DATASETS, GREEN, YELLOW, Dataset
 from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.transform import parse_cache
 from include.transform.parse_cache import ENVIRONMENT, cache_parse, parse_of_run, parse_project, renewed_parse
@@ -62,7 +62,7 @@ def essence(parsed: Any) -> Any:
 @pytest.mark.parametrize("there", [False, True])
 def test_it_does_not_let_a_month_be_built_in_the_schema_of_another(dsn: str, tmp_path: Path, there: bool):
     parts = {f"PG_{name.upper()}": str(value) for name, value in conninfo_to_dict(dsn).items()}
-    environment = run_of(DATASETS["green"]) | parts
+    environment = run_of(GREEN) | parts
 
     def build() -> None:
         os.environ |= environment
@@ -84,14 +84,14 @@ def test_it_does_not_let_a_month_be_built_in_the_schema_of_another(dsn: str, tmp
 
 
 def test_one_run_s_names_do_not_stay_for_the_next():
-    green, yellow = (run_of(dataset) for dataset in DATASETS.values())
+    green, yellow = (run_of(dataset) for dataset in (GREEN, YELLOW))
     first = essence(parse_of_run(green).writable_manifest().to_dict())
     assert parse_of_run(yellow)
     assert essence(parse_of_run(green).writable_manifest().to_dict()) == first
 
 
 def test_a_task_killed_while_it_holds_the_parse_s_lock_holds_up_no_other():
-    environment = run_of(DATASETS["green"])
+    environment = run_of(GREEN)
 
     def lock_and_die() -> None:
         parse_of_run(environment)._lock.acquire()
@@ -113,7 +113,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         parse_cache, "_cached", [parse_cache.CachedParse(parse_cache._cached[0].manifest, parse_cache.project_files())]
     )
-    assert parse_of_run(run_of(DATASETS["green"]))
+    assert parse_of_run(run_of(GREEN))
     return copy
 
 
@@ -136,7 +136,7 @@ def edit(file: Path) -> None:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_it_is_not_used_once_a_file_of_the_project_was_changed(project: Path, change: Any):
     change(project)
-    assert parse_of_run(run_of(DATASETS["green"])) is None
+    assert parse_of_run(run_of(GREEN)) is None
 
 
 def test_a_changed_project_is_parsed_once_for_all_tasks_after_it(project: Path, monkeypatch: pytest.MonkeyPatch):
@@ -163,26 +163,26 @@ def test_what_dbt_writes_is_no_change_of_the_project(project: Path):
     for folder in ("target", "logs", "manifest"):
         (project / folder).mkdir(exist_ok=True)
         (project / folder / "written").write_text("since")
-    assert parse_of_run(run_of(DATASETS["green"]))
+    assert parse_of_run(run_of(GREEN))
 
 
 def test_a_file_that_is_not_there_fails_no_task_and_counts_as_a_change(project: Path, monkeypatch: pytest.MonkeyPatch):
     lock = project / "models" / ".#fct_trips.sql"
     lock.symlink_to("somebody@somewhere.1234")  # as Emacs does
-    assert parse_of_run(run_of(DATASETS["green"])) is None
+    assert parse_of_run(run_of(GREEN)) is None
     lock.unlink()
-    assert parse_of_run(run_of(DATASETS["green"]))
+    assert parse_of_run(run_of(GREEN))
     monkeypatch.setattr(parse_cache, "DBT_PROFILES", project / "profiles.yml")
-    assert parse_of_run(run_of(DATASETS["green"])) is None
+    assert parse_of_run(run_of(GREEN)) is None
 
 
 def test_where_nothing_was_kept_dbt_parses_for_itself(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parse_cache, "_cached", [])
-    assert parse_of_run(run_of(DATASETS["green"])) is None
+    assert parse_of_run(run_of(GREEN)) is None
 
 
 def test_a_project_that_dbt_refuses_is_not_kept(project: Path, monkeypatch: pytest.MonkeyPatch):
     (project / "models" / "marts" / "tlc" / "new.sql").write_text("select * from {{ ref('nowhere') }}")
     monkeypatch.setattr("include.transform.manifest.DBT_PROJECT", project)
     assert cache_parse() is None
-    assert parse_of_run(run_of(DATASETS["green"])) is None
+    assert parse_of_run(run_of(GREEN)) is None

@@ -1,21 +1,2 @@
-with
-
-zones as (
-
-    select * from {{ ref('int_zones') }}
-
-),
-
-published as (
-
-    select
-        zone_id,
-        borough,
-        zone_name,
-        service_zone
-
-    from zones
-
-)
-
-select * from published
+select {{ columns_of_contract() }}
+from {{ ref('int_zones') }}

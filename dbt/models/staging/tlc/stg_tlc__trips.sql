@@ -1,6 +1,5 @@
 {#- The schema's name says which dataset it is. What only one of the two has is null in the other. -#}
 {% set is_yellow = target.schema.endswith('_yellow') %}
-{% set clock = 'tpep' if is_yellow else 'lpep' %}
 
 with
 
@@ -25,8 +24,8 @@ renamed as (
         {{ 'null::integer' if is_yellow else 'trip_type' }} as trip_type_id,
 
         ---------- timestamps, New York wall clock
-        {{ clock }}_pickup_datetime as pickup_at,
-        {{ clock }}_dropoff_datetime as dropoff_at,
+        {{ 'tpep_pickup_datetime' if is_yellow else 'lpep_pickup_datetime' }} as pickup_at,
+        {{ 'tpep_dropoff_datetime' if is_yellow else 'lpep_dropoff_datetime' }} as dropoff_at,
 
         ---------- text
         store_and_fwd_flag,

@@ -55,7 +55,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     copied_project: ProjectCopy, source: str
 ):
     document = (ROOT / "docs" / "how-to" / "add-a-dataset.md").read_text()
-    assert len(write_files(document, copied_project.folder)) == 7
+    assert len(write_files(document, copied_project.folder)) == 8
     run = copied_project.run
     run("include", "manifest")
     asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}

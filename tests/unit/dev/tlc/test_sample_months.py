@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dev.tlc.sample_months import FEWEST_ROWS, NULL_BLOCK, schema_of, write_month, write_zones
-from include.datasets import DATASETS, YELLOW, ZONES, Dataset
+from include.datasets import YELLOW, ZONES, Dataset
 from include.month import Month, MonthError
 from include.source.reader import read_file
 from tests.support.helpers import JANUARY, downloaded
+from tests.support.trips import DECLARED
 
 GENERATIONS = ["2020-04", "2023-01", "2023-02", "2024-12", "2025-01", "2026-01"]
 
@@ -59,7 +60,7 @@ def test_a_file_replaces_its_predecessor_and_leaves_nothing_beside_it(tmp_path):
 # ---------- TLC's format
 
 
-@pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
+@pytest.mark.parametrize("dataset", DECLARED.values(), ids=DECLARED)
 @pytest.mark.parametrize("month", GENERATIONS)
 def test_every_generation_holds_what_the_loader_requires(tmp_path, month: str, dataset: Dataset):
     file = write_month(tmp_path, month, 100, dataset=dataset)
