@@ -19,12 +19,13 @@ from include.datasets import DATASETS, Dataset
 from include.failures.listener import tell_of_a_killed_task
 from include.failures.task_defaults import task_arguments
 from include.ingest.load import load_month as load
+from include.ingest.rebuild import loaded_files
 from include.ingest.restore import restore_month
 from include.processes.dag_cache import cached_dags
 from include.processes.drift import settings_tags
 from include.runs.assets import file_asset, mark_events, raw_assets
-from include.runs.month_of_run import macros, month_of, refuse_unended_month, version_of
-from include.runs.params import month_param, version_param
+from include.runs.month_of_run import is_rebuild, macros, month_of, refuse_unended_month, version_of
+from include.runs.params import month_param, rebuild_param, version_param
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
 from include.source.address import base_url
@@ -41,7 +42,7 @@ month in a schema of its own, and `publish` replaces the month in the tables tha
 and each model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared,
 at any time, in any order, alone or with the tasks after it: the result is the same. For a month of your choice, trigger
 the DAG with the `month` parameter. With `version` too, `load_month` puts a kept version of the month back, and does not
-ask the source.
+ask the source. With `rebuild` it leaves the rows that are loaded, and does not ask the source either.
 
 **Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
 readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
@@ -67,7 +68,11 @@ def pipeline(dataset: Dataset) -> DAG:
         start_date=dataset.first_month.start_in(TIMEZONE),
         catchup=False,
         max_active_runs=16,
-        params={"month": month_param(dataset, "Month to load", FORM_TEXT), "version": version_param()},
+        params={
+            "month": month_param(dataset, "Month to load", FORM_TEXT),
+            "version": version_param(),
+            "rebuild": rebuild_param(),
+        },
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, TIMEZONE),
         on_failure_callback=tell_of_a_killed_task,
@@ -84,7 +89,7 @@ def pipeline(dataset: Dataset) -> DAG:
             refuse_unended_month(dag_run, params, now)
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
-            if version_of(params):  # its rows are in the warehouse
+            if is_rebuild(params) or version_of(params):  # its rows are in the warehouse
                 return PokeReturnValue(True)
             if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
                 tell_if_late(dataset, month, now)
@@ -95,6 +100,8 @@ def pipeline(dataset: Dataset) -> DAG:
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, raw_tables, month)
             conninfo = warehouse_dsn()
+            if is_rebuild(params):
+                return loaded_files(dataset, month, conninfo, schema)
             if version := version_of(params):
                 return restore_month(dataset, month, version, conninfo, schema, dag_run.run_id)
             loaded = load(

@@ -9,10 +9,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from include.month import Month
+
 Line = dict[str, Any]  # a month, as the ledger's page gets it
 
 ROWS = ("rows_in_file", "rows_accepted", "rows_rejected")
-IN_JSON = ("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept")
+MADE_BY = ("code_version", "git_revision", "is_outdated", "changed_models")
+IN_JSON = ("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept", *MADE_BY)
 SIGNS = {
     "published": ("✓", "green"),
     "failed": ("✗", "bold red"),
@@ -21,20 +24,23 @@ SIGNS = {
     "restated": ("≠", "magenta"),
     "never": ("·", "dim"),
 }
+OUTDATED = "*"  # beside the sign of a month that another version of the SQL made
 
 
 def as_json(lines: Iterable[Line]) -> str:
     """A JSON list with an object for each month, whose keys are IN_JSON.
 
     `restated`: ETag and bytes of the source's new file and of the loaded one; null where the source has no new file.
-    `kept`: the versions that can be put back, the one replaced last first.
+    `kept`: the versions that can be put back, the one replaced last first. `is_outdated`: whether another version of the
+    SQL than the present one made the month; `changed_models`: the models that are others since, null if not known.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
 
 def as_calendars(lines: list[Line]) -> Group:
     """A table of years and months for each dataset; below them what failed, and why."""
-    parts: list[Any] = [Text("  ".join(f"{sign} {state}" for state, (sign, _) in SIGNS.items()))]
+    signs = [f"{sign} {state}" for state, (sign, _) in SIGNS.items()]
+    parts: list[Any] = [Text("  ".join([*signs, f"{OUTDATED} made by another version of the SQL"]))]
     for title, found in groupby(lines, key=lambda line: str(line["title"])):
         parts.append(_calendar(title, list(found)))
     for line in lines:
@@ -48,7 +54,41 @@ def as_calendars(lines: list[Line]) -> Group:
                 f"{line['dataset']} {line['month']}: the source has another file since {since}: {now}; loaded: {loaded}"
             )
             parts.append(Text(what, style="magenta"))
+    parts += [Text(told, style="yellow") for told in told_of_outdated(lines)]
     return Group(*parts)
+
+
+def told_of_outdated(lines: Iterable[Line]) -> list[str]:
+    """For each dataset and version of the SQL that is not the present one: how many months it made, and which."""
+    told = []
+    outdated = sorted((line for line in lines if line["is_outdated"]), key=lambda line: (line["dataset"], _version(line)))
+    for (dataset, version), found in groupby(outdated, key=lambda line: (str(line["dataset"]), _version(line))):
+        of_version = list(found)
+        models, months = of_version[0]["changed_models"], ranges([line["month"] for line in of_version])
+        since = f"; since then changed: {', '.join(models)}" if models else ""
+        count = f"{len(of_version)} month{'' if len(of_version) == 1 else 's'}"
+        told.append(
+            f"{dataset}: {count} made by {version} of the SQL: {months}{since}. Rebuild without asking the source: "
+            f"make rebuild DATASET={dataset}"
+        )
+    return told
+
+
+def ranges(months: Iterable[str]) -> str:
+    """Months, written YYYY-MM, as ranges: `2024-01 to 2024-03, 2024-07`."""
+    runs: list[list[Month]] = []
+    for month in sorted(map(Month.parse, months)):
+        if runs and runs[-1][-1].plus(1) == month:
+            runs[-1].append(month)
+        else:
+            runs.append([month])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
+def _version(line: Line) -> str:
+    if (version := line["code_version"]) is None:
+        return "a version that is not known"
+    return f"version {version}" + (f" (git {line['git_revision']})" if line["git_revision"] else "")
 
 
 def _calendar(title: str, lines: list[Line]) -> Table:
@@ -59,8 +99,12 @@ def _calendar(title: str, lines: list[Line]) -> Table:
         title=f"{title}: {published} of {len(lines)} published",
         box=None,
     )
-    by_month = {line["month"]: line["state"] for line in lines}
+    by_month = {line["month"]: _sign(line) for line in lines}
     for year in sorted({month[:4] for month in by_month}, reverse=True):
-        states = [by_month.get(f"{year}-{month:02}") for month in range(1, 13)]
-        table.add_row(year, *(Text(*SIGNS[state]) if state else Text("") for state in states))
+        table.add_row(year, *(by_month.get(f"{year}-{month:02}", Text("")) for month in range(1, 13)))
     return table
+
+
+def _sign(line: Line) -> Text:
+    sign, style = SIGNS[line["state"]]
+    return Text(f"{sign}{OUTDATED}" if line["is_outdated"] else sign, style)

@@ -77,7 +77,20 @@ KEPT_VERSIONS = """
     kept_as text not null,
     primary key (table_name, source_month, sha256)
 """
-TABLES_BESIDE_LOAD_LOG = {"audit_log": AUDIT_LOG, "source_checks": SOURCE_CHECKS, "kept_versions": KEPT_VERSIONS}
+# The versions of the project's SQL that have published a month, and a hash of each of their models: by these, a later
+# version knows which models are others now. include/transform/published.py writes it.
+CODE_VERSIONS = """
+    code_version text primary key,
+    git_revision text,
+    models jsonb not null,
+    first_published_at timestamptz not null
+"""
+TABLES_BESIDE_LOAD_LOG = {
+    "audit_log": AUDIT_LOG,
+    "source_checks": SOURCE_CHECKS,
+    "kept_versions": KEPT_VERSIONS,
+    "code_versions": CODE_VERSIONS,
+}
 
 # A file loaded again unchanged keeps its file_id.
 LOG_LOAD = """

@@ -14,6 +14,7 @@ from include.settings import SettingError
 DS = "{{ month_of(dag_run, params).ds }}"
 RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
 
+KEYS = ("month", "version", "rebuild")  # of a run's configuration
 HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
 
 
@@ -40,6 +41,19 @@ def version_of(params: Mapping[str, Any]) -> str | None:
     return params.get("version") or None
 
 
+def is_rebuild(params: Mapping[str, Any]) -> bool:
+    """Whether the run is to make its month anew from the raw rows that are loaded, without asking the source.
+
+    Raises MonthError where it is to put a kept version back too.
+    """
+    if params.get("rebuild") and version_of(params):
+        raise MonthError(
+            "This run has both rebuild, which keeps the rows that are loaded, and version, which replaces them. "
+            "Nothing was changed. Delete this run, and trigger the DAG with one of them."
+        )
+    return bool(params.get("rebuild"))
+
+
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
     """The month of a run that a partition of an asset has triggered: the `month` param, else the partition's key.
 
@@ -63,10 +77,8 @@ def refuse_unknown_keys(dag_run: Any) -> None:
 
     Airflow accepts every key. Its own have a slash in them.
     """
-    if unknown := [key for key in dag_run.conf or {} if key not in ("month", "version") and "/" not in key]:
-        raise MonthError(
-            f"The run's configuration has {unknown}, and may have month alone, or month and version. {HOW_TO_TRIGGER}"
-        )
+    if unknown := [key for key in dag_run.conf or {} if key not in KEYS and "/" not in key]:
+        raise MonthError(f"The run's configuration has {unknown}, and may have {', '.join(KEYS)}. {HOW_TO_TRIGGER}")
 
 
 def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:

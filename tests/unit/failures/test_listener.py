@@ -20,6 +20,7 @@ from include.alerts.runbook import ENTRIES
 from include.datasets import DATASETS
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed, tell_of_a_killed_task
+from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
 from include.processes.drift import OtherRevision
@@ -55,6 +56,7 @@ CASES: list[tuple[BaseException, str, str]] = [
     (psycopg.OperationalError("password authentication failed"), "load_month", "SETTING"),
     (psycopg.errors.DiskFull("x"), "load_month", "OTHER"),
     (VersionNotKept("x"), "load_month", "UNDO"),
+    (NothingLoaded("x"), "load_month", "LOAD"),
     (SourceNotAsked("x"), "find_restated_green", "ASKED"),
     (TaskDeferralTimeout("x"), "find_restated_green", "ASKED"),
     (OtherRevision("x"), "load_month", "REVISION"),
