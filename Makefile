@@ -3,6 +3,8 @@
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
 #                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=]: remembered, as the source is
 # make restore     MONTH=2024-01 [DATASET=] [VERSION=<sha256>] puts back what a restated file has replaced
+# make rebuild     [DATASET=] [FROM=2024-01 TO=2024-03] [PARALLEL=3]: months made by an older version of the SQL, or
+#                  these, from the rows that are loaded: the source is not asked
 # make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
@@ -35,13 +37,13 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo up down backfill restore ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
+.PHONY: demo up down backfill restore rebuild ledger doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
-down restore ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
+down restore rebuild ledger doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.

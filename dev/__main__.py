@@ -6,22 +6,26 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import requests
+from psycopg import sql
 from rich.markdown import Markdown
 
 from dev import arguments
 from dev.arguments import given
-from dev.change.base_manifest import base_manifest, commit_of, read_manifest
+from dev.change.base_manifest import base_manifest, branch_point, commit_of, read_manifest
 from dev.change.diff_text import as_markdown
 from dev.change.table_diff import NoRows, compare
 from dev.change.workshop import Workshop
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import Backfill, months_between
-from dev.runs.ledger_table import as_calendars, as_json
+from dev.runs.ledger_table import as_calendars, as_json, ranges, told_of_outdated
 from dev.runs.published_table import published_table
+from dev.runs.rebuild import loaded, outdated
+from dev.runs.rebuild import rebuild as make_anew
 from dev.runs.restore import restore as put_back
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
@@ -41,6 +45,7 @@ def up(stack: Stack) -> int:
     _up(stack)
     for dataset in DATASETS.values():
         stack.write_sample(dataset, months_between(dataset, *DEMO_MONTHS))
+    _tell_of_outdated(stack)
     _show_address(stack)
     return 0
 
@@ -65,9 +70,7 @@ def backfill(stack: Stack) -> int:
 
 def ledger(stack: Stack) -> int:
     """Show every month's state; with JSON=1 as a JSON list."""
-    _ = stack.choices  # raises where the stack has not been started yet
-    asked = {"dag_id": arguments.dataset().dag_id} if given("DATASET") else None
-    lines = stack.api.call("GET", "/months", params=asked, below="/ledger")
+    lines = _ledger(stack)
     if given("JSON"):
         print(as_json(lines))
     else:
@@ -82,6 +85,24 @@ def restore(stack: Stack) -> int:
     succeeded = put_back(stack.api, stack.warehouse.uri(), schema, dataset, month, given("VERSION") or "")
     _show_published(stack, dataset, [month])
     return 0 if succeeded else 1
+
+
+def rebuild(stack: Stack) -> int:
+    """Make months anew from the rows that are loaded: from FROM to TO, else those that an older version made."""
+    one = given("DATASET") or given("FROM") or given("TO")
+    lines = _ledger(stack)
+    failed = False
+    for dataset in [arguments.dataset()] if one else DATASETS.values():
+        months = arguments.months(dataset, otherwise=lambda dataset: outdated(lines, dataset))
+        if given("FROM"):
+            months = loaded(lines, dataset, months)
+        if not months:
+            console.print(f"{dataset.name}: no month to rebuild")
+            continue
+        console.print(f"Rebuild of {dataset.name}: {ranges(map(str, months))}; the source is not asked")
+        failed |= bool(make_anew(stack.api, dataset, months, arguments.parallel()).failed)
+        _show_published(stack, dataset, months)
+    return 1 if failed else 0
 
 
 def dsn(stack: Stack) -> int:
@@ -102,9 +123,12 @@ def dev(stack: Stack) -> int:
         file = Path(state)
         base, name = read_manifest(file / "manifest.json" if file.is_dir() else file), state
     elif (ROOT / ".git").exists() or given("BASE"):
-        revision = given("BASE") or "HEAD"
-        commit = commit_of(revision)
-        base, name = base_manifest(commit, STATE / "dev" / "base"), f"{revision} ({commit[:12]})"
+        if revision := given("BASE"):
+            commit = commit_of(revision)
+            name = f"{revision} ({commit[:12]})"
+        else:
+            commit, name = branch_point()
+        base = base_manifest(commit, STATE / "dev" / "base")
     else:
         base, name = read_manifest(DBT_MANIFEST), str(DBT_MANIFEST)
     ended = build(workshop, arguments.words(), base, name)
@@ -134,7 +158,8 @@ def dbt_ci(stack: Stack) -> int:
 
     if not (base := given("BASE")):
         raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
-    return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"))
+    months = {dataset.name: _published_months(stack, dataset) for dataset in DATASETS.values()}
+    return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"), months)
 
 
 def drop_run_schemas(stack: Stack) -> int:
@@ -162,9 +187,52 @@ def airflow(stack: Stack) -> int:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(up, down, demo, backfill, restore, ledger, doctor, dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
+        *(
+            up,
+            down,
+            demo,
+            backfill,
+            restore,
+            rebuild,
+            ledger,
+            doctor,
+            dsn,
+            dbt,
+            dev,
+            diff,
+            dbt_ci,
+            drop_run_schemas,
+            airflow,
+        ),
     )
 }
+
+
+def _ledger(stack: Stack) -> list[dict[str, Any]]:
+    """A line for each month of DATASET, else of all datasets."""
+    _ = stack.choices  # raises where the stack has not been started yet
+    asked = {"dag_id": arguments.dataset().dag_id} if given("DATASET") else None
+    lines: list[dict[str, Any]] = stack.api.call("GET", "/months", params=asked, below="/ledger")
+    return lines
+
+
+def _published_months(stack: Stack, dataset: Dataset) -> int | None:
+    """How many months the local stack's warehouse has published; None where it is not up, or has none."""
+    try:
+        query = sql.SQL("select count(*) from {}").format(
+            sql.Identifier(stack.published_schema(dataset), str(dataset.months_table))
+        )
+        with psycopg.connect(stack.warehouse.uri(), connect_timeout=3) as connection:
+            [[months]] = connection.execute(query).fetchall()
+        return int(months)
+    except (StackError, SettingError, psycopg.Error, OSError):
+        return None
+
+
+def _tell_of_outdated(stack: Stack) -> None:
+    """Says how many published months another version of the SQL made than the one that is there now."""
+    for told in told_of_outdated(_ledger(stack)):
+        console.print(told, style="yellow", markup=False, highlight=False)
 
 
 def _up(stack: Stack) -> None:

@@ -1,7 +1,8 @@
 """Builds the models that a developer changed in schemas of their own: `dbt build --target dev`.
 
 The models above them are read from production's tables, by dbt's `--defer --state`, where these are made from the file
-that is loaded now. Where they are not, or where such a model was changed too, it is built as well.
+that is loaded now, by the SQL of the base. Where they are not, or where such a model was changed too, it is built as
+well.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dev.change.base_manifest import write_state
 from dev.change.production_tables import ProductionTables, production_tables
 from dev.change.workshop import Workshop
 from dev.console import console
+from include.transform.code_version import version_of_manifest
 from include.transform.manifest import places
 
 MODIFIED, CHANGED = "state:modified", "state:modified+"
@@ -44,7 +46,8 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
 
     `words` are options of `dbt build`. Raises StackError where the month is not loaded.
     """
-    production = production_tables(workshop.address.uri(), workshop.dataset, workshop.published, workshop.month)
+    code = version_of_manifest(base, workshop.dataset.models).version
+    production = production_tables(workshop.address.uri(), workshop.dataset, workshop.published, workshop.month, code)
     state = workshop.folder / "state"
     write_state(base, state, workshop.address.dbname, workshop.published, production.run_schema)
     options, others = _selection(words)
@@ -66,7 +69,10 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
         if asked is None or changed is None or touched is None:
             return 1
         if not asked and not options.select:
-            console.print(f"No model differs from {base_name}. To build one all the same: ARGS='-s fct_trips'")
+            console.print(
+                f"No model differs from {base_name}. To compare with another revision: BASE=<revision>. "
+                "To build a model all the same: ARGS='-s fct_trips'"
+            )
             return 0
         needed, read = _above(manifest, asked, touched, production)
         _tell(workshop, base_name, manifest, Plan(asked, changed, touched, needed, read), production)
@@ -125,7 +131,8 @@ def _tell(workshop: Workshop, base_name: str, manifest: Manifest, plan: Plan, pr
     if changed := plan.needed & plan.touched:
         console.print(f"  and above them, as they or what they are made from was changed: {names(changed)}")
     if absent := plan.needed - plan.touched:
-        console.print(f"  and above them, as production has none of the file that is loaded now: {names(absent)}")
+        why = f"as production has none that the SQL of {base_name} made from the file that is loaded now"
+        console.print(f"  and above them, {why}: {names(absent)}")
     of_run = {each for each in plan.read if manifest.nodes[each].name in production.of_run}
     if of_run:
         console.print(f"Read from {production.run_schema}: {names(of_run)}")

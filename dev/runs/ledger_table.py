@@ -31,8 +31,8 @@ def as_json(lines: Iterable[Line]) -> str:
     """A JSON list with an object for each month, whose keys are IN_JSON.
 
     `restated`: ETag and bytes of the source's new file and of the loaded one; null where the source has no new file.
-    `kept`: the versions that can be put back, the one replaced last first. `is_outdated`: whether another version of the
-    SQL than the present one made the month; `changed_models`: the models that are others since, null if not known.
+    `kept`: the versions that can be put back, the one replaced last first. `is_outdated`: whether another version of
+    the SQL than the present one made the month; `changed_models`: those that are others since, null if not known.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
@@ -61,7 +61,9 @@ def as_calendars(lines: list[Line]) -> Group:
 def told_of_outdated(lines: Iterable[Line]) -> list[str]:
     """For each dataset and version of the SQL that is not the present one: how many months it made, and which."""
     told = []
-    outdated = sorted((line for line in lines if line["is_outdated"]), key=lambda line: (line["dataset"], _version(line)))
+    outdated = sorted(
+        (line for line in lines if line["is_outdated"]), key=lambda line: (line["dataset"], _version(line))
+    )
     for (dataset, version), found in groupby(outdated, key=lambda line: (str(line["dataset"]), _version(line))):
         of_version = list(found)
         models, months = of_version[0]["changed_models"], ranges([line["month"] for line in of_version])

@@ -77,12 +77,13 @@ KEPT_VERSIONS = """
     kept_as text not null,
     primary key (table_name, source_month, sha256)
 """
-# The versions of the project's SQL that have published a month, and a hash of each of their models: by these, a later
-# version knows which models are others now. include/transform/published.py writes it.
+# The versions of the project's SQL that have published a month; a hash of each of their models, by which a later
+# version knows which are others now; and the numbers of their rules. include/transform/published.py writes it.
 CODE_VERSIONS = """
     code_version text primary key,
     git_revision text,
     models jsonb not null,
+    variables jsonb not null,
     first_published_at timestamptz not null
 """
 TABLES_BESIDE_LOAD_LOG = {

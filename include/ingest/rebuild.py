@@ -38,7 +38,7 @@ def loaded_files(dataset: Dataset, month: Month, conninfo: str, schema: str) -> 
     by_table = {facts.pop("table_name"): facts for facts in found}
     if missing := [file.table for file in dataset.files if file.table not in by_table]:
         raise NothingLoaded(
-            f"{schema}.load_log has no file of {', '.join(missing)} for {dataset.name} {month}, and this run, a rebuild, "
+            f"{schema}.load_log has no file of {', '.join(missing)} for {dataset.name} {month}, and a rebuild "
             "does not ask the source. Nothing was changed. Load the month: trigger the DAG with its month alone, or "
             f"make backfill DATASET={dataset.name} FROM={month} TO={month}"
         )

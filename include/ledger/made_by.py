@@ -22,8 +22,8 @@ class MadeBy:
     def of_month(self, published: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the ledger shows of a row of the published table of months; None for a month that is not published.
 
-        `is_outdated`: whether another version made it, or one that is not known. `changed_models`: those that are others
-        now, by name; None where that is not known.
+        `is_outdated`: whether another version made it, or one that is not known. `changed_models`: those that are
+        others now, by name; None where that is not known.
         """
         version = (published or {}).get("code_version")
         is_outdated = bool(published and self.present and version != self.present.version)

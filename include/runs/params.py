@@ -42,6 +42,6 @@ def rebuild_param() -> Param:
         False,
         type="boolean",
         title="Rebuild from the loaded rows",
-        description_md="Off: the month is loaded from the source. On: the source is not asked, and the models are built, "
+        description_md="Off: the month is loaded from the source. On: it is not asked, and the models are built, "
         "audited and published anew from the raw rows that are loaded, for example after a model has changed.",
     )

@@ -1,4 +1,4 @@
-"""The version of the dbt project's SQL that makes a dataset's months: a hash of its models, their macros and data tests.
+"""The version of the dbt project's SQL that makes a dataset's months: a hash of models, their macros and data tests.
 
 Comments, blank space, descriptions and unit tests do not count, nor do other datasets' models, the macros that publish
 and audit (only what the SQL of a model or test calls counts), or dbt's own. Datasets with the same models have the same
@@ -40,22 +40,20 @@ WITHOUT_EFFECT = {"description", "docs", "group", "tags", "access", "persist_doc
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """`version`: 12 hexadecimal digits. `models`: a hash of each model, by name, with its macros and its own data tests.
+    """`version`: 12 hexadecimal digits. `models`: a hash of each model, by name, with its macros and data tests.
 
     A test of raw tables stands in `models` by its own name. `variables`: those that the SQL reads, with their values.
     `git_revision`: the commit that the manifest was made from, if there was one.
     """
 
     version: str
-    models: Mapping[str, str]
-    variables: Mapping[str, Any]
+    models: dict[str, str]
+    variables: dict[str, Any]
     git_revision: str | None = None
 
     def changed_since(self, models: Mapping[str, str]) -> list[str]:
         """The names of the models that are other than these, or only in one of both, in order."""
-        return sorted(
-            name for name in self.models.keys() | models.keys() if self.models.get(name) != models.get(name)
-        )
+        return sorted(name for name in self.models.keys() | models.keys() if self.models.get(name) != models.get(name))
 
 
 def code_version(folder: str) -> CodeVersion | None:
@@ -102,12 +100,16 @@ def notes_of(project: Path, repository: Path = ROOT) -> dict[str, str]:
 
     The commit ends in `-dirty` where the project's files are not as committed.
     """
-    declared = yaml.safe_load((project / "dbt_project.yml").read_text()).get("vars") or {}
-    notes = {VARIABLES: json.dumps(declared)}
+    notes = variables_of(project)
     if commit := _git(repository, "rev-parse", "--short=12", "HEAD"):
         changed = _git(repository, "status", "--porcelain", "--", str(project))
         notes[GIT_REVISION] = f"{commit}-dirty" if changed else commit
     return notes
+
+
+def variables_of(project: Path) -> dict[str, str]:
+    """The note of the variables that the project's file declares."""
+    return {VARIABLES: json.dumps(yaml.safe_load((project / "dbt_project.yml").read_text()).get("vars") or {})}
 
 
 def _git(repository: Path, *words: str) -> str | None:
@@ -190,4 +192,3 @@ def _digest(content: Any) -> str:
 @lru_cache(maxsize=8)
 def _of_present_manifest(written: State | None, folder: str) -> CodeVersion:
     return version_of_manifest(orjson.loads(DBT_MANIFEST.read_bytes()), folder)
-

@@ -82,7 +82,6 @@ class RunDbt(BaseOperator):
         except CosmosDbtRunError as error:
             raise said.failure(str(error), result) from None
 
-
     def _environment(self) -> dict[str, str]:
         """`env`, without the version of the code where that is not known: the files may be newer than the manifest."""
         if not stale():

@@ -43,9 +43,9 @@ def note_code_version(dataset: Dataset) -> None:
         return
     schema = dataset.published_schema()
     table = Identifier(schema, "code_versions")
-    insert = "insert into {table} values (%s, %s, %s, now()) on conflict do nothing"
+    insert = "insert into {table} values (%s, %s, %s, %s, now()) on conflict do nothing"
     with psycopg.connect(warehouse_dsn()) as connection, suppress(psycopg.errors.UndefinedTable):
-        values = [present.version, present.git_revision, Jsonb(dict(present.models))]
+        values = [present.version, present.git_revision, Jsonb(present.models), Jsonb(present.variables)]
         connection.execute(SQL(insert).format(table=table), values)
 
 

@@ -9,8 +9,8 @@ from psycopg import sql
 
 PUBLISHED = ("dim_zones", "fct_months", "fct_rejected_trips", "fct_trips", "fct_zone_days")
 RAW = ("load_log", "raw_trips", "raw_zones")
-# What says when, and by which run, rather than what.
-TIMES = {"published_at", "loaded_at", "dag_run", "file_id", "url"}
+# What says when, and by which run or version, rather than what.
+TIMES = {"published_at", "code_version", "git_revision", "loaded_at", "dag_run", "file_id", "url"}
 
 
 def content(

@@ -154,6 +154,22 @@ def test_the_command_reads_the_run_s_own_schema(caplog):
     assert "Shown by: make dbt ARGS=" in lines(caplog)[-1]
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://127.0.0.1:8099/mirror/", "http://127.0.0.1:8099/mirror"),
+        ("https://ana:s3cret@files.example.org/tlc?token=s3cret#s3cret", "https://files.example.org/tlc"),
+        ("https://files.example.org:no-port/", "<tlc_base_url>"),
+    ],
+)
+def test_the_command_asks_the_configured_source_and_shows_no_secret(caplog, monkeypatch, address, shown):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", address)
+    on_task_instance_failed(task_instance=failed_task(task_id="wait_for_month"), error=MonthUnavailable("x"))
+    asked = f"{shown}/trip-data/green_tripdata_2024-01.parquet"
+    assert lines(caplog)[-1].endswith(f"Shown by: curl -sI {asked}")
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("error", [None, "killed"])
 def test_nothing_is_said_where_there_is_no_error_or_the_task_is_somebody_else_s(error, caplog):
     on_task_instance_failed(task_instance=failed_task(), error=error)

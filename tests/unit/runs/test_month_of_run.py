@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from include.datasets import YELLOW, student_max_length
 from include.month import Month, MonthError
-from include.runs.month_of_run import month_of, refuse_unended_month, run_schema_of
+from include.runs.month_of_run import is_rebuild, month_of, refuse_unended_month, run_schema_of
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
 months = days.map(Month.containing)
@@ -150,3 +150,13 @@ def test_a_run_schema_fits_postgres_for_the_longest_student(month, run_id, logic
     longest = YELLOW.published_schema("x" * student_max_length())
     run = dag_run(logical_date, run_id)
     assert len(run_schema_of(run, {"month": str(month)}, longest).encode()) <= 63
+
+
+def test_a_run_is_a_rebuild_where_it_says_so_and_never_puts_a_version_back_too():
+    assert is_rebuild({"rebuild": True, "version": None})
+    assert not is_rebuild({"rebuild": False, "version": "0123abcd"})
+    assert not is_rebuild({}), "a run of an earlier revision has no such param"
+    with pytest.raises(MonthError, match="has both rebuild, which keeps the rows that are loaded, and version"):
+        is_rebuild({"rebuild": True, "version": "0123abcd"})
+    run = dag_run(None, conf={"month": "2024-01", "rebuild": True})
+    assert month_of(run, run.conf) == JANUARY
