@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +232,9 @@ def _published_months(stack: Stack, dataset: Dataset) -> int | None:
 
 def _tell_of_outdated(stack: Stack) -> None:
     """Says how many published months another version of the SQL made than the one that is there now."""
-    for told in told_of_outdated(_ledger(stack)):
-        console.print(told, style="yellow", markup=False, highlight=False)
+    with suppress(requests.RequestException):  # the stack is up all the same
+        for told in told_of_outdated(_ledger(stack)):
+            console.print(told, style="yellow", markup=False, highlight=False)
 
 
 def _up(stack: Stack) -> None:
