@@ -65,7 +65,7 @@ COUNTS = {
     "a bound": (replaced("nodes", JUDGED, "raw_code", "dropoff_at < pickup_at", "dropoff_at <= pickup_at"), JUDGED),
     "a text": (replaced("nodes", JUDGED, "raw_code", "'value_missing'", "'value  missing'"), JUDGED),
     "a macro that it calls": (
-        replaced("macros", "macro.taxi.all_possible", "macro_sql", "< 100000", "< 90000"),
+        replaced("macros", "macro.taxi.all_possible", "macro_sql", ") < ", ") <= "),
         "int_months, int_trips_judged",
     ),
     "a column's type": (contract, "fct_trips"),
@@ -88,7 +88,7 @@ def test_what_makes_or_judges_rows_counts(change: Callable[[dict[str, Any]], Non
 
 COUNTS_NOT = {
     "a comment": replaced("nodes", JUDGED, "raw_code", "-- dollars, whatever the sign", "-- its rows' dollars"),
-    "a comment of a macro": replaced("macros", "macro.taxi.all_possible", "macro_sql", "2026-11-25: sixty", "sixty"),
+    "a comment of a macro": replaced("macros", "macro.taxi.refused_values", "macro_sql", "these take", "they take"),
     "blank space": replaced("nodes", JUDGED, "raw_code", "\n", "\n\n  "),
     "descriptions": described,
     "what audits and publishes": replaced("macros", "macro.taxi.note_content", "macro_sql", "content", "found"),
