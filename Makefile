@@ -7,6 +7,8 @@
 # make restore     MONTH=2024-01 [DATASET=] [VERSION=<sha256>] puts back what a restated file has replaced; it stays
 # make release     MONTH=2024-01 [DATASET=] what the source has counts again
 # make log         MONTH=2024-01 [DATASET=] [TASK=]: the log of the task that failed, or of another
+# make rebuild     [DATASET=] [FROM=2024-01 TO=2024-03] [PARALLEL=3]: months made by an older version of the SQL, or
+#                  these, from the rows that are loaded: the source is not asked
 # make doctor      what Airflow's processes lack
 # make ledger      every month's state [DATASET=] [JSON=1]
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
@@ -43,7 +45,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill restore release ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
@@ -53,7 +55,7 @@ help:
 demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
-down restore release ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
+down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.

@@ -20,11 +20,12 @@ from include.failures.listener import tell_of_a_killed_task
 from include.failures.task_defaults import task_arguments
 from include.ingest.choices import choice_of_month
 from include.ingest.load import load_month as load
+from include.ingest.rebuild import loaded_files
 from include.processes.dag_cache import cached_dags
 from include.processes.drift import settings_tags
 from include.runs.assets import file_asset, mark_events, raw_assets
-from include.runs.month_of_run import choice_of, macros, month_of, refuse_unended_month
-from include.runs.params import month_param, version_param
+from include.runs.month_of_run import choice_of, is_rebuild, macros, month_of, refuse_unended_month
+from include.runs.params import month_param, rebuild_param, version_param
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
 from include.source.address import base_url
@@ -41,7 +42,8 @@ month in a schema of its own, and `publish` replaces the month in the tables tha
 and each model's tests are one task; a test that reads several models has a task of its own. Any task may be cleared,
 at any time, in any order, alone or with the tasks after it: the result is the same. For a month of your choice, trigger
 the DAG with the `month` parameter. With `version` too, `load_month` puts a kept version of the month back, and does not
-ask the source. The month then stays at it in every run, until one asks for the version `source`.
+ask the source. The month then stays at it in every run, until one asks for the version `source`. With `rebuild` it
+leaves the rows that are loaded, and does not ask the source either.
 
 **Woken up by this?** A red audit keeps the month out of the published tables, where the previous version stays
 readable; nothing else waits for it. RUNBOOK.md has the steps for each failure.
@@ -67,7 +69,11 @@ def pipeline(dataset: Dataset) -> DAG:
         start_date=dataset.first_month.start_in(TIMEZONE),
         catchup=False,
         max_active_runs=16,
-        params={"month": month_param(dataset, "Month to load", FORM_TEXT), "version": version_param()},
+        params={
+            "month": month_param(dataset, "Month to load", FORM_TEXT),
+            "version": version_param(),
+            "rebuild": rebuild_param(),
+        },
         default_args=task_arguments(execution_timeout=timedelta(hours=2)),
         user_defined_macros=macros(schema, TIMEZONE),
         on_failure_callback=tell_of_a_killed_task,
@@ -85,7 +91,7 @@ def pipeline(dataset: Dataset) -> DAG:
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
             choice = choice_of_month(warehouse_dsn(), schema, month, choice_of(dag_run, params))
-            if choice and choice.pins:  # its rows are in the warehouse
+            if is_rebuild(params) or (choice and choice.pins):  # its rows are in the warehouse
                 return PokeReturnValue(True)
             if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
                 tell_if_late(dataset, month, now)
@@ -95,12 +101,15 @@ def pipeline(dataset: Dataset) -> DAG:
         def load_month(dag_run: Any = None, params: Any = None, **context: Any) -> list[dict[str, Any]]:
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, raw_tables, month)
+            conninfo = warehouse_dsn()
+            if is_rebuild(params):
+                return loaded_files(dataset, month, conninfo, schema)
             asked = choice_of(dag_run, params)
             loaded = load(
                 dataset,
                 month,
                 base_url=base_url(dataset),
-                conninfo=warehouse_dsn(),
+                conninfo=conninfo,
                 schema=schema,
                 dag_run=dag_run.run_id,
                 asked=asked,

@@ -5,23 +5,28 @@ import errno
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import requests
+from psycopg import sql
 from rich.markdown import Markdown
 
 from dev import arguments
 from dev.arguments import given
-from dev.change.base_manifest import base_manifest, commit_of, read_manifest
+from dev.change.base_manifest import base_manifest, branch_point, commit_of, read_manifest
 from dev.change.diff_text import as_markdown
 from dev.change.table_diff import NoRows, compare
 from dev.change.workshop import Workshop
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import Backfill, months_between
-from dev.runs.ledger_table import Line, as_calendars, as_json, failure, pin
+from dev.runs.ledger_table import Line, as_calendars, as_json, failure, pin, ranges, told_of_outdated
 from dev.runs.published_table import published_table
+from dev.runs.rebuild import loaded, outdated
+from dev.runs.rebuild import rebuild as make_anew
 from dev.runs.restore import release as let_source_count
 from dev.runs.restore import restore as put_back
 from dev.runs.task_log import print_log
@@ -43,6 +48,7 @@ def up(stack: Stack) -> int:
     _up(stack)
     for dataset in DATASETS.values():
         stack.write_sample(dataset, months_between(dataset, *DEMO_MONTHS))
+    _tell_of_outdated(stack)
     _show_address(stack)
     return 0
 
@@ -67,7 +73,6 @@ def backfill(stack: Stack) -> int:
 
 def ledger(stack: Stack) -> int:
     """Show every month's state; with JSON=1 as a JSON list."""
-    _ = stack.choices  # raises where the stack has not been started yet
     lines = _lines(stack, arguments.dataset() if given("DATASET") else None)
     if given("JSON"):
         print(as_json(lines))
@@ -100,6 +105,24 @@ def release(stack: Stack) -> int:
     return 0 if succeeded else 1
 
 
+def rebuild(stack: Stack) -> int:
+    """Make months anew from the rows that are loaded: from FROM to TO, else those that an older version made."""
+    one = given("DATASET") or given("FROM") or given("TO")
+    lines = _lines(stack)
+    failed = False
+    for dataset in [arguments.dataset()] if one else DATASETS.values():
+        months = arguments.months(dataset, otherwise=lambda dataset: outdated(lines, dataset))
+        if given("FROM"):
+            months = loaded(lines, dataset, months)
+        if not months:
+            console.print(f"{dataset.name}: no month to rebuild")
+            continue
+        console.print(f"Rebuild of {dataset.name}: {ranges(map(str, months))}; the source is not asked")
+        failed |= bool(make_anew(stack.api, dataset, months, arguments.parallel()).failed)
+        _show_published(stack, dataset, months)
+    return 1 if failed else 0
+
+
 def dsn(stack: Stack) -> int:
     """Print the warehouse's address for ROLE: a person who reads, a dbt developer, or the pipeline, which owns it."""
     print(stack.address_for(arguments.role()).uri())
@@ -119,9 +142,12 @@ def dev(stack: Stack) -> int:
         file = Path(state)
         base, name = read_manifest(file / "manifest.json" if file.is_dir() else file), state
     elif (ROOT / ".git").exists() or given("BASE"):
-        revision = given("BASE") or "HEAD"
-        commit = commit_of(revision)
-        base, name = base_manifest(commit, STATE / "dev" / "base"), f"{revision} ({commit[:12]})"
+        if revision := given("BASE"):
+            commit = commit_of(revision)
+            name = f"{revision} ({commit[:12]})"
+        else:
+            commit, name = branch_point()
+        base = base_manifest(commit, STATE / "dev" / "base")
     else:
         base, name = read_manifest(DBT_MANIFEST), str(DBT_MANIFEST)
     ended = build(workshop, arguments.words(), base, name)
@@ -151,7 +177,8 @@ def dbt_ci(stack: Stack) -> int:
 
     if not (base := given("BASE")):
         raise StackError("BASE is needed, the revision to compare with, for example: make dbt-ci BASE=main")
-    return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"))
+    months = {dataset.name: _published_months(stack, dataset) for dataset in DATASETS.values()}
+    return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"), months)
 
 
 def drop_run_schemas(stack: Stack) -> int:
@@ -179,10 +206,30 @@ def airflow(stack: Stack) -> int:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(up, down, demo, backfill, restore, release, ledger, log, doctor),
+        *(up, down, demo, backfill, restore, release, rebuild, ledger, log, doctor),
         *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
     )
 }
+
+
+def _published_months(stack: Stack, dataset: Dataset) -> int | None:
+    """How many months the local stack's warehouse has published; None where it is not up, or has none."""
+    try:
+        query = sql.SQL("select count(*) from {}").format(
+            sql.Identifier(stack.published_schema(dataset), str(dataset.months_table))
+        )
+        with psycopg.connect(stack.warehouse.uri(), connect_timeout=3) as connection:
+            [[months]] = connection.execute(query).fetchall()
+        return int(months)
+    except (StackError, SettingError, psycopg.Error, OSError):
+        return None
+
+
+def _tell_of_outdated(stack: Stack) -> None:
+    """Says how many published months another version of the SQL made than the one that is there now."""
+    with suppress(requests.RequestException):  # the stack is up all the same
+        for told in told_of_outdated(_lines(stack)):
+            console.print(told, style="yellow", markup=False, highlight=False)
 
 
 def _up(stack: Stack) -> None:
@@ -222,8 +269,9 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
     return 1 if any(outcome.failed or outcome.stuck for outcome in outcomes) else 0
 
 
-def _lines(stack: Stack, dataset: Dataset | None) -> list[Line]:
+def _lines(stack: Stack, dataset: Dataset | None = None) -> list[Line]:
     """The ledger's months, of the dataset or of all."""
+    _ = stack.choices  # raises where the stack has not been started yet
     asked = {"dag_id": dataset.dag_id} if dataset else None
     found: list[Line] = stack.api.call("GET", "/months", params=asked, below="/ledger")
     return found

@@ -14,7 +14,11 @@ from typing import Any
 from dev.errors import StackError
 from dev.system.programs import run
 from include.settings import ROOT
+from include.transform.code_version import variables_of
 from include.transform.manifest import places
+
+# The first that there is: what others have of it, then this clone's own.
+MAIN_BRANCHES = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
 def commit_of(revision: str) -> str:
@@ -24,6 +28,21 @@ def commit_of(revision: str) -> str:
         why = done.stderr.decode().strip() or "git knows no such commit here"
         raise StackError(f"BASE={revision}: {why}. Give a branch, tag or commit, or STATE=<folder of a manifest.json>.")
     return done.stdout.decode().strip()
+
+
+def branch_point() -> tuple[str, str]:
+    """The commit where the present branch left the main one, and its name.
+
+    Raises StackError where git knows no main branch here.
+    """
+    for main in MAIN_BRANCHES:
+        if (done := _git("merge-base", "HEAD", main)).returncode == 0:
+            commit = done.stdout.decode().strip()
+            return commit, f"{main} ({commit[:12]}, where this branch left it)"
+    raise StackError(
+        f"git knows no main branch here ({', '.join(MAIN_BRANCHES)}): set BASE=<the revision that production runs>, or "
+        "STATE=<folder of the deployment's manifest.json>."
+    )
 
 
 def project_differs(commit: str) -> bool:
@@ -46,7 +65,7 @@ def dbt_project_of(commit: str) -> Iterator[Path]:
 
 def base_manifest(commit: str, cache: Path) -> dict[str, Any]:
     """The manifest of the project as of the commit. It is parsed once (some 5 s); the folder `cache` holds it then."""
-    file = cache / f"{commit}-dbt-{version('dbt-core')}.json"
+    file = cache / f"{commit}-noted-dbt-{version('dbt-core')}.json"
     if not file.exists():
         with dbt_project_of(commit) as project:
             words = ["parse", "--quiet", *places(project / "target", project / "dbt", project / "profiles")]
@@ -55,7 +74,9 @@ def base_manifest(commit: str, cache: Path) -> dict[str, Any]:
                 raise StackError(f"dbt cannot parse the project as of {commit[:12]}:\n{done.stdout}")
             cache.mkdir(parents=True, exist_ok=True)
             draft = file.with_suffix(".draft")
-            draft.write_bytes((project / "target" / "manifest.json").read_bytes())
+            manifest = json.loads((project / "target" / "manifest.json").read_bytes())
+            manifest["metadata"]["env"] |= variables_of(project / "dbt")
+            draft.write_text(json.dumps(manifest))
             draft.replace(file)
     return read_manifest(file)
 

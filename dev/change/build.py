@@ -1,7 +1,8 @@
 """Builds the models that a developer changed in schemas of their own: `dbt build --target dev`.
 
 The models above them are read from production's tables, by dbt's `--defer --state`, where these are made from the file
-that is loaded now. Where they are not, or where such a model was changed too, it is built as well.
+that is loaded now, by the SQL of the base. Where they are not, or where such a model was changed too, it is built as
+well.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from dev.change.base_manifest import write_state
 from dev.change.production_tables import ProductionTables, production_tables
 from dev.change.workshop import Workshop
 from dev.console import console
+from include.settings import DBT_PROJECT
+from include.transform.code_version import CodeVersion, variables_of, version_of_manifest
 from include.transform.manifest import places
 
 MODIFIED, CHANGED = "state:modified", "state:modified+"
@@ -44,11 +47,13 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
 
     `words` are options of `dbt build`. Raises StackError where the month is not loaded.
     """
-    production = production_tables(workshop.address.uri(), workshop.dataset, workshop.published, workshop.month)
+    code = version_of_manifest(base, workshop.dataset.models)
+    production = production_tables(
+        workshop.address.uri(), workshop.dataset, workshop.published, workshop.month, code.version
+    )
     state = workshop.folder / "state"
     write_state(base, state, workshop.address.dbname, workshop.published, production.run_schema)
     options, others = _selection(words)
-    select = options.select or [CHANGED]
     exclude = ["--exclude", *options.exclude] if options.exclude else []
     with workshop.address.dbt_environment() as connection:
         os.environ.update(connection | {"PG_SCHEMA": workshop.published, "DEV_USER": workshop.user})
@@ -60,13 +65,20 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
             return 1
         manifest = parsed.result
         common += ["--state", str(state)]
+        other = _other_models(manifest, code, workshop.dataset.models)
+        with_later = [CHANGED, *(f"{name}+" for name in other)]
+        select = options.select or with_later
         asked, changed, touched = (
-            _models(manifest, ["--select", *words, *common]) for words in ([*select, *exclude], [MODIFIED], [CHANGED])
+            _models(manifest, ["--select", *words, *common])
+            for words in ([*select, *exclude], [MODIFIED, *other], with_later)
         )
         if asked is None or changed is None or touched is None:
             return 1
         if not asked and not options.select:
-            console.print(f"No model differs from {base_name}. To build one all the same: ARGS='-s fct_trips'")
+            console.print(
+                f"No model differs from {base_name}. To compare with another revision: BASE=<revision>. "
+                "To build a model all the same: ARGS='-s fct_trips'"
+            )
             return 0
         needed, read = _above(manifest, asked, touched, production)
         _tell(workshop, base_name, manifest, Plan(asked, changed, touched, needed, read), production)
@@ -76,6 +88,14 @@ def build(workshop: Workshop, words: list[str], base: dict[str, Any], base_name:
     if done.exception:
         console.print(str(done.exception), style="red", markup=False)
     return 0 if done.success else 1
+
+
+def _other_models(manifest: Manifest, base: CodeVersion, folder: str) -> list[str]:
+    """The names of the models that are others than in the base, by a variable too, which dbt does not compare."""
+    present = manifest.writable_manifest().to_dict(omit_none=False)
+    present["metadata"]["env"] |= variables_of(DBT_PROJECT)
+    models = {node.name for node in manifest.nodes.values() if node.resource_type == "model"}
+    return [name for name in version_of_manifest(present, folder).changed_since(base.models) if name in models]
 
 
 def _selection(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -125,7 +145,8 @@ def _tell(workshop: Workshop, base_name: str, manifest: Manifest, plan: Plan, pr
     if changed := plan.needed & plan.touched:
         console.print(f"  and above them, as they or what they are made from was changed: {names(changed)}")
     if absent := plan.needed - plan.touched:
-        console.print(f"  and above them, as production has none of the file that is loaded now: {names(absent)}")
+        why = f"as production has none that the SQL of {base_name} made from the file that is loaded now"
+        console.print(f"  and above them, {why}: {names(absent)}")
     of_run = {each for each in plan.read if manifest.nodes[each].name in production.of_run}
     if of_run:
         console.print(f"Read from {production.run_schema}: {names(of_run)}")

@@ -4,10 +4,11 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.markdown import Markdown
 
-from dev.change.base_manifest import base_manifest, commit_of, dbt_project_of, project_differs
+from dev.change.base_manifest import base_manifest, commit_of, dbt_project_of, project_differs, read_manifest
 from dev.change.build import build
 from dev.change.diff_text import as_markdown
 from dev.change.table_diff import compare
@@ -19,20 +20,25 @@ from dev.services.warehouse_address import WarehouseAddress
 from dev.system.programs import run
 from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import file_of, write_month, write_zones
-from include.datasets import Dataset
+from include.datasets import DATASETS, Dataset
 from include.ingest.load import load_month
 from include.month import Month
-from include.transform.manifest import places
+from include.transform.code_version import version_of_manifest
+from include.transform.manifest import make_manifest, places
 
 STUDENT, USER = "ci", "ci"
 ROWS = 20_000
 
 
-def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: str | None) -> int:
+def try_change(
+    base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: str | None, published_months: dict[str, int | None]
+) -> int:
     """Builds the month as of `base`, then what was changed since, with its unit tests, and says what that changes.
 
-    It uses a Postgres of its own, which is thrown away, and the month's file in `tlc_dir`, else a made-up one. Where
-    GITHUB_STEP_SUMMARY names a file, the differences are appended to it. Returns 1 where a test or a build fails.
+    It also says which published months it makes outdated. `published_months`: how many there are, by dataset; None
+    where that is not known. It uses a Postgres of its own, which is thrown away, and the month's file in `tlc_dir`,
+    else a made-up one. Where GITHUB_STEP_SUMMARY names a file, the differences are appended to it. Returns 1 where a
+    test or a build fails.
     """
     commit = commit_of(base)
     if not project_differs(commit):
@@ -44,13 +50,20 @@ def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: 
     postgres.start()
     try:
         published = dataset.published_schema(STUDENT)
-        _publish_as_of(commit, dataset, month, published, postgres, tlc_dir)
+        before = version_of_manifest(manifest, dataset.models)
+        _publish_as_of(commit, before.version, dataset, month, published, postgres, tlc_dir)
         developer = WarehouseAddress.from_dsn(postgres.dsn(role="developer"))
         workshop = Workshop(dataset, month, developer, published, USER, postgres.state / "dbt")
         console.rule("The change")
         ended = build(workshop, [], manifest, f"{base} ({commit[:12]})")
         differences = compare(workshop)
         text = as_markdown(differences, workshop.schema, published) if differences else "No table was built.\n"
+        rows = (
+            f"the real rows of {tlc_dir}"
+            if tlc_dir
+            else f"{ROWS:,} made-up rows (dev/tlc/sample_months.py), no real ones"
+        )
+        text = f"Compared on {rows}.\n\n{text}\n{_outdated_by(manifest, postgres.state, published_months)}"
         console.print(Markdown(text), soft_wrap=False)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             outcome = "A build or a test failed.\n\n" if ended else ""
@@ -62,8 +75,38 @@ def try_change(base: str, dataset: Dataset, month: Month, state: Path, tlc_dir: 
         shutil.rmtree(postgres.state, ignore_errors=True)
 
 
+def _outdated_by(base: dict[str, Any], scratch: Path, published_months: dict[str, int | None]) -> str:
+    """Which published months the change makes outdated, and by which models, as Markdown."""
+    if not make_manifest(file := scratch / "manifest.json"):
+        return "dbt refuses the changed project: which months it makes outdated is not known.\n"
+    present = read_manifest(file)
+    lines = []
+    for dataset in DATASETS.values():
+        before, after = (version_of_manifest(each, dataset.models) for each in (base, present))
+        if before.version == after.version:
+            lines.append(
+                f"- {dataset.name}: no month. The models, the macros that they call and the audits are the same."
+            )
+            continue
+        count = published_months.get(dataset.name)
+        months = "every published month" if count is None else f"{count} months, all that the local stack has published"
+        changed = ", ".join(f"`{name}`" for name in after.changed_since(before.models))
+        lines.append(
+            f"- {dataset.name}: {months}, by {changed} (version {before.version} to {after.version}). Until they "
+            f"are rebuilt, readers see what the earlier version made. `make rebuild DATASET={dataset.name}` makes them "
+            "anew from the loaded rows, without asking the source."
+        )
+    return "\n".join(["### Months that the change makes outdated", "", *lines, ""])
+
+
 def _publish_as_of(
-    commit: str, dataset: Dataset, month: Month, published: str, postgres: EmbeddedPostgres, tlc_dir: str | None
+    commit: str,
+    code: str,
+    dataset: Dataset,
+    month: Month,
+    published: str,
+    postgres: EmbeddedPostgres,
+    tlc_dir: str | None,
 ) -> None:
     """Loads the month and builds all of it with the dbt project as of the commit, as production would."""
     with tempfile.TemporaryDirectory() as scratch, dbt_project_of(commit) as project:
@@ -79,6 +122,6 @@ def _publish_as_of(
         words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}"]
         words += places(Path(scratch) / "target", project / "dbt", project / "profiles")
         with WarehouseAddress.from_dsn(postgres.dsn()).dbt_environment() as connection:
-            done = run("dbt", *words, environment=connection | {"PG_SCHEMA": published})
+            done = run("dbt", *words, environment=connection | {"PG_SCHEMA": published, "CODE_VERSION": code})
         if done.returncode:
             raise StackError(f"The project as of {commit[:12]} does not build {month}: nothing to compare with.")

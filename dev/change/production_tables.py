@@ -1,9 +1,10 @@
-"""Finds production's tables of a month that are made from the file that is loaded now."""
+"""Finds production's tables of a month that are made from the file that is loaded now, by a version of the SQL."""
 
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from dev.errors import StackError
 from include.datasets import Dataset
@@ -11,7 +12,7 @@ from include.month import Month
 
 RUN_SCHEMAS = "select nspname from pg_namespace where nspname ~ %s and has_schema_privilege(oid, 'usage')"
 RELATIONS = """
-    select relname, relkind in ('v', 'm') as is_view, obj_description(oid, 'pg_class') is not null as is_described
+    select relname, relkind in ('v', 'm') as is_view, coalesce(obj_description(oid, 'pg_class'), '') as comment
     from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v', 'm')
 """
 
@@ -28,8 +29,8 @@ class ProductionTables:
         return table in self.of_run or table in self.published
 
 
-def production_tables(dsn: str, dataset: Dataset, published: str, month: Month) -> ProductionTables:
-    """Chooses, of the month's run schemas, the one with the most current tables.
+def production_tables(dsn: str, dataset: Dataset, published: str, month: Month, code: str) -> ProductionTables:
+    """Chooses, of the month's run schemas, the one with the most current tables. `code`: the version that made them.
 
     Raises StackError where the month is not loaded, psycopg.Error where the tables cannot be read.
     """
@@ -41,12 +42,12 @@ def production_tables(dsn: str, dataset: Dataset, published: str, month: Month) 
             )
         pattern = f"^{published}_{month.ds_nodash}(_[0-9a-f]{{8}})?$"
         schemas = [name for (name,) in connection.execute(RUN_SCHEMAS, [pattern]).fetchall()]
-        found = {name: _current_in(connection, name, published) for name in sorted(schemas)}
+        found = {name: _current_in(connection, name, published, code) for name in sorted(schemas)}
         best = max(found, key=lambda name: len(found[name]), default="")
         return ProductionTables(
             run_schema=best or f"{published}_{month.ds_nodash}",
             of_run=found.get(best, frozenset()),
-            published=_published(connection, dataset, published, month, sha256),
+            published=_published(connection, dataset, published, month, sha256, code),
         )
 
 
@@ -60,28 +61,32 @@ def _loaded_sha256(connection: psycopg.Connection, dataset: Dataset, published: 
     return row[0] if row else None
 
 
-def _current_in(connection: psycopg.Connection, schema: str, published: str) -> frozenset[str]:
-    """The views, which are always current, and the tables whose file_id is that of a file that is loaded now."""
-    current = set()
+def _current_in(connection: psycopg.Connection, schema: str, published: str, code: str) -> frozenset[str]:
+    """The tables that this version has made, and whose file_id is that of a file that is loaded now.
+
+    Views too, where this version has made all tables: no comment says which version has made a view.
+    """
     query = sql.SQL("select (select file_id from {} limit 1) in (select file_id from {})")
-    for name, is_view, is_described in connection.execute(RELATIONS, [schema]).fetchall():
-        if is_view:
-            current.add(name)
-        elif is_described:
-            table, log = sql.Identifier(schema, name), sql.Identifier(published, "load_log")
-            [[made_from_it]] = connection.execute(query.format(table, log)).fetchall()
-            current |= {name} if made_from_it else set()
+    relations = connection.execute(RELATIONS, [schema]).fetchall()
+    tables = {name: comment.endswith(f"; code {code}") for name, is_view, comment in relations if not is_view}
+    current = {name for name, is_view, _ in relations if is_view} if tables and all(tables.values()) else set()
+    for name in (name for name, made_by_it in tables.items() if made_by_it):
+        table, log = sql.Identifier(schema, name), sql.Identifier(published, "load_log")
+        [[made_from_it]] = connection.execute(query.format(table, log)).fetchall()
+        current |= {name} if made_from_it else set()
     return frozenset(current)
 
 
 def _published(
-    connection: psycopg.Connection, dataset: Dataset, published: str, month: Month, sha256: str
+    connection: psycopg.Connection, dataset: Dataset, published: str, month: Month, sha256: str, code: str
 ) -> frozenset[str]:
-    """The published tables, where the month is published with this file; else none."""
+    """The published tables, where this version has published the month with this file; else none."""
     tables = {name for name, _, _ in connection.execute(RELATIONS, [published]).fetchall()}
     if dataset.months_table is None or dataset.months_table not in tables:
         return frozenset()
-    query = sql.SQL("select 1 from {} where source_month = %s and file_sha256 = %s")
+    # a table of an earlier revision has no such column
+    query = sql.SQL("select 1 from {} as m where source_month = %s and file_sha256 = %s and to_jsonb(m) @> %s")
     months = sql.Identifier(published, dataset.months_table)
-    is_published = connection.execute(query.format(months), [month.first_day, sha256]).fetchone()
+    values = [month.first_day, sha256, Jsonb({"code_version": code})]
+    is_published = connection.execute(query.format(months), values).fetchone()
     return frozenset(tables) if is_published else frozenset()

@@ -13,8 +13,8 @@ from dev.change.workshop import Workshop
 from include.month import Month
 
 EXAMPLES = 5
-# Not compared: they say when a month was published.
-TIMES = frozenset({"published_at"})
+# Not compared: they say when a month was published, and by which version.
+TIMES = frozenset({"published_at", "code_version", "git_revision"})
 COLUMNS = """
     select attname, format_type(atttypid, atttypmod), atttypid = 'numeric'::regtype
     from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped order by attnum

@@ -10,12 +10,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from include.month import Month
+
 Line = dict[str, Any]  # a month, as the ledger's page gets it
 
 ROWS = ("rows_in_file", "rows_accepted", "rows_rejected")
+MADE_BY = ("code_version", "git_revision", "is_outdated", "changed_models")
 IN_JSON = (
     *("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept"),
-    *("is_published", "readers_see", "pinned"),
+    *("is_published", "readers_see", "pinned", *MADE_BY),
 )
 SIGNS = {
     "published": ("✓", "green"),
@@ -27,6 +30,7 @@ SIGNS = {
     "never": ("·", "dim"),
 }
 PINNED = "•"
+OUTDATED = "*"  # beside the sign of a month that another version of the SQL made
 
 
 def as_json(lines: Iterable[Line]) -> str:
@@ -35,7 +39,8 @@ def as_json(lines: Iterable[Line]) -> str:
     `restated`: ETag and bytes of the source's new file and of the loaded one; null where the source has no new file.
     `kept`: the versions that can be put back, the one replaced last first. `readers_see`: what is published of a month
     whose latest run has not published it; else null. `pinned`: the version at which the month stays, since when, by
-    whom and by which run; null where the source counts.
+    whom and by which run; null where the source counts. `is_outdated`: whether another version of the SQL than the
+    present one made the month; `changed_models`: those that are others since, null if not known.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
@@ -43,7 +48,8 @@ def as_json(lines: Iterable[Line]) -> str:
 def as_calendars(lines: list[Line]) -> Group:
     """A table of years and months for each dataset; below them what failed, and why."""
     signs = [f"{sign} {state}" for state, (sign, _) in SIGNS.items()]
-    parts: list[Any] = [Text("  ".join([*signs, f"{PINNED} stays at the version that was put back"]))]
+    marks = [f"{PINNED} stays at the version that was put back", f"{OUTDATED} made by another version of the SQL"]
+    parts: list[Any] = [Text("  ".join([*signs, *marks]))]
     for title, found in groupby(lines, key=lambda line: str(line["title"])):
         parts.append(_calendar(title, list(found)))
     for line in lines:
@@ -58,6 +64,7 @@ def as_calendars(lines: list[Line]) -> Group:
                 f"{line['dataset']} {line['month']}: the source has another file since {since}: {now}; loaded: {loaded}"
             )
             parts.append(Text(what, style="magenta"))
+    parts += [Text(told, style="yellow") for told in told_of_outdated(lines)]
     return Group(*parts)
 
 
@@ -79,6 +86,41 @@ def pin(line: Line) -> str:
     )
 
 
+def told_of_outdated(lines: Iterable[Line]) -> list[str]:
+    """For each dataset and version of the SQL that is not the present one: how many months it made, and which."""
+    told = []
+    outdated = sorted(
+        (line for line in lines if line["is_outdated"]), key=lambda line: (line["dataset"], _version(line))
+    )
+    for (dataset, version), found in groupby(outdated, key=lambda line: (str(line["dataset"]), _version(line))):
+        of_version = list(found)
+        models, months = of_version[0]["changed_models"], ranges([line["month"] for line in of_version])
+        since = f"; since then changed: {', '.join(models)}" if models else ""
+        count = f"{len(of_version)} month{'' if len(of_version) == 1 else 's'}"
+        told.append(
+            f"{dataset}: {count} made by {version} of the SQL: {months}{since}. Rebuild without asking the source: "
+            f"make rebuild DATASET={dataset}"
+        )
+    return told
+
+
+def ranges(months: Iterable[str]) -> str:
+    """Months, written YYYY-MM, as ranges: `2024-01 to 2024-03, 2024-07`."""
+    runs: list[list[Month]] = []
+    for month in sorted(map(Month.parse, months)):
+        if runs and runs[-1][-1].plus(1) == month:
+            runs[-1].append(month)
+        else:
+            runs.append([month])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
+def _version(line: Line) -> str:
+    if (version := line["code_version"]) is None:
+        return "a version that is not known"
+    return f"version {version}" + (f" (git {line['git_revision']})" if line["git_revision"] else "")
+
+
 def _calendar(title: str, lines: list[Line]) -> Table:
     published = sum(line["is_published"] for line in lines)
     table = Table(
@@ -97,4 +139,4 @@ def _cell(line: Line | None) -> Text:
     if not line:
         return Text("")
     sign, style = SIGNS[line["state"]]
-    return Text(sign + PINNED if line["pinned"] else sign, style)
+    return Text(sign + PINNED * bool(line["pinned"]) + OUTDATED * bool(line["is_outdated"]), style)

@@ -34,12 +34,13 @@ class TlcRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 60
 
-    def __init__(self, *arguments: Any, folder: Path, faults: dict[str, Fault], log: bool) -> None:
-        self.folder, self.faults, self.log = folder, faults, log
+    def __init__(self, *arguments: Any, folder: Path, faults: dict[str, Fault], log: bool, requests: list[str]) -> None:
+        self.folder, self.faults, self.log, self.requests = folder, faults, log, requests
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        self.requests.append(f"{self.command} {path}")
         if (fault := self.faults.get(path)) and fault(self) is not False:
             self.close_connection = True  # so that an answer cut short, or none, is seen at once
             return
@@ -92,13 +93,15 @@ class TlcMirror:
 
     `faults` maps a path such as `/trip-data/green_tripdata_2024-01.parquet` to a function that is given the
     `TlcRequest` and answers in the mirror's place (`request.answer(503, b"")`, or nothing: a cut connection); it
-    returns False to let the mirror answer after all. It may be changed while the mirror runs.
+    returns False to let the mirror answer after all. It may be changed while the mirror runs. `requests`: what was
+    asked so far, such as `GET /misc/taxi_zone_lookup.csv`.
     """
 
     def __init__(self, folder: Path, port: int = 0, log: bool = False) -> None:
         self.folder = folder
         self.faults: dict[str, Fault] = {}
-        handler = partial(TlcRequest, folder=folder, faults=self.faults, log=log)
+        self.requests: list[str] = []
+        handler = partial(TlcRequest, folder=folder, faults=self.faults, log=log, requests=self.requests)
         self.server = ThreadingHTTPServer((LOOPBACK, port), handler)
         self.url = f"http://{LOOPBACK}:{self.server.server_port}"
 

@@ -1,22 +1,27 @@
 """Made-up months of green and yellow trips in TLC's format, with the oddities of the real files.
 
 Each oddity was counted in real green files of 2020-04 to 2025-11; shares and extremes here are of their order. The same
-dataset, month, row count and version give the same rows everywhere.
+dataset, month, row count and version give the same rows everywhere. Months of BOUNDS_FROM_ROWS and more also hold rows
+on both sides of every rule's bound, so that a changed bound changes what is published.
 """
 
 import argparse
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from include.datasets import DATASETS, GREEN, YELLOW, Dataset
 from include.month import Month
+from include.settings import DBT_PROJECT
 
 FEWEST_ROWS = 50
+BOUNDS_FROM_ROWS = 10_000  # in fewer, the rows that rules reject would be more than an audit lets pass
 ROW_GROUP_ROWS = 500_000
 CLOCK_ERRORS = np.array(["2008-12-31T23:02:22", "2009-01-01T00:11:05"], "datetime64[us]")
 # The number of zones in each borough.
@@ -240,6 +245,11 @@ def _trips(
         values[reversal] = -values[original]
     columns["payment_type"][reversal] = 4
 
+    if rows >= BOUNDS_FROM_ROWS:
+        totals = cents["total_amount"] = cents["total_amount"].astype(float)
+        zones = columns["PULocationID"] = np.ma.masked_array(columns["PULocationID"])
+        _put_at_bounds(order, _bounds(), month, pickup, dropoff, miles, totals, zones)
+
     # The block at the end, from another feed: whole minutes, and these columns null.
     block = np.arange(rows) >= ordinary
     pickup[block] = pickup[block].astype("datetime64[m]")
@@ -253,6 +263,42 @@ def _trips(
         columns["payment_type"] = np.where(block, 0, np.ma.getdata(columns["payment_type"]))
         columns["Airport_fee"] = np.ma.masked_array(columns["airport_fee"], mask=block)
     return columns
+
+
+def _bounds() -> tuple[float, int]:
+    """The rules' numbers, from dbt_project.yml: miles and cents."""
+    declared = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
+    return declared["longest_trip_miles"], 100 * declared["highest_amount_dollars"]
+
+
+def _put_at_bounds(
+    order: Iterator[int],
+    bounds: tuple[float, int],
+    month: Month,
+    pickup: np.ndarray,
+    dropoff: np.ndarray,
+    miles: np.ndarray,
+    totals: np.ndarray,
+    zones: np.ma.MaskedArray,
+) -> None:
+    """Gives rows of their own the last value that each rule lets pass, and the first that it does not.
+
+    Totals are cents.
+    """
+    longest, highest = bounds
+    second = np.timedelta64(1, "s")
+    edges = [month.plus(offset).start.replace(tzinfo=None) for offset in (-1, 0, 1, 2)]
+    for edge in (np.datetime64(each, "us") for each in edges):
+        for moment in (edge - second, edge):
+            _move(pickup, dropoff, np.array([next(order)]), moment)
+    for seconds in (0, -1):
+        row = next(order)
+        dropoff[row] = pickup[row] + seconds * second
+    for distance in (longest, longest + 0.01, 0, -0.01, np.inf, np.nan):
+        miles[next(order)] = distance
+    for total in (highest - 1, highest, 1 - highest, -highest, 0, -1, np.nan):
+        totals[next(order)] = total
+    zones[next(order)] = np.ma.masked
 
 
 def _move(pickup: np.ndarray, dropoff: np.ndarray, rows: np.ndarray, moment: np.datetime64 | np.ndarray) -> None:

@@ -32,6 +32,7 @@ from include.alerts.runbook import (
 )
 from include.datasets import dataset_of
 from include.failures.retry import NEEDS_A_HAND, heals
+from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
 from include.processes.drift import OtherRevision
@@ -48,6 +49,7 @@ BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (MonthUnavailable, UNAVAILABLE),
     (FileContentError, LOAD),
     (VersionNotKept, UNDO),
+    (NothingLoaded, LOAD),
     (SourceNotAsked, ASKED),
     (TaskDeferralTimeout, ASKED),
     (OtherRevision, REVISION),

@@ -6,12 +6,13 @@ from typing import Any
 
 from include.alerts import outbox
 from include.alerts.runbook import KILLED
-from include.datasets import dataset_of, default_dataset
+from include.datasets import Dataset, dataset_of, default_dataset
 from include.failures.diagnosis import entry_of
 from include.failures.reason import reason_of
 from include.month import Month, MonthError
 from include.runs.month_of_run import month_of, month_of_partition
 from include.settings import SettingError
+from include.source.address import address_to_show
 from include.support.timezone import default_timezone
 from include.transform.dbt_log import DbtFailed
 
@@ -98,7 +99,10 @@ class Failure:
             nodes=" ".join(each.name for each in self._nodes),
             ds=ds,
             schema=schema,
-            url=f"{dataset.host.address}/{dataset.monthly.path.format(month=month or 'YYYY-MM')}",
+            url=self._url(dataset) if "{url}" in self._entry.command else "",
             dag_id=self._task.dag_id,
         )
         return f"Shown by: {command}"
+
+    def _url(self, dataset: Dataset) -> str:
+        return f"{address_to_show(dataset)}/{dataset.monthly.path.format(month=self._month or 'YYYY-MM')}"

@@ -85,11 +85,21 @@ CHOSEN_VERSIONS = """
     dag_run text not null,
     instead_of text
 """
+# The versions of the project's SQL that have published a month; a hash of each of their models, by which a later
+# version knows which are others now; and the numbers of their rules. include/transform/published.py writes it.
+CODE_VERSIONS = """
+    code_version text primary key,
+    git_revision text,
+    models jsonb not null,
+    variables jsonb not null,
+    first_published_at timestamptz not null
+"""
 TABLES_BESIDE_LOAD_LOG = {
     "audit_log": AUDIT_LOG,
     "source_checks": SOURCE_CHECKS,
     "kept_versions": KEPT_VERSIONS,
     "chosen_versions": CHOSEN_VERSIONS,
+    "code_versions": CODE_VERSIONS,
 }
 # The months that an earlier revision of the project has put back, which wrote down in `settled` what was not to be
 # loaded, and no user. `to_jsonb`, as a table of today has no such column.

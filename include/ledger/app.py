@@ -18,13 +18,15 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from include.datasets import DATASETS, Dataset, dataset_of
+from include.ledger.made_by import MadeBy
 from include.ledger.months import PUBLISHED, judge
-from include.ledger.queries import figures_by_month, next_scheduled_month, tasks_by_month
+from include.ledger.queries import figures_by_month, models_by_version, next_scheduled_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
 from include.support.timezone import default_timezone
+from include.transform.code_version import code_version
 from include.warehouse.connection import warehouse_dsn
 
 LOG = logging.getLogger(__name__)
@@ -105,6 +107,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     timezone = default_timezone()
     tasks = tasks_by_month(session, dataset, timezone)
     figures = figures_by_month(warehouse_dsn(), dataset, dataset.published_schema())
+    code = MadeBy(code_version(dataset.models), models_by_version(warehouse_dsn(), dataset.published_schema()))
     common = {
         "dataset": dataset.name,
         "title": dataset.title,
@@ -143,6 +146,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "tasks_begun": run and run.tasks_begun,
                 "task_begun": run and run.task_begun,
                 **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
+                **code.of_month(known if is_published else None),
                 "figures": known,
                 "restated": restated,
                 "kept": kept,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from datetime import tzinfo
 from typing import Any
 
@@ -167,6 +168,14 @@ def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month
                 # nothing was loaded or published yet; or an earlier version of the project did, which has fewer tables
                 continue
     return {Month(row["source_month"]): row for row in rows}
+
+
+def models_by_version(conninfo: str, schema: str) -> dict[str, dict[str, str]]:
+    """The hashes of the models of each version of the SQL that has published a month: code_versions."""
+    query = SQL("select code_version, models from {}").format(Identifier(schema, "code_versions"))
+    with psycopg.connect(conninfo, autocommit=True) as connection, suppress(psycopg.errors.UndefinedTable):
+        return dict(connection.execute(query).fetchall())
+    return {}
 
 
 def _month(dag_run: Any, timezone: tzinfo) -> Month | None:

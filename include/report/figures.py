@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -74,7 +74,10 @@ PAYMENTS = """
 
 @dataclass(frozen=True)
 class PublishedMonth:
-    """A row of fct_months. `rejected`: rows by the rule that rejected them. Amounts are US dollars."""
+    """A row of fct_months. `rejected`: rows by the rule that rejected them. Amounts are US dollars.
+
+    `code_version`, `git_revision`: of the SQL that made the month; None where that is not known.
+    """
 
     month: Month
     rows_in_file: int
@@ -88,6 +91,8 @@ class PublishedMonth:
     total_amount_rejected: Decimal
     file_sha256: str
     published_at: datetime
+    code_version: str | None = None
+    git_revision: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +103,8 @@ class MonthFigures:
     `days`: trips by day of the month; a column for each of these months, NA where it has no such day. `boroughs`: trips
     by day of the month; a column for each borough of the pickup, most trips first. `zones`: the pickup zones with most
     trips, most first; a name or borough that dim_zones lacks is empty. `payments`: trips and total_amount by payment
-    type, most trips first. `tips`: trips, fare_amount and tip_amount by tip_class.
+    type, most trips first. `tips`: trips, fare_amount and tip_amount by tip_class. `bounds`: the numbers of the rules
+    that judged the month, by the names that dbt_project.yml gives them; empty where they are not known.
     """
 
     month: PublishedMonth
@@ -109,6 +115,7 @@ class MonthFigures:
     zones: DataFrame
     payments: DataFrame
     tips: DataFrame
+    bounds: dict[str, Any] = field(default_factory=dict)
 
 
 def figures_of(connection: psycopg.Connection[Any], schema: str, month: Month) -> MonthFigures | None:
@@ -151,13 +158,22 @@ def figures_of(connection: psycopg.Connection[Any], schema: str, month: Month) -
         zones=read(ZONES),
         payments=by_type.sort_values(["trips", "payment_type"], ascending=[False, True]),
         tips=by_class.reindex(range(len(TIP_STEPS) + 2), fill_value=0),
+        bounds=_bounds(connection, schema, published[month].code_version),
     )
+
+
+def _bounds(connection: psycopg.Connection[Any], schema: str, version: str | None) -> dict[str, Any]:
+    table = Identifier(schema, "code_versions")
+    [there] = connection.execute("select to_regclass(%s) is not null", [table.as_string()]).fetchone() or [False]
+    query = SQL("select variables from {} where code_version = %s").format(table)
+    found = connection.execute(query, [version]).fetchone() if there and version else None
+    return dict(found[0]) if found else {}
 
 
 def _published_month(month: Month, row: dict[str, Any]) -> PublishedMonth:
     prefix = "rejected_"
     rejected = {name.removeprefix(prefix): count for name, count in row.items() if name.startswith(prefix)}
-    columns = {field.name: row[field.name] for field in fields(PublishedMonth) if field.name in row}
+    columns = {each.name: row[each.name] for each in fields(PublishedMonth) if each.name in row}
     return PublishedMonth(month=month, rejected=rejected, **columns)
 
 

@@ -18,8 +18,13 @@ REASONS = {  # what fct_months counts as rejected_<reason>
     "value_missing": "a time, zone or amount that every trip has is missing",
     "pickup_outside_window": "the pickup is a month or more off the file's month",
     "dropoff_before_pickup": "the drop-off is before the pickup",
-    "distance_impossible": "more than 200 miles, or less than none",
-    "amount_impossible": "an amount of 100,000 dollars or more, or one that is no number",
+    "distance_impossible": "more miles than a taxi drives, or less than none",
+    "amount_impossible": "more dollars than a ride costs, or an amount that is no number",
+}
+# The same with the numbers of the rules that judged the month, where they are known.
+BOUNDED = {
+    "distance_impossible": ("longest_trip_miles", "more than {:,} miles, or less than none"),
+    "amount_impossible": ("highest_amount_dollars", "an amount of {:,} dollars or more, or one that is no number"),
 }
 
 
@@ -47,7 +52,7 @@ def page_of(title: str, figures: MonthFigures) -> str:
             "zones": _zones(figures),
             "payments": _payments(figures),
             "tips": _tips(figures),
-            "rejected": _rejected(figures.month),
+            "rejected": _rejected(figures),
         },
     )
 
@@ -104,9 +109,14 @@ def _tips(figures: MonthFigures) -> DataFrame:
     return DataFrame(text).set_axis(tip_labels()).rename_axis("Tip as a share of the fare")
 
 
-def _rejected(month: PublishedMonth) -> DataFrame:
+def _rejected(figures: MonthFigures) -> DataFrame:
+    month = figures.month
+    said = dict(REASONS)
+    for reason, (bound, words) in BOUNDED.items():
+        if bound in figures.bounds:
+            said[reason] = words.format(figures.bounds[bound])
     rows = {
-        f"{reason.replace('_', ' ')}: {REASONS[reason]}" if reason in REASONS else reason: count(number)
+        f"{reason.replace('_', ' ')}: {said[reason]}" if reason in said else reason: count(number)
         for reason, number in month.rejected.items()
     }
     return DataFrame({"Rows": rows | {"All reasons": count(month.rows_rejected)}}).rename_axis("Reason")

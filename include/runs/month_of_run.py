@@ -17,6 +17,7 @@ RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
 
 # A `version` that is no SHA-256: what the source has.
 SOURCE = "source"
+KEYS = ("month", "version", "rebuild")  # of a run's configuration
 HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
 
 
@@ -69,6 +70,19 @@ def choice_of(dag_run: Any, params: Mapping[str, Any]) -> Choice | None:
     return Choice(version, dag_run.run_after, dag_run.triggering_user_name, dag_run.run_id)
 
 
+def is_rebuild(params: Mapping[str, Any]) -> bool:
+    """Whether the run is to make its month anew from the raw rows that are loaded, without asking the source.
+
+    Raises MonthError where it is to put a kept version back too.
+    """
+    if params.get("rebuild") and params.get("version"):
+        raise MonthError(
+            "This run has both rebuild, which keeps the rows that are loaded, and version, which replaces them. "
+            "Nothing was changed. Delete this run, and trigger the DAG with one of them."
+        )
+    return bool(params.get("rebuild"))
+
+
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:
     """The month of a run that a partition of an asset has triggered: the `month` param, else the partition's key.
 
@@ -92,10 +106,8 @@ def refuse_unknown_keys(dag_run: Any) -> None:
 
     Airflow accepts every key. Its own have a slash in them.
     """
-    if unknown := [key for key in dag_run.conf or {} if key not in ("month", "version") and "/" not in key]:
-        raise MonthError(
-            f"The run's configuration has {unknown}, and may have month alone, or month and version. {HOW_TO_TRIGGER}"
-        )
+    if unknown := [key for key in dag_run.conf or {} if key not in KEYS and "/" not in key]:
+        raise MonthError(f"The run's configuration has {unknown}, and may have {', '.join(KEYS)}. {HOW_TO_TRIGGER}")
 
 
 def refuse_second_month(dag_run: Any, month: Month, dated: Month | None) -> None:

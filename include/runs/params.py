@@ -1,4 +1,4 @@
-"""The parameters of the DAGs, `month` and `version`, as Airflow's forms show them."""
+"""The parameters of the DAGs, `month`, `version` and `rebuild`, as Airflow's forms show them."""
 
 from __future__ import annotations
 
@@ -35,4 +35,15 @@ def version_param() -> Param:
         description_md="Empty: the month is loaded from the source, or from the version that was put back. To undo a "
         "restatement: the first 8 digits or more of the SHA-256 of a version that *Months* shows as kept. The month "
         f"stays at it until another run asks for `{SOURCE}`, which lets what the source has count again.",
+    )
+
+
+def rebuild_param() -> Param:
+    """The param `rebuild`: whether the month is made anew from the rows that are loaded."""
+    return Param(
+        False,
+        type="boolean",
+        title="Rebuild from the loaded rows",
+        description_md="Off: the month is loaded from the source. On: it is not asked, and the models are built, "
+        "audited and published anew from the raw rows that are loaded, for example after a model has changed.",
     )

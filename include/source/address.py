@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -19,6 +20,20 @@ def base_url(dataset: Dataset) -> str:
     Raises AirflowRuntimeError where Airflow's server does not answer.
     """
     return address(dataset.host.variable, dataset.host.address)
+
+
+def address_to_show(dataset: Dataset) -> str:
+    """The same without what may be secret: user, password, query and fragment.
+
+    Where Airflow's server does not answer, the variable's name in pointed brackets, as what explains a failure may not
+    fail.
+    """
+    try:
+        found = urlsplit(base_url(dataset))
+        place = found.hostname if found.port is None else f"{found.hostname}:{found.port}"
+    except Exception:
+        return f"<{dataset.host.variable}>"
+    return urlunsplit((found.scheme, place or "", found.path.rstrip("/"), "", ""))
 
 
 def address(variable: str, otherwise: str) -> str:

@@ -3,7 +3,7 @@
 `python -m include manifest` makes it, and connects to nothing. It is where no dbt command writes, and `dbt clean` does
 not reach: commands such as `dbt compile` and `dbt docs generate` rewrite dbt's own manifest, in `dbt/target`, and a DAG
 drawn from that would change each time. `metadata.env`, dbt's place for notes of a deployment, says which files it was
-made from.
+made from, and what code_version.py needs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 from include.support.fingerprint import State, state_of
+from include.transform.code_version import notes_of
 from include.transform.project_files import Record, changes_since, record_of_files
 
 MADE_FROM = "MADE_FROM"  # in metadata.env: a Record as JSON text, as dbt takes no other values there
@@ -32,7 +33,7 @@ def make_manifest(file: Path = DBT_MANIFEST) -> bool:
 
 def _note(made_from: Record, made: Path) -> None:
     content = json.loads(made.read_bytes())
-    content["metadata"]["env"][MADE_FROM] = json.dumps(made_from)
+    content["metadata"]["env"] |= {MADE_FROM: json.dumps(made_from), **notes_of(DBT_PROJECT)}
     made.write_text(json.dumps(content))
 
 

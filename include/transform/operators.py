@@ -22,8 +22,9 @@ from dbt.version import __version__ as dbt_version
 from include.datasets import Dataset
 from include.runs.assets import raw_assets, table_asset
 from include.support.threads import result_of_thread
+from include.transform.code_version import OF_CODE
 from include.transform.dbt_log import DbtLog
-from include.transform.manifest import places
+from include.transform.manifest import places, stale
 from include.transform.parse_cache import parse_of_run
 from include.transform.published import mark_published
 from include.transform.task_docs import ManifestNodes
@@ -62,7 +63,7 @@ class RunDbt(BaseOperator):
         with (
             tempfile.TemporaryDirectory() as target,
             dbt_environment(warehouse_fields()) as connection,
-            environ(environment := self.env | connection),
+            environ(environment := self._environment() | connection),
         ):
             parse = parse_of_run(environment)
             words = [self.command, "--select", self.select, "--vars", json.dumps(self.vars)]
@@ -80,6 +81,12 @@ class RunDbt(BaseOperator):
             handle_exception_if_needed(result)
         except CosmosDbtRunError as error:
             raise said.failure(str(error), result) from None
+
+    def _environment(self) -> dict[str, str]:
+        """`env`, without the version of the code where that is not known: the files may be newer than the manifest."""
+        if not stale():
+            return self.env
+        return {name: value for name, value in self.env.items() if name not in OF_CODE}
 
 
 class RunModel(RunDbt):

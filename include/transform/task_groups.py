@@ -13,6 +13,7 @@ from include.datasets import Dataset
 from include.runs.month_of_run import DS, RUN_SCHEMA
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 from include.transform import manifest
+from include.transform.code_version import dbt_variables
 from include.transform.operators import UNIT_TESTS, converters
 from include.transform.task_docs import ManifestNodes
 
@@ -54,7 +55,8 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             project_name="taxi",
             install_dbt_deps=False,
             dbt_vars={"ds": DS},
-            env_vars={"PG_SCHEMA": dataset.published_schema(), "PG_RUN_SCHEMA": RUN_SCHEMA},
+            env_vars={"PG_SCHEMA": dataset.published_schema(), "PG_RUN_SCHEMA": RUN_SCHEMA}
+            | dbt_variables(dataset.models),
         ),
         profile_config=ProfileConfig(profile_name="taxi", target_name="postgres", profiles_yml_filepath=DBT_PROFILES),
         render_config=RenderConfig(

@@ -1,6 +1,7 @@
 {#-
-    Post-hook of slices: a slice's comment says what it holds, the number of rows and a hash of them all. It is written
-    in the transaction that makes the table, and goes when the table goes. Equal rows give equal comments.
+    Post-hook of slices: a slice's comment says what it holds, the number of rows and a hash of them all, and then the
+    version of the code that made it, where that is given. It is written in the transaction that makes the table, and
+    goes when the table goes. Equal rows made by the same code give equal comments.
 
     `comment on` takes no expression, hence the PL/pgSQL.
 -#}
@@ -14,14 +15,19 @@
         into content
         from {{ this }} as slice;
 
-        execute format('comment on table {{ this }} is %L', content);
+        execute format('comment on table {{ this }} is %L', content {{- " || '" ~ made_by() ~ "'" if code_version() }});
     end $$
     {%- endif -%}
 {%- endmacro -%}
 
+{#- SQL: the comment of a slice, null where it is not there. -#}
+{%- macro comment_of(slice) -%}
+    obj_description(to_regclass('{{ schema_read(slice) }}.{{ slice.alias }}'), 'pg_class')
+{%- endmacro -%}
+
 {#-
-    SQL: what the slice or raw table of this id holds now. Of a slice, its name and its comment, null where it is not
-    there; of a raw table, the files that it holds for the month, null where it holds none; of load_log, all files.
+    SQL: what the slice or raw table of this id holds now. Of a slice, its name, number of rows and hash, null where it is
+    not there; of a raw table, the files that it holds for the month, null where it holds none; of load_log, all files.
 -#}
 {%- macro content_of(id) -%}
     {%- if id in graph.sources -%}
@@ -33,7 +39,7 @@
         )
     {%- else -%}
         {%- set slice = graph.nodes[id] -%}
-        '{{ slice.name }} ' || obj_description(to_regclass('{{ schema_read(slice) }}.{{ slice.alias }}'), 'pg_class')
+        '{{ slice.name }} ' || split_part({{ comment_of(slice) }}, '{{ made_by("") }}', 1)
     {%- endif -%}
 {%- endmacro -%}
 

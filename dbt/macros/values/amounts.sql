@@ -3,8 +3,7 @@
     not.
 -#}
 {%- macro all_possible(amounts) -%}
-    {#- 2026-11-25: sixty times the highest amount of six real months, 1,622.60 -#}
-    coalesce(greatest(abs({{ amounts | join('), abs(') }})) < 100000, true)
+    coalesce(greatest(abs({{ amounts | join('), abs(') }})) < {{ var('highest_amount_dollars') }}, true)
 {%- endmacro -%}
 
 {#-

@@ -21,6 +21,7 @@ from include.datasets import DATASETS
 from include.ledger.app import app
 from include.ledger.queries import figures_by_month, next_scheduled_month, tasks_by_month
 from include.month import Month
+from include.transform.code_version import code_version
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.logins import asked_by
 from tests.support.stack.pipeline import Pipeline
@@ -83,6 +84,41 @@ def test_a_published_month_has_its_figures_and_its_event_too(published: Pipeline
     for found in events:
         assert found["extra"]["month"] == MONTH
         assert tuple(found["extra"][name] for name in (*names[:4], "sha256")) == expected
+        assert found["extra"]["code_version"] == line["code_version"]
+    present = code_version(published.dataset.models)
+    assert present
+    assert (line["code_version"], line["is_outdated"]) == (present.version, False)
+
+
+def test_a_month_of_another_version_is_marked_and_rebuilt_without_asking_the_source(
+    published: Pipeline, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """The file that is up meanwhile is another one: a run that asked for it would load it."""
+    before, runs = published.content(MONTH), len(list(published.stack.api.pages(published.paths.runs, "dag_runs")))
+    published.publish_file(MONTH, version=2)
+    log = "airflow_default.code_versions"
+    models = """models || '{"fct_trips": "0"}'"""
+    query(published.dsn, f"insert into {log} select 'aaaaaaaaaaaa', null, {models}, '{{}}', now() from {log}")
+    query(
+        published.dsn,
+        f"update airflow_default.fct_months set code_version = 'aaaaaaaaaaaa' where source_month = '{MONTH}-01'",
+    )
+    line = line_of(published, MONTH)
+    assert (line["state"], line["is_outdated"], line["changed_models"]) == ("published", True, ["fct_trips"])
+    asked = len(published.tlc.requests)
+    monkeypatch.setenv("DATASET", "green")
+    assert commands.rebuild(published.stack) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Rebuild of green: {MONTH}; the source is not asked" in said
+    assert [each for each in published.tlc.requests[asked:] if MONTH in each] == []
+    line = line_of(published, MONTH)
+    assert (line["state"], line["is_outdated"]) == ("published", False)
+    assert published.content(MONTH) == before
+    assert len(list(published.stack.api.pages(published.paths.runs, "dag_runs"))) == runs + 1
+    assert commands.rebuild(published.stack) == 0
+    assert "green: no month to rebuild" in capsys.readouterr().out
+    query(published.dsn, f"delete from {log} where code_version = 'aaaaaaaaaaaa'")
+    published.publish_file(MONTH)
 
 
 def test_a_red_model_under_a_green_run_is_red_and_says_why(published: Pipeline):

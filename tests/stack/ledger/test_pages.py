@@ -124,6 +124,23 @@ def test_marked_months_are_backfilled_and_seen_to_be_published_without_reloading
         expect(airflow.square("green", month)).to_have_accessible_name(re.compile(f"green {month}: published, "))
 
 
+def test_a_month_of_another_version_is_marked_and_rebuilt_by_a_click(airflow: AirflowInBrowser, published: Pipeline):
+    query(published.dsn, f"update airflow_default.fct_months set code_version = null where source_month = '{MONTH}-01'")
+    airflow.open_plugin("Months")
+    square, words = airflow.square("green", MONTH), "made by another version of the SQL"
+    expect(square).to_have_accessible_name(re.compile(f"green {MONTH}: published, .* rows, {words}"))
+    expect(
+        airflow.frame.get_by_text(re.compile("made by another version of the SQL than the present one"))
+    ).to_be_visible()
+    airflow.frame.get_by_role("button", name=re.compile(r"^Rebuild ")).click()
+    expect(square).to_have_accessible_name(re.compile(f"green {MONTH}: published, [0-9,]+ rows$"), timeout=120_000)
+    [(version,)] = query(
+        published.dsn, f"select code_version from airflow_default.fct_months where source_month = '{MONTH}-01'"
+    )
+    assert version
+    assert airflow.violations() == ""
+
+
 def test_a_months_report_is_reached_from_the_ledger(airflow: AirflowInBrowser, published: Pipeline):
     airflow.open_plugin("Months")
     airflow.square("green", MONTH).click()

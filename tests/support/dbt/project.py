@@ -26,6 +26,7 @@ from include.month import Month
 from include.processes.warm_up import warm_up
 from include.settings import DBT_PROFILES, DBT_PROJECT
 from include.support.threads import result_of_thread
+from include.transform.code_version import dbt_variables
 from include.transform.parse_cache import parse_of_run
 
 ROWS = 400
@@ -92,6 +93,7 @@ class Project:
         uses_parse = month is not None and is_production and not plain
         if uses_parse:
             variables = {"PG_RUN_SCHEMA": f"{variables['PG_SCHEMA']}_{month.replace('-', '')}01"} | variables
+            variables = dbt_variables(self.dataset.models) | variables
         with tempfile.TemporaryFile() as output:
             process = multiprocessing.get_context("fork").Process(
                 target=_invoke, args=(words, variables, output.fileno(), uses_parse)

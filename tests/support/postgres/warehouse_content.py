@@ -12,8 +12,8 @@ from include.settings import DBT_PROJECT
 
 PUBLISHED = tuple(sorted(file.stem for file in (DBT_PROJECT / "models" / "marts" / GREEN.models).glob("*.sql")))
 RAW = ("load_log", "raw_trips", "raw_zones")
-# What says when, and by which run, rather than what.
-TIMES = {"published_at", "loaded_at", "dag_run", "file_id", "url"}
+# What says when, and by which run or version, rather than what.
+TIMES = {"published_at", "code_version", "git_revision", "loaded_at", "dag_run", "file_id", "url"}
 
 
 def content(

@@ -20,6 +20,7 @@ from include.alerts.runbook import ENTRIES
 from include.datasets import DATASETS, Dataset, default_dataset
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed, tell_of_a_killed_task
+from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
 from include.processes.drift import OtherRevision
@@ -55,6 +56,7 @@ CASES: list[tuple[BaseException, str, str]] = [
     (psycopg.OperationalError("password authentication failed"), "load_month", "SETTING"),
     (psycopg.errors.DiskFull("x"), "load_month", "OTHER"),
     (VersionNotKept("x"), "load_month", "UNDO"),
+    (NothingLoaded("x"), "load_month", "LOAD"),
     (SourceNotAsked("x"), "find_restated_green", "ASKED"),
     (TaskDeferralTimeout("x"), "find_restated_green", "ASKED"),
     (OtherRevision("x"), "load_month", "REVISION"),
@@ -162,6 +164,22 @@ def test_the_command_reads_the_run_s_own_schema(caplog):
     operator.env = {"PG_RUN_SCHEMA": own}
     on_task_instance_failed(task_instance=failed_task(operator=operator), error=by_dbt("x", MODEL))
     assert "Shown by: make dbt ARGS=" in lines(caplog)[-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://127.0.0.1:8099/mirror/", "http://127.0.0.1:8099/mirror"),
+        ("https://ana:s3cret@files.example.org/tlc?token=s3cret#s3cret", "https://files.example.org/tlc"),
+        ("https://files.example.org:no-port/", "<tlc_base_url>"),
+    ],
+)
+def test_the_command_asks_the_configured_source_and_shows_no_secret(caplog, monkeypatch, address, shown):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", address)
+    on_task_instance_failed(task_instance=failed_task(task_id="wait_for_month"), error=MonthUnavailable("x"))
+    asked = f"{shown}/trip-data/green_tripdata_2024-01.parquet"
+    assert lines(caplog)[-1].endswith(f"Shown by: curl -sI {asked}")
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize("error", [None, "killed"])

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from include.alerts.runbook import MONTH
 from include.datasets import DATASETS, student_max_length
 from include.month import Month, MonthError
-from include.runs.month_of_run import SOURCE, Choice, choice_of, month_of, refuse_unended_month, run_schema_of
+from include.runs.month_of_run import (
+    SOURCE,
+    Choice,
+    choice_of,
+    is_rebuild,
+    month_of,
+    refuse_unended_month,
+    run_schema_of,
+)
 from tests.support.documents import shows
 
 days = st.dates(date(1900, 1, 1), date(2200, 12, 31))
@@ -172,3 +180,13 @@ def test_a_backfill_asks_for_no_version(run_type):
     with pytest.raises(MonthError, match=f"Leave version empty.*{TO_GIVE}") as refusal:
         choice_of(dag_run(None, run_type=run_type), {"version": SOURCE})
     shows(MONTH.heading, "A backfill's configuration says version …", str(refusal.value))
+
+
+def test_a_run_is_a_rebuild_where_it_says_so_and_never_puts_a_version_back_too():
+    assert is_rebuild({"rebuild": True, "version": None})
+    assert not is_rebuild({"rebuild": False, "version": "0123abcd"})
+    assert not is_rebuild({}), "a run of an earlier revision has no such param"
+    with pytest.raises(MonthError, match="has both rebuild, which keeps the rows that are loaded, and version"):
+        is_rebuild({"rebuild": True, "version": "0123abcd"})
+    run = dag_run(None, conf={"month": "2024-01", "rebuild": True})
+    assert month_of(run, run.conf) == JANUARY

@@ -166,6 +166,22 @@ def test_the_counts_are_those_of_the_month_s_row_and_its_trips_by_day_those_of_i
     assert figures.days[month].sum() < found.rows_accepted, "the file has no spillover that could have been counted"
 
 
+def test_the_reasons_have_the_numbers_of_the_rules_that_judged_the_month(connection: psycopg.Connection):
+    def reasons() -> str:
+        return Page(page_of(TITLE, january(connection))).text
+
+    assert "distance impossible: more miles than a taxi drives, or less than none" in reasons(), "they are not known"
+    connection.execute("update fct_months set code_version = 'aaaaaaaaaaaa', git_revision = 'c0ffee123456'")
+    bounds = '{"longest_trip_miles": 150, "highest_amount_dollars": 90000}'
+    connection.execute("insert into code_versions values ('aaaaaaaaaaaa', null, '{}', %s, now())", [bounds])
+    assert "distance impossible: more than 150 miles, or less than none" in reasons()
+    assert "amount impossible: an amount of 90,000 dollars or more, or one that is no number" in reasons()
+    assert "Made by version aaaaaaaaaaaa of the" in reasons()
+    assert "SQL, git c0ffee123456." in reasons()
+    connection.execute("drop table code_versions")
+    assert "distance impossible: more miles than a taxi drives" in reasons(), "a warehouse of an earlier revision"
+
+
 def test_a_short_month_has_no_more_days_than_the_calendar(connection):
     for table in ("fct_months", "fct_zone_days"):
         connection.execute(f"create table {table}_short partition of {table} for values in ('2024-02-01')")

@@ -48,8 +48,8 @@ judged as (
                 or pickup_at >= source_month + interval '2 months'
                 then 'pickup_outside_window'
             when dropoff_at < pickup_at then 'dropoff_before_pickup'
-            -- miles; the longest are odometers (up to 259,777), none is negative
-            when trip_distance not between 0 and 200 then 'distance_impossible'
+            -- miles; none of real files is negative
+            when trip_distance not between 0 and {{ var('longest_trip_miles') }} then 'distance_impossible'
             -- dollars, whatever the sign
             when not {{ all_possible(amounts) }} then 'amount_impossible'
         end as rejection_reason,

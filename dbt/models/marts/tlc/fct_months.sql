@@ -1,6 +1,8 @@
 -- the month appears here after everything else of it is published
 -- depends_on: {{ ref('fct_trips') }}, {{ ref('fct_rejected_trips') }}, {{ ref('fct_zone_days') }}, {{ ref('dim_zones') }}
 
+{% set is_known = made_by_present_code(model) %}
+
 with
 
 months as (
@@ -58,10 +60,13 @@ published as (
     select
         figures.*,
         -- a month published again with the same figures keeps its time
-        coalesce(before.published_at, now()) as published_at
+        coalesce(before.published_at, now()) as published_at,
+        case when {{ is_known }} then {{ sql_text(code_version()) }} end as code_version,
+        case when {{ is_known }} then {{ sql_text(git_revision()) }} end as git_revision
 
     from figures
-    left join before on to_jsonb(figures) = to_jsonb(before) - 'published_at'
+    left join before
+        on to_jsonb(figures) = to_jsonb(before) - array['published_at', 'code_version', 'git_revision']
 
 )
 

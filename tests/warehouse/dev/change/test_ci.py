@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +58,10 @@ def test_a_change_is_built_tested_and_told(changed: ProjectCopy, tmp_path: Path)
     assert "### fct_zone_days: differs" in text
     assert "| reversals |" in text
     assert "Equal sums: trip_distance, fare_amount, tip_amount, tolls_amount, total_amount" in text
+    assert "Compared on 20,000 made-up rows" in text
+    for dataset in ("green", "yellow"):
+        assert f"- {dataset}: every published month, by `int_trips_judged` (version " in text
+    assert "`make rebuild DATASET=yellow`" in text
     assert not (changed.folder / ".local" / "dbt-ci").exists()
 
 
@@ -73,6 +79,46 @@ def test_a_folder_without_the_month_is_said_to_be_so(changed: ProjectCopy):
     done = changed.try_to_run("dev", "dbt-ci", BASE="main", TLC_DIR="/nowhere")
     assert done.returncode == 1
     assert "TLC_DIR=/nowhere has no green_tripdata_2024-01.parquet" in done.output
+
+
+def test_a_rule_s_number_reaches_the_rows_at_its_bound(changed: ProjectCopy, tmp_path: Path):
+    project = changed.folder / "dbt" / "dbt_project.yml"
+    project.write_text(project.read_text().replace("longest_trip_miles: 200", "longest_trip_miles: 100"))
+    summary = tmp_path / "summary.md"
+    output = changed.run("dev", "dbt-ci", BASE="main", TLC_DIR="", GITHUB_STEP_SUMMARY=str(summary))
+    assert "Changed since main" in output
+    assert "### fct_trips: differs" in summary.read_text()
+    assert "every published month, by `fct_trips`, `int_trips_judged` (version " in summary.read_text()
+
+
+def test_a_change_that_makes_the_same_rows_makes_no_month_outdated(changed: ProjectCopy, tmp_path: Path):
+    edit(changed, "int_zone_days", "select * from zone_days", "select * from zone_days -- the same")
+    summary = tmp_path / "summary.md"
+    changed.run("dev", "dbt-ci", BASE="main", TLC_DIR="", GITHUB_STEP_SUMMARY=str(summary))
+    assert (
+        "- green: no month. The models, the macros that they call and the audits are the same." in summary.read_text()
+    )
+
+
+def test_the_base_of_a_branch_is_where_it_left_the_main_one(repository: ProjectCopy):
+    def base() -> str:
+        code = "from dev.change.base_manifest import branch_point; print(*branch_point())"
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=repository.folder, capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    commits = ("-c", "user.name=a test", "-c", "user.email=test@localhost", "commit", "--quiet", "--allow-empty")
+    left = base()
+    assert re.fullmatch(r"([0-9a-f]{40}) main \([0-9a-f]{12}, where this branch left it\)", left)
+    git(repository, "checkout", "--quiet", "-b", "mine")
+    try:
+        git(repository, *commits, "--message=mine")
+        assert base() == left
+        git(repository, "branch", "--quiet", "--move", "main", "trunk")
+        assert base() == ""
+    finally:
+        git(repository, "branch", "--quiet", "--move", "trunk", "main")
+        git(repository, "checkout", "--quiet", "main")
 
 
 def test_without_a_change_there_is_nothing_to_build(changed: ProjectCopy):

@@ -205,6 +205,22 @@ def test_a_changed_mart_is_built_from_production_s_slices(built: Project, ana: P
     assert fingerprint(built.dsn) == before
 
 
+def test_a_slice_that_another_version_has_made_is_built_and_not_read(built: Project, ana: Project, workshop: Workshop):
+    """Main has another rule since production built the month, which was not rebuilt."""
+    done = built.dbt("run", "--select", "int_trips_judged", month="2024-01", CODE_VERSION="aaaaaaaaaaaa")
+    assert done.returncode == 0, done.output
+    done = make_dev(workshop, base=with_another("fct_zone_days"))
+    assert done.returncode == 0, done.output
+    absent = line_of(done.output, "  and above them, as production has none that the SQL of production's made")
+    assert "int_trips_judged" in absent
+    assert "int_trips_judged" in made(ana.dsn)["dev_ana_default_20240101"]
+    assert "int_zones" in line_of(done.output, "Read from airflow_default_20240101: ")
+    query(built.dsn, "update airflow_default.fct_months set code_version = 'aaaaaaaaaaaa'")
+    done = make_dev(workshop, "-s", "fct_months", base=with_another("fct_zone_days"))
+    assert done.returncode == 0, done.output
+    assert "Read from airflow_default: " not in done.output, "nor is a table that another version has published"
+
+
 def test_a_changed_slice_is_built_with_all_that_is_made_from_it(ana: Project, workshop: Workshop):
     done = make_dev(workshop, "--exclude-resource-type", "unit_test", base=with_another("int_zone_days"))
     assert done.returncode == 0, done.output
