@@ -40,11 +40,9 @@ def as_calendars(lines: list[Line]) -> Group:
     for line in lines:
         if line["state"] == "failed":
             task = line["failed_task"] or "its run"
-            its_log = (
-                f"Its log: make log DATASET={line['dataset']} MONTH={line['month']}" if line["failed_task"] else ""
-            )
-            what = f"{line['dataset']} {line['month']} failed: {task}. {line['reason'] or ''} {its_log}"
-            parts.append(Text(what.strip(), style="red"))
+            log = f"; make log DATASET={line['dataset']} MONTH={line['month']}" if line["failed_task"] else ""
+            what = f"{line['dataset']} {line['month']} failed: {task}. {line['reason'] or ''}{log}"
+            parts.append(Text(what, style="red"))
         if restated := line["restated"]:
             since, now = restated["since"][:10], f"{restated['bytes']} bytes, ETag {restated['etag'] or 'none'}"
             loaded = f"{restated['bytes_loaded']} bytes, ETag {restated['etag_loaded'] or 'none'}"
