@@ -28,9 +28,9 @@ from include.ingest.versions import drop_kept_versions, keep_version
 from include.month import Month
 from include.runs.month_of_run import Choice
 from include.settings import KEEP_MEBIBYTES
-from include.source.download import Download, download, require_unchanged
+from include.source.download import Download, FileVersion, download, require_unchanged
 from include.source.json_columns import jsonb_key
-from include.source.reader import Table, read_file
+from include.source.reader import FileContentError, Table, read_file
 from include.warehouse.libpq import is_english
 from include.warehouse.session import Warehouse
 
