@@ -148,7 +148,7 @@ def test_what_readers_see_of_a_month_is_what_is_published_of_it():
 LINE = {
     **{"dataset": "green", "title": "Green", "month": "2024-01", "state": "failed", "failed_task": MODEL},
     **{"reason": "Its reason.", "restated": None, "readers_see": "Readers see the version of 03:59.", "pinned": None},
-    "is_published": True,
+    **{"is_published": True, "is_outdated": False},
 }
 PINNED = {"version": "4e2f" * 16, "since": "2026-11-29T05:12:00+01:00", "by": "ann", "dag_run": "manual__1"}
 

@@ -14,6 +14,7 @@ from dev.runs.ledger_table import as_calendars, ranges, told_of_outdated
 def line(month: str, version: str | None = None, *, outdated: bool = True, changed: list[str] | None = None) -> Any:
     return {
         **{"dataset": "green", "title": "Green", "month": month, "state": "published", "restated": None},
+        **{"is_published": True, "readers_see": None, "pinned": None},
         **{"code_version": version, "git_revision": None, "is_outdated": outdated, "changed_models": changed},
     }
 
