@@ -1,8 +1,8 @@
 {#-
     Post-hook of the mart that is published last, after its commit: brings the published schema to what the project says
     now. These are the descriptions of tables and columns, as comments; the views of all datasets; and the tables of
-    TLC's codes. A hash of all that is in a comment too, so it is one query a month until something of it changes. As
-    dbt's own persist_docs it would be a statement for each column in each task.
+    TLC's codes. A hash of all that is in a comment too, so it is one query a month until something of it changes.
+    dbt's own persist_docs would write the same comments in each task, and those of slices say what the slice holds.
 -#}
 {%- macro describe_published() -%}
     {%- if not execute or is_dev() -%} {{ return('') }} {%- endif -%}
