@@ -13,8 +13,15 @@ from include.month import Month
 
 
 def outdated(lines: Iterable[dict[str, Any]], dataset: Dataset) -> list[Month]:
-    """Of the ledger's lines, the dataset's months that another version of the SQL than the present one made."""
-    return [Month.parse(line["month"]) for line in lines if line["dataset"] == dataset.name and line["is_outdated"]]
+    """Of the ledger's lines, the dataset's months that another version of the SQL than the present one made.
+
+    A month that a run is making now is left out.
+    """
+    return [
+        Month.parse(line["month"])
+        for line in lines
+        if line["dataset"] == dataset.name and line["is_outdated"] and line["state"] not in ("running", "waiting")
+    ]
 
 
 def loaded(lines: Iterable[dict[str, Any]], dataset: Dataset, months: Iterable[Month]) -> list[Month]:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from include.datasets import DATASETS, GREEN, YELLOW, Dataset
 from include.month import Month
 from include.settings import DBT_PROJECT
+from include.transform.code_version import declared_variables
 
 FEWEST_ROWS = 50
 BOUNDS_FROM_ROWS = 10_000  # in fewer, the rows that rules reject would be more than an audit lets pass
@@ -267,7 +267,7 @@ def _trips(
 
 def _bounds() -> tuple[float, int]:
     """The rules' numbers, from dbt_project.yml: miles and cents."""
-    declared = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text())["vars"]
+    declared = declared_variables(DBT_PROJECT)
     return declared["longest_trip_miles"], 100 * declared["highest_amount_dollars"]
 
 

@@ -109,7 +109,12 @@ def notes_of(project: Path, repository: Path = ROOT) -> dict[str, str]:
 
 def variables_of(project: Path) -> dict[str, str]:
     """The note of the variables that the project's file declares."""
-    return {VARIABLES: json.dumps(yaml.safe_load((project / "dbt_project.yml").read_text()).get("vars") or {})}
+    return {VARIABLES: json.dumps(declared_variables(project))}
+
+
+def declared_variables(project: Path) -> dict[str, Any]:
+    """`vars` of the project's file: the numbers of its rules."""
+    return dict(yaml.safe_load((project / "dbt_project.yml").read_text()).get("vars") or {})
 
 
 def _git(repository: Path, *words: str) -> str | None:
