@@ -12,6 +12,7 @@
     select
         refused.*,
         case
+            when types ? column_name and of_row is null then format('column %s is %s', column_name, value)
             when types ? column_name and value is null then column_name || ' is null, which {{ mart }} refuses'
             when types ? column_name
                 then format('%s = %s does not fit {{ mart }}, where it is %s', column_name, value, types ->> column_name)
@@ -26,10 +27,9 @@
     select 'primary key ({{ key }})', concat_ws(', ', {{ key }}), null
     from ({{ repeated(model, rows, constraint.columns) }}) as repeated
     {%- endfor %}
+    union all
+    {{ columns_of_another_type(model, contract) }}
     ) as refused
     cross join (values ('{{ tojson(types) }}'::jsonb)) as contract (types)
-    union all
-    select other.*, format('column %s is %s', other.column_name, other.value)
-    from ({{ columns_of_another_type(model, contract) }}) as other (column_name, value, row)
     {%- endif %}
 {% endtest %}
