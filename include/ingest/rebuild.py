@@ -30,7 +30,7 @@ def loaded_files(dataset: Dataset, month: Month, conninfo: str, schema: str) -> 
     psycopg.Error.
     """
     with Warehouse(conninfo, schema) as warehouse:
-        found = []
+        found: list[dict[str, Any]] = []
         if warehouse.exists(schema, "load_log"):
             create_tables_beside_load_log(warehouse)
             found = [dict(zip(FACTS, row, strict=True)) for row in warehouse.execute(LOADED, values=(month.ds,))]

@@ -174,7 +174,7 @@ def models_by_version(conninfo: str, schema: str) -> dict[str, dict[str, str]]:
     """The hashes of the models of each version of the SQL that has published a month: code_versions."""
     query = SQL("select code_version, models from {}").format(Identifier(schema, "code_versions"))
     with psycopg.connect(conninfo, autocommit=True) as connection, suppress(psycopg.errors.UndefinedTable):
-        return dict(connection.execute(query).fetchall())
+        return {str(version): models for version, models in connection.execute(query)}
     return {}
 
 
