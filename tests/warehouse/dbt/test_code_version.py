@@ -8,7 +8,8 @@ from include.transform.code_version import dbt_variables
 from tests.support.dbt.project import Project
 from tests.support.postgres.warehouse_content import content, query
 
-ONE, OTHER = {"CODE_VERSION": "0123456789ab", "GIT_REVISION": "c0ffee123456-dirty"}, {"CODE_VERSION": "ba9876543210"}
+ONE = {"CODE_VERSION": "0123456789ab", "GIT_REVISION": "c0ffee123456-dirty"}
+OTHER = {"CODE_VERSION": "ba9876543210", "GIT_REVISION": ""}
 MADE_BY = "select code_version, git_revision from airflow_default.fct_months order by source_month"
 
 
