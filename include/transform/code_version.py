@@ -127,7 +127,7 @@ def _git(repository: Path, *words: str) -> str | None:
 
 
 def _is_of(node: Mapping[str, Any], folder: str) -> bool:
-    return node["resource_type"] == "model" and node["original_file_path"].split("/")[2:3] == [folder]
+    return bool(node["resource_type"] == "model" and node["original_file_path"].split("/")[2:3] == [folder])
 
 
 def _is_test_of(test: Mapping[str, Any], models: set[str], nodes: Mapping[str, Any]) -> bool:
