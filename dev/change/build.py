@@ -94,7 +94,7 @@ def _other_models(manifest: Manifest, base: CodeVersion, folder: str) -> list[st
     """The names of the models that are others than in the base, by a variable too, which dbt does not compare."""
     present = manifest.writable_manifest().to_dict(omit_none=False)
     present["metadata"]["env"] |= variables_of(DBT_PROJECT)
-    models = {node.name for node in manifest.nodes.values() if str(node.resource_type) == "model"}
+    models = {node.name for id, node in manifest.nodes.items() if id.startswith("model.")}
     return [name for name in version_of_manifest(present, folder).changed_since(base.models) if name in models]
 
 
