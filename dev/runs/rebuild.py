@@ -9,6 +9,7 @@ from dev.errors import StackError
 from dev.runs.backfill import ENDED, POLL_SECONDS, Outcome
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
+from include.ledger.months import PROGRESS
 from include.month import Month
 
 
@@ -20,7 +21,7 @@ def outdated(lines: Iterable[dict[str, Any]], dataset: Dataset) -> list[Month]:
     return [
         Month.parse(line["month"])
         for line in lines
-        if line["dataset"] == dataset.name and line["is_outdated"] and line["state"] not in ("running", "waiting")
+        if line["dataset"] == dataset.name and line["is_outdated"] and line["state"] not in PROGRESS
     ]
 
 

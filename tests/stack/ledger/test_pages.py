@@ -138,7 +138,6 @@ def test_a_month_of_another_version_is_marked_and_rebuilt_by_a_click(airflow: Ai
         published.dsn, f"select code_version from airflow_default.fct_months where source_month = '{MONTH}-01'"
     )
     assert version
-    assert airflow.violations() == ""
 
 
 def test_a_months_report_is_reached_from_the_ledger(airflow: AirflowInBrowser, published: Pipeline):

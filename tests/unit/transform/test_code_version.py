@@ -92,7 +92,7 @@ COUNTS_NOT = {
     "blank space": replaced("nodes", JUDGED, "raw_code", "\n", "\n\n  "),
     "descriptions": described,
     "what audits and publishes": replaced("macros", "macro.taxi.note_content", "macro_sql", "content", "found"),
-    "dbt itself": replaced("macros", "macro.dbt.get_where_subquery", "macro_sql", "where", "where true and"),
+    "dbt itself": replaced("macros", "macro.dbt.test_not_null", "macro_sql", "dispatch", "dispatched"),
     "another dataset": another_dataset,
 }
 

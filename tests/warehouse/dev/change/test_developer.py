@@ -243,7 +243,7 @@ def test_what_production_made_from_another_file_is_not_read(built: Project, ana:
     built.load("2024-01", version=2)  # loaded, and not built yet
     done = make_dev(workshop, "-s", "fct_zone_days", "--exclude-resource-type", "unit_test")
     assert done.returncode == 0, done.output
-    assert "as production has none that the SQL of" in done.output
+    assert "as production has none that the SQL of production's made from the file that is loaded now" in done.output
     assert set(OF_RUN) <= {*made(ana.dsn)["dev_ana_default_20240101"], "int_zones"}
     built.publish("2024-01")
     assert content(ana.dsn, ("fct_zone_days",), "dev_ana_default") == content(built.dsn, ("fct_zone_days",))
