@@ -37,9 +37,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterat
         "AIRFLOW_CONN_ONCALL": mails.connection(),
     }
     executor = os.environ.get("EXECUTOR") or "local"  # as `make` takes it
-    with pytest.MonkeyPatch.context() as environment:
-        # for tests that read Airflow's database themselves: a DAG in it names its timetable
-        environment.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
-        with running_pipeline(Stack(state), folder, executor=executor, settings=settings) as pipeline:
-            yield pipeline
+    with running_pipeline(Stack(state), folder, executor=executor, settings=settings) as pipeline:
+        yield pipeline
     shutil.rmtree(state)
