@@ -171,13 +171,14 @@ def test_the_command_reads_the_run_s_own_schema(caplog):
     [
         ("http://127.0.0.1:8099/mirror/", "http://127.0.0.1:8099/mirror"),
         ("https://ana:s3cret@files.example.org/tlc?token=s3cret#s3cret", "https://files.example.org/tlc"),
-        ("https://files.example.org:no-port/", "<tlc_base_url>"),
+        ("https://files.example.org:no-port/", f"<{default_dataset().host.variable}>"),
     ],
 )
 def test_the_command_asks_the_configured_source_and_shows_no_secret(caplog, monkeypatch, address, shown):
-    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", address)
+    dataset = default_dataset()
+    monkeypatch.setenv(f"AIRFLOW_VAR_{dataset.host.variable.upper()}", address)
     on_task_instance_failed(task_instance=failed_task(task_id="wait_for_month"), error=MonthUnavailable("x"))
-    asked = f"{shown}/trip-data/green_tripdata_2024-01.parquet"
+    asked = f"{shown}/{dataset.monthly.path.format(month='2024-01')}"
     assert lines(caplog)[-1].endswith(f"Shown by: curl -sI {asked}")
     assert "s3cret" not in caplog.text
 
