@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -10,10 +11,14 @@ from include.settings import ROOT
 
 
 def made(*words: str) -> str:
-    """What make prints, in a clone without an environment: nothing may be installed for it."""
+    """What make prints, in a clone without an environment: nothing may be installed for it.
+
+    A make that started the tests hands its options on, and has its children name their folders.
+    """
     make = shutil.which("make")
     assert make
-    done = subprocess.run([make, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run([make, *words], cwd=ROOT, env=own, capture_output=True, text=True, check=True)
     return done.stdout
 
 
