@@ -20,7 +20,13 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from include.datasets import DATASETS, Dataset, dataset_of
 from include.ledger.made_by import MadeBy
 from include.ledger.months import PUBLISHED, judge
-from include.ledger.queries import figures_by_month, models_by_version, next_scheduled_month, tasks_by_month
+from include.ledger.queries import (
+    connect,
+    figures_by_month,
+    models_by_version,
+    next_scheduled_month,
+    tasks_by_month,
+)
 from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
@@ -106,8 +112,10 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     """A line for each month of the dataset, from the first to the present one."""
     timezone = default_timezone()
     tasks = tasks_by_month(session, dataset, timezone)
-    figures = figures_by_month(warehouse_dsn(), dataset, dataset.published_schema())
-    code = MadeBy(code_version(dataset.models), models_by_version(warehouse_dsn(), dataset.published_schema()))
+    schema = dataset.published_schema()
+    with connect(warehouse_dsn()) as connection:
+        figures = figures_by_month(connection, dataset, schema)
+        code = MadeBy(code_version(dataset.models), models_by_version(connection, schema))
     common = {
         "dataset": dataset.name,
         "title": dataset.title,

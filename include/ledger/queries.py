@@ -1,9 +1,11 @@
-"""Reads what the ledger shows: one query of Airflow's database and one of the warehouse for each dataset."""
+"""Reads what the ledger shows of a dataset, by the same few queries however many months it has.
+
+Two of Airflow's database, and its DAG where a task has failed; two of the warehouse, over one connection.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import suppress
 from datetime import tzinfo
 from typing import Any
 
@@ -27,6 +29,7 @@ from include.month import Month, MonthError
 from include.runs.month_of_run import SOURCE, month_of
 from include.settings import SettingError
 
+Rows = psycopg.Connection[dict[str, Any]]  # whose rows are dictionaries
 FILES = """
     select source_month, bytes, sha256 as loaded_sha256, loaded_at
     from {schema}.load_log where table_name = {table}
@@ -152,30 +155,35 @@ def next_scheduled_month(session: Session, dataset: Dataset, timezone: tzinfo) -
     return Month.containing(found, timezone) if found else None
 
 
-def figures_by_month(conninfo: str, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
+def connect(conninfo: str) -> Rows:
+    """A connection for `figures_by_month` and `models_by_version`. Raises psycopg.Error."""
+    return psycopg.connect(conninfo, row_factory=dict_row, autocommit=True)
+
+
+def figures_by_month(connection: Rows, dataset: Dataset, schema: str) -> dict[Month, dict[str, Any]]:
     """What the published table of months, if the dataset has one, and load_log say of each of their months."""
     names = {"schema": Identifier(schema), "table": Literal(dataset.monthly.table)}
     rows: list[dict[str, Any]] = []
-    with psycopg.connect(conninfo, row_factory=dict_row, autocommit=True) as connection:
-        for files, pinned in ((FILES_AND_VERSIONS, PINNED), (FILES_AND_VERSIONS, "null"), (FILES, "")):
-            query = SQL(files).format(**names, pinned=SQL(pinned).format(**names))
-            if dataset.months_table:
-                query = SQL(FIGURES).format(months=Identifier(schema, dataset.months_table), files=query)
-            try:
-                rows = connection.execute(query).fetchall()
-                break
-            except psycopg.errors.UndefinedTable:
-                # nothing was loaded or published yet; or an earlier version of the project did, which has fewer tables
-                continue
+    for files, pinned in ((FILES_AND_VERSIONS, PINNED), (FILES_AND_VERSIONS, "null"), (FILES, "")):
+        query = SQL(files).format(**names, pinned=SQL(pinned).format(**names))
+        if dataset.months_table:
+            query = SQL(FIGURES).format(months=Identifier(schema, dataset.months_table), files=query)
+        try:
+            rows = connection.execute(query).fetchall()
+            break
+        except psycopg.errors.UndefinedTable:
+            # nothing was loaded or published yet; or an earlier version of the project did, which has fewer tables
+            continue
     return {Month(row["source_month"]): row for row in rows}
 
 
-def models_by_version(conninfo: str, schema: str) -> dict[str, dict[str, str]]:
+def models_by_version(connection: Rows, schema: str) -> dict[str, dict[str, str]]:
     """The hashes of the models of each version of the SQL that has published a month: code_versions."""
     query = SQL("select code_version, models from {}").format(Identifier(schema, "code_versions"))
-    with psycopg.connect(conninfo, autocommit=True) as connection, suppress(psycopg.errors.UndefinedTable):
-        return {str(version): models for version, models in connection.execute(query)}
-    return {}
+    try:
+        return {row["code_version"]: row["models"] for row in connection.execute(query)}
+    except psycopg.errors.UndefinedTable:  # of an earlier version of the project
+        return {}
 
 
 def _month(dag_run: Any, timezone: tzinfo) -> Month | None:

@@ -19,7 +19,7 @@ from dev.runs.ledger_table import IN_JSON
 from dev.services.airflow_api import instant
 from include.datasets import DATASETS
 from include.ledger.app import app
-from include.ledger.queries import figures_by_month, next_scheduled_month, tasks_by_month
+from include.ledger.queries import connect, figures_by_month, next_scheduled_month, tasks_by_month
 from include.month import Month
 from include.transform.code_version import code_version
 from tests.support.postgres.warehouse_content import query
@@ -172,7 +172,8 @@ def test_a_dataset_takes_one_query_of_each_database_however_many_months(
     execute = psycopg.Connection.execute
     monkeypatch.setattr(psycopg.Connection, "execute", lambda *given: (asked.append(given[1]), execute(*given))[1])
     schema = published.stack.published_schema(published.dataset)
-    assert figures_by_month(published.dsn, published.dataset, schema)
+    with connect(published.dsn) as connection:
+        assert figures_by_month(connection, published.dataset, schema)
     assert len(asked) == of_airflow + 1
 
 

@@ -16,7 +16,7 @@ from include.ingest.load import load_month
 from include.ingest.restore import VersionNotKept
 from include.ingest.source_checks import loaded_months
 from include.ingest.versions import drop_kept_versions
-from include.ledger.queries import figures_by_month
+from include.ledger.queries import connect, figures_by_month
 from include.month import Month
 from include.runs.month_of_run import SOURCE, Choice
 from include.source.reader import FileContentError
@@ -59,7 +59,8 @@ def put_back(source: TlcMirror, dsn: str) -> tuple[str, str]:
 def pinned(dsn: str) -> dict | None:
     """As the ledger has it."""
     query(dsn, f"create table if not exists {SCHEMA}.fct_months (source_month date, published_at timestamptz)")
-    return figures_by_month(dsn, GREEN, SCHEMA)[JANUARY]["pinned"]
+    with connect(dsn) as connection:
+        return figures_by_month(connection, GREEN, SCHEMA)[JANUARY]["pinned"]
 
 
 def test_an_ordinary_run_uses_the_version_that_was_put_back_and_says_so_without_asking_the_source(
@@ -199,6 +200,7 @@ def test_a_month_that_an_earlier_revision_has_put_back_stays_put_back(put_back, 
 def figures_by_month_of(dsn: str) -> dict[str, str | None]:
     """What the ledger shows before anything has made the tables of today."""
     query(dsn, f"create table if not exists {SCHEMA}.fct_months (source_month date, published_at timestamptz)")
-    found = figures_by_month(dsn, GREEN, SCHEMA)
+    with connect(dsn) as connection:
+        found = figures_by_month(connection, GREEN, SCHEMA)
     assert all(figures["pinned"] is None for figures in found.values())
     return {str(month): "restated" if figures["restated"] else None for month, figures in found.items()}

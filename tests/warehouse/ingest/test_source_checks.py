@@ -13,7 +13,7 @@ from include.datasets import GREEN
 from include.ingest.load import load_month
 from include.ingest.restatements import FindRestated, find_restated
 from include.ingest.source_checks import loaded_months
-from include.ledger.queries import figures_by_month
+from include.ledger.queries import connect, figures_by_month
 from include.month import Month
 from include.runs.month_of_run import SOURCE
 from include.source.etag_trigger import SourceNotAsked
@@ -61,7 +61,8 @@ def check(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None)
 
 def restated(dsn: str) -> dict[str, dict]:
     """As the ledger has it."""
-    found = figures_by_month(dsn, GREEN, SCHEMA)
+    with connect(dsn) as connection:
+        found = figures_by_month(connection, GREEN, SCHEMA)
     return {str(month): figures["restated"] for month, figures in found.items() if figures["restated"]}
 
 

@@ -23,7 +23,7 @@ from include.ingest.load import load_month
 from include.ingest.restore import VersionNotKept
 from include.ingest.source_checks import loaded_months
 from include.ingest.versions import drop_kept_versions, kept_versions
-from include.ledger.queries import figures_by_month
+from include.ledger.queries import connect, figures_by_month
 from include.month import Month
 from include.runs.month_of_run import SOURCE
 from include.settings import SettingError
@@ -197,12 +197,14 @@ def test_a_version_that_another_month_holds_by_now_is_refused_by_both_names(sour
 def test_a_warehouse_of_an_earlier_version_shows_its_months_and_is_asked_for_them(built: Project):
     for table in ("source_checks", "kept_versions"):
         query(built.dsn, f"drop table airflow_default.{table}")
-    [figures] = figures_by_month(built.dsn, GREEN, built.schema).values()
+    with connect(built.dsn) as connection:
+        [figures] = figures_by_month(connection, GREEN, built.schema).values()
     assert figures["rows_in_file"] == 400
     with Warehouse(built.dsn, built.schema) as session:
         _, loaded = loaded_months(session, GREEN)
     assert [str(each.month) for each in loaded] == ["2024-01"]
-    [figures] = figures_by_month(built.dsn, GREEN, built.schema).values()
+    with connect(built.dsn) as connection:
+        [figures] = figures_by_month(connection, GREEN, built.schema).values()
     assert (figures["rows_in_file"], figures["restated"], figures["kept"]) == (400, None, None)
 
 
