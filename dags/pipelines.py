@@ -90,8 +90,10 @@ def pipeline(dataset: Dataset) -> DAG:
             refuse_unended_month(dag_run, params, now)
             month = month_of(dag_run, params, TIMEZONE)
             mark_events(context, files[:1], month)
+            if is_rebuild(params):  # its rows are in the warehouse
+                return PokeReturnValue(True)
             choice = choice_of_month(warehouse_dsn(), schema, month, choice_of(dag_run, params))
-            if is_rebuild(params) or (choice and choice.pins):  # its rows are in the warehouse
+            if choice and choice.pins:  # so are its rows
                 return PokeReturnValue(True)
             if not (is_there := month_is_available(dataset, month, base_url(dataset), now)):
                 tell_if_late(dataset, month, now)
