@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from dev.errors import StackError
 from include.datasets import Dataset
 from include.month import Month
+from include.transform.code_version import MADE_BY
 
 RUN_SCHEMAS = "select nspname from pg_namespace where nspname ~ %s and has_schema_privilege(oid, 'usage')"
 RELATIONS = """
@@ -68,7 +69,7 @@ def _current_in(connection: psycopg.Connection, schema: str, published: str, cod
     """
     query = sql.SQL("select (select file_id from {} limit 1) in (select file_id from {})")
     relations = connection.execute(RELATIONS, [schema]).fetchall()
-    tables = {name: comment.endswith(f"; code {code}") for name, is_view, comment in relations if not is_view}
+    tables = {name: comment.endswith(MADE_BY + code) for name, is_view, comment in relations if not is_view}
     current = {name for name, is_view, _ in relations if is_view} if tables and all(tables.values()) else set()
     for name in (name for name, made_by_it in tables.items() if made_by_it):
         table, log = sql.Identifier(schema, name), sql.Identifier(published, "load_log")

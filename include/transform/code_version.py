@@ -27,6 +27,8 @@ from include.support.fingerprint import State, state_of
 VARIABLES, GIT_REVISION = "VARIABLES", "GIT_REVISION"
 # The variables by which dbt knows them: dbt/macros/run/code_version.sql.
 OF_CODE = ("CODE_VERSION", "GIT_REVISION")
+# Stands before the version at the end of a slice's comment, as dbt's macro `made_by` writes it.
+MADE_BY = "; code "
 # Texts, of which not even a blank may change; comments of Jinja and of SQL, which do not count; words; other signs.
 TOKENS = re.compile(
     r"""(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")|\{\#.*?\#\}|--[^\n]*|/\*.*?\*/|(?P<word>\w+)|(?P<sign>[^\w\s])""",

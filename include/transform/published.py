@@ -18,7 +18,7 @@ from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
 from include.support.timezone import default_timezone
-from include.transform.code_version import code_version
+from include.transform.code_version import MADE_BY, code_version
 from include.warehouse.connection import warehouse_dsn
 
 # Columns of the run's own table of months.
@@ -64,10 +64,11 @@ def figures_of_run(dataset: Dataset, context: Mapping[str, Any]) -> dict[str, An
     query = "select rows as rows_in_file, sha256 from {log} where table_name = {table} and source_month = {month}"
     if dataset.months_table:
         names["audited"] = Identifier(run_schema, dataset.audited_months)
+        names["made_by"] = Literal(MADE_BY)
         names["audited_name"] = Literal(names["audited"].as_string())
         query = (
             "select audited.*, log.sha256, nullif(split_part("
-            "obj_description({audited_name}::regclass, 'pg_class'), '; code ', 2), '') as code_version "
+            "obj_description({audited_name}::regclass, 'pg_class'), {made_by}, 2), '') as code_version "
             "from {audited} as audited "
             "join {log} as log on log.file_id = audited.file_id and log.table_name = {table}"
         )
