@@ -22,7 +22,7 @@ from dev.change.workshop import Workshop
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import Backfill, months_between
-from dev.runs.ledger_table import Line, as_calendars, as_json, failure, pin, ranges, told_of_outdated
+from dev.runs.ledger_table import Line, as_calendars, as_json, failure, lines_of, pin, ranges, told_of_outdated
 from dev.runs.published_table import published_table
 from dev.runs.rebuild import loaded, outdated
 from dev.runs.rebuild import rebuild as make_anew
@@ -271,9 +271,7 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
 def _lines(stack: Stack, dataset: Dataset | None = None) -> list[Line]:
     """The ledger's months, of the dataset or of all."""
     _ = stack.choices  # raises where the stack has not been started yet
-    asked = {"dag_id": dataset.dag_id} if dataset else None
-    found: list[Line] = stack.api.call("GET", "/months", params=asked, below="/ledger")
-    return found
+    return lines_of(stack.api, dataset)
 
 
 def _tell_of_months(stack: Stack, dataset: Dataset, months: list[Month]) -> None:

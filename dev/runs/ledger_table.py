@@ -10,6 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from dev.services.airflow_api import AirflowApi
+from include.datasets import Dataset
 from include.month import Month
 
 Line = dict[str, Any]  # a month, as the ledger's page gets it
@@ -31,6 +33,13 @@ SIGNS = {
 }
 PINNED = "•"
 OUTDATED = "*"  # beside the sign of a month that another version of the SQL made
+
+
+def lines_of(api: AirflowApi, dataset: Dataset | None = None) -> list[Line]:
+    """A line for each month of the dataset, or of all. Raises requests.RequestException."""
+    asked = {"dag_id": dataset.dag_id} if dataset else None
+    found: list[Line] = api.call("GET", "/months", params=asked, below="/ledger")
+    return found
 
 
 def as_json(lines: Iterable[Line]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from dev.console import console
-from dev.errors import StackError
 from dev.runs.backfill import ENDED, POLL_SECONDS, Outcome
+from dev.runs.manual_run import print_failed_tasks, require_unpaused
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
 from include.ledger.months import PROGRESS
@@ -41,8 +41,7 @@ def rebuild(api: AirflowApi, dataset: Dataset, months: list[Month], parallel: in
     Raises StackError where the DAG is paused, and requests.RequestException.
     """
     paths, outcome = DagPaths(dataset.dag_id), Outcome()
-    if api.call("GET", paths.dag)["is_paused"]:
-        raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
+    require_unpaused(api, paths)
     left, running = list(months), dict[str, Month]()
     while left or running:
         while left and len(running) < parallel:
@@ -57,7 +56,5 @@ def rebuild(api: AirflowApi, dataset: Dataset, months: list[Month], parallel: in
                     f"{dataset.name} {month}: {'rebuilt' if state == 'success' else f'failed, dag run {run_id}'} "
                     f"({len(outcome.ended)} of {len(months)})"
                 )
-                for task in api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
-                    link = api.task_link(dataset.dag_id, run_id, task["task_id"])
-                    console.print(f"[red]failed[/red]: {task['task_id']}: {link}")
+                print_failed_tasks(api, paths, run_id)
     return outcome

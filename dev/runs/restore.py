@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from dev.console import console
 from dev.errors import StackError
 from dev.runs.backfill import ENDED, POLL_SECONDS
+from dev.runs.manual_run import print_failed_tasks, require_unpaused
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
 from include.ingest.choices import choice_of_month
@@ -47,16 +48,14 @@ def release(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Mon
 def _run(api: AirflowApi, dataset: Dataset, month: Month, version: str, said: str) -> bool:
     """Follows a run of the month that asks for the version; returns whether it succeeded."""
     paths = DagPaths(dataset.dag_id)
-    if api.call("GET", paths.dag)["is_paused"]:
-        raise StackError(f"The DAG is paused; unpause it first: {api.url}{paths.dag}")
+    require_unpaused(api, paths)
     named = f"{'release' if version == SOURCE else 'restore'}__{month}__{datetime.now(UTC).isoformat()}"
     asked = {"logical_date": None, "dag_run_id": named, "conf": {"month": str(month), "version": version}}
     run_id = api.call("POST", paths.runs, json=asked)["dag_run_id"]
     console.print(f"{said}; dag run {run_id}", highlight=False)
     while (state := api.call("GET", paths.run(run_id))["state"]) not in ENDED:
         time.sleep(POLL_SECONDS)
-    for task in api.pages(f"{paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
-        console.print(f"[red]failed[/red]: {task['task_id']}: {api.task_link(dataset.dag_id, run_id, task['task_id'])}")
+    print_failed_tasks(api, paths, run_id)
     return bool(state == "success")
 
 

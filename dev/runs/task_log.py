@@ -6,6 +6,7 @@ import requests
 
 from dev.console import console
 from dev.errors import StackError
+from dev.runs.ledger_table import Line, lines_of
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
 from include.month import Month
@@ -38,10 +39,10 @@ def print_log(api: AirflowApi, dataset: Dataset, month: Month, task: str | None)
         _print_line(each if isinstance(each, dict) else {"event": each})  # text where Airflow could not parse the file
 
 
-def _line_of(api: AirflowApi, dataset: Dataset, month: Month) -> dict[str, Any]:
-    for line in api.call("GET", "/months", params={"dag_id": dataset.dag_id}, below="/ledger"):
+def _line_of(api: AirflowApi, dataset: Dataset, month: Month) -> Line:
+    for line in lines_of(api, dataset):
         if line["month"] == str(month):
-            return dict(line)
+            return line
     raise StackError(f"MONTH={month}: {dataset.name} has no such month; it begins with {dataset.first_month}.")
 
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -315,7 +314,7 @@ def test_a_restatement_is_seen_in_the_ledger_and_undone_until_the_source_is_to_c
     for attempt in (2, 3):
         assert "stays at the version with SHA-256" in published.log(run_id, "load_month", attempt)
     assert "green 2017-01 is restated since" in published.ask_the_source()
-    [line] = [each for each in ledger_of(published) if each["month"] == BEFORE]
+    [line] = [each for each in published.ledger() if each["month"] == BEFORE]
     assert (line["state"], line["pinned"]["by"]) == ("restated", "somebody")
     assert f"green {BEFORE}: stays at the version {line['pinned']['version'][:12]}, which somebody put back" in pin(
         line
@@ -344,7 +343,3 @@ def press(airflow: AirflowInBrowser, pipeline: Pipeline, button: str, says: str)
     expect(airflow.page.get_by_role("status")).to_be_in_viewport()
     [run_id] = {run["dag_run_id"] for run in pipeline.stack.api.pages(pipeline.paths.runs, "dag_runs")} - runs
     return run_id
-
-
-def ledger_of(pipeline: Pipeline) -> list[dict[str, Any]]:
-    return pipeline.stack.api.call("GET", "/months", below="/ledger", params={"dag_id": pipeline.dataset.dag_id})

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from dev.runs.backfill import ENDED, Backfill, months_between
+from dev.runs.ledger_table import lines_of
 from dev.services.airflow import OPTIONS
 from dev.services.airflow_api import DagPaths
 from dev.stack.choices import Choices
@@ -63,9 +64,7 @@ class Pipeline:
 
     def ledger(self) -> list[dict[str, Any]]:
         """A line for each month of the dataset, as the page *Months* gets them."""
-        asked = {"dag_id": self.dataset.dag_id}
-        found: list[dict[str, Any]] = self.stack.api.call("GET", "/months", below="/ledger", params=asked)
-        return found
+        return lines_of(self.stack.api, self.dataset)
 
     def publish_file(self, month: str, version: int = 1) -> None:
         """What TLC does: put the month's file up, in some version."""
