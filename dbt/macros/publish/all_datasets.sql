@@ -4,24 +4,18 @@
     month reads that month's partition of each table, and no other.
 -#}
 {%- macro create_view_of_all_datasets(node) -%}
-    {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
-    {%- set first_schema = schema_of_first_dataset(suffixes) -%}
-    {%- set schemas, columns = {}, {} -%}
-    {%- for dataset, suffix in suffixes.items() -%}
+    {%- set first_schema, schemas = schema_of_first_dataset(), {} -%}
+    {%- for dataset, suffix in suffixes_of_datasets().items() -%}
         {%- do schemas.update({dataset: first_schema ~ suffix}) -%}
     {%- endfor -%}
-    {%- for column in node.columns.values() -%}
-        {%- do columns.update({column.name: column.data_type}) -%}
-    {%- endfor -%}
     {%- do run_query(view_of_all_datasets(
-        first_schema, first_schema ~ '.' ~ node.config.meta.view_of_all_datasets, node.alias, schemas, columns
+        first_schema, first_schema ~ '.' ~ node.config.meta.view_of_all_datasets, node.alias, schemas, types_of(node)
     )) -%}
 {%- endmacro -%}
 
 {#- Makes the view anew where it has other columns than the model; else readers of it need not wait for that. -#}
 {%- macro renew_view_of_all_datasets(node) -%}
-    {%- set suffixes = model_named('stg_tlc__trips').config.meta.datasets -%}
-    {%- set view = schema_of_first_dataset(suffixes) ~ '.' ~ node.config.meta.view_of_all_datasets -%}
+    {%- set view = schema_of_first_dataset() ~ '.' ~ node.config.meta.view_of_all_datasets -%}
     {%- set columns -%}
         select string_agg(attname, ' ' order by attnum) as names from pg_attribute
         where attrelid = to_regclass('{{ view }}') and attnum > 0 and not attisdropped
@@ -36,7 +30,7 @@
     to get a column has to wait: the view would be made without it.
 -#}
 {%- macro lacks_view_of_all_datasets(node, table) -%}
-    {%- set is_first = schema_of_first_dataset(model_named('stg_tlc__trips').config.meta.datasets) == node.schema -%}
+    {%- set is_first = schema_of_first_dataset() == node.schema -%}
     {%- if not is_first or adapter.get_relation(node.database, node.schema, node.config.meta.view_of_all_datasets) -%}
         {{ return(false) }}
     {%- endif -%}
@@ -44,9 +38,14 @@
     {{ return(node.columns | reject('in', there) | list | length == 0) }}
 {%- endmacro -%}
 
+{#- What ends the names of each dataset's schemas, by dataset. -#}
+{%- macro suffixes_of_datasets() -%}
+    {{ return(model_named('stg_tlc__trips').config.meta.datasets) }}
+{%- endmacro -%}
+
 {#- The published schema of the dataset without a suffix. Of two suffixes that fit this schema, the later counts. -#}
-{%- macro schema_of_first_dataset(suffixes) -%}
-    {%- for suffix in suffixes.values() | reverse if suffix and target.schema.endswith(suffix) -%}
+{%- macro schema_of_first_dataset() -%}
+    {%- for suffix in suffixes_of_datasets().values() | reverse if suffix and target.schema.endswith(suffix) -%}
         {{ return(target.schema.removesuffix(suffix)) }}
     {%- endfor -%}
     {{ return(target.schema) }}

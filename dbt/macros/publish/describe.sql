@@ -6,13 +6,12 @@
 -#}
 {%- macro describe_published() -%}
     {%- if not execute or is_dev() -%} {{ return('') }} {%- endif -%}
-    {%- set described = api.Relation.create(schema=target.schema, identifier='dim_vendors', type='table') -%}
     {%- set found -%}
         select
-            coalesce(obj_description(to_regclass('{{ described.schema }}.dim_vendors'), 'pg_class'), '') as noted,
+            coalesce(obj_description(to_regclass('{{ target.schema }}.dim_vendors'), 'pg_class'), '') as noted,
             (
                 select string_agg(relname, ' ' order by relname) from pg_class
-                where relnamespace = to_regnamespace('{{ described.schema }}') and relkind in ('r', 'p')
+                where relnamespace = to_regnamespace('{{ target.schema }}') and relkind in ('r', 'p')
             ) as tables
     {%- endset -%}
     {%- set state = run_query(found).rows[0] -%}

@@ -68,32 +68,35 @@
     {{ return(selected | join(',\n        ')) }}
 {%- endmacro -%}
 
+{#- The types that the contract of a mart declares, by column, in its order. -#}
+{%- macro types_of(mart, without=[]) -%}
+    {%- set types = {} -%}
+    {%- for column in mart.columns.values() if column.name not in without -%}
+        {%- do types.update({column.name: column.data_type}) -%}
+    {%- endfor -%}
+    {{ return(types) }}
+{%- endmacro -%}
+
 {#-
     SQL: the columns of the slice that have another type than in the mart's contract, but for a number that becomes a
     double. dbt compares them too, where it makes the mart: after the audits, and after other marts were published.
 -#}
 {%- macro columns_of_another_type(slice, mart) -%}
-    {%- set types = {} -%}
-    {%- for column in mart.columns.values() if column.name not in mart.config.meta.beside_slice | default([]) -%}
-        {%- do types.update({column.name: column.data_type}) -%}
-    {%- endfor -%}
     select
         declared.name,
         format('%s in {{ slice.identifier }}, %s in {{ mart.name }}', format_type(found.atttypid, null), declared.type),
         null
-    from {{ beside_their_types(types, slice) }}
+    from {{ beside_their_types(types_of(mart, without=mart.config.meta.beside_slice | default([])), slice) }}
     where found.atttypid <> declared.type::regtype and declared.type <> 'double precision'
 {%- endmacro -%}
 
 {#- SQL: a text that names the columns of a mart's table that have another type than in its contract; null if none has. -#}
 {%- macro columns_to_alter(table, mart) -%}
-    {%- set types = {} -%}
-    {%- for column in mart.columns.values() -%} {%- do types.update({column.name: column.data_type}) -%} {%- endfor -%}
     select string_agg(
         format('%s is %s, and the contract says %s', declared.name, format_type(found.atttypid, found.atttypmod), type),
         '; '
     )
-    from {{ beside_their_types(types, table) }}
+    from {{ beside_their_types(types_of(mart), table) }}
     where found.atttypid <> declared.type::regtype
         -- a column that dbt has appended is numeric, without digits, and holds all that the contract allows
         or (found.atttypmod >= 0 and format_type(found.atttypid, found.atttypmod) <> replace(declared.type, ', ', ','))

@@ -7,8 +7,6 @@
     {%- if execute %}
     {%- set contract = model_named(mart) %}
     {%- set rows = contract.config.meta.rows | default('true') %}
-    {%- set types = {} -%}
-    {%- for column in contract.columns.values() -%} {%- do types.update({column.name: column.data_type}) -%} {%- endfor %}
     select
         refused.*,
         case
@@ -30,6 +28,6 @@
     union all
     {{ columns_of_another_type(model, contract) }}
     ) as refused
-    cross join (values ('{{ tojson(types) }}'::jsonb)) as contract (types)
+    cross join (values ('{{ tojson(types_of(contract)) }}'::jsonb)) as contract (types)
     {%- endif %}
 {% endtest %}
