@@ -108,16 +108,17 @@ def test_no_more_than_so_many_are_asked_together_or_one_after_the_other_sooner_t
 @pytest.mark.parametrize("status", [429, 403, 503])
 def test_after_a_refusal_nothing_is_asked_for_a_while_and_all_is_told_in_the_end(source: Source, status: int):
     source.answers = lambda request, number: request.answer(status, b"") if number in (5, 6) else False
-    pace = Pace(at_once=1, between=0, first_pause=0.2, longest_pause=1)
+    pace = Pace(at_once=1, between=0, first_pause=0.05, longest_pause=1)
     found = asked(source, pace)
     assert sorted(found.answers) == MONTHS
     times = [at for at, _ in source.asked]
     waits = [later - earlier for earlier, later in pairwise(times)]
-    assert waits[4] >= 0.2  # after the fifth
-    assert waits[5] >= 0.4  # after the sixth, twice as long
+    assert waits[4] >= 0.05  # after the fifth
+    assert waits[5] >= 0.1  # after the sixth, twice as long
     assert len(source.asked) == len(MONTHS) + 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("as_a_date", [False, True])
 def test_retry_after_is_honoured(source: Source, as_a_date: bool):
     def busy(request: TlcRequest, number: int) -> bool:
@@ -174,6 +175,7 @@ def test_a_server_that_is_gone_is_given_up_in_a_bounded_time(source: Source):
     assert any(why.startswith("ConnectError") for why in found.silent.values())
 
 
+@pytest.mark.long
 def test_a_server_that_takes_long_is_given_up_when_the_time_is_over(source: Source):
     source.answers = lambda request, number: time.sleep(0.4) or False
     with lasting_at_most(5):
@@ -214,6 +216,7 @@ def test_the_trigger_asks_the_address_of_the_variable_and_again_after_a_restart(
     assert sorted(events[0]["answers"]) == MONTHS
 
 
+@pytest.mark.long
 def test_the_trigger_fires_no_sooner_than_airflow_has_noticed_the_end_of_the_task_s_process(monkeypatch):
     monkeypatch.setattr(ask_source, "LEAST_SECONDS", 1)
     monkeypatch.setattr(ask_source, "ADDRESS_SECONDS", 0)
