@@ -179,21 +179,27 @@ def test_a_run_that_meets_another_choice_when_it_has_the_month_follows_it(put_ba
 
 
 def test_a_month_that_an_earlier_revision_has_put_back_stays_put_back(put_back, source, dsn):
+    """February was never put back. March was, and its source's file was loaded again since: both are kept."""
     first, second = put_back
-    february = Month.parse("2024-02")
-    for version in (1, 2):
-        write_month(source.folder, str(february), ROWS[version], version + 3)
-        load_month(GREEN, february, source.url, dsn, SCHEMA, "a load")
+    for month in ("2024-02", "2024-03"):
+        for version in (1, 2):
+            write_month(source.folder, month, ROWS[version], version + 3)
+            load_month(GREEN, Month.parse(month), source.url, dsn, SCHEMA, "a load")
+    kept = f"select sha256 from {SCHEMA}.kept_versions where source_month = '2024-03-01'"
+    [(earlier,)] = query(dsn, kept)
+    for choice in (chosen(earlier), chosen(SOURCE)):
+        load_month(GREEN, Month.parse("2024-03"), source.url, dsn, SCHEMA, choice.dag_run, choice)
+    assert len(query(dsn, kept)) == 2
     query(dsn, f"drop table {SCHEMA}.chosen_versions")
     query(dsn, f"alter table {SCHEMA}.source_checks add column settled text")
     query(dsn, f"update {SCHEMA}.source_checks set settled = etag")
-    assert figures_by_month_of(dsn) == {"2024-01": "restated", "2024-02": None}
+    assert figures_by_month_of(dsn) == {"2024-01": "restated", "2024-02": None, "2024-03": None}
     assert run(dsn, source.url) == first
     found = pinned(dsn)
     assert (found["version"], found["by"], found["dag_run"]) == (first, None, "a restore")
     assert query(dsn, f"select to_char(source_month, 'YYYY-MM') from {SCHEMA}.chosen_versions") == [("2024-01",)]
     with Warehouse(dsn, SCHEMA) as session:
-        assert len(loaded_months(session, GREEN)[1]) == 2
+        assert len(loaded_months(session, GREEN)[1]) == 3
     assert run(dsn, source.url, chosen(SOURCE)) == second
 
 
