@@ -139,6 +139,7 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     assert mails.about(TITLE.format(AUDITED, "a task was killed")) == []  # the tasks themselves told
 
 
+@pytest.mark.long
 def test_a_month_whose_task_is_killed_each_time_is_told_once(pipeline: Pipeline, mails: Mailbox):
     pipeline.publish_file(str(KILLED))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.logins import asked_by
 from tests.support.stack.pipeline import Pipeline
@@ -25,6 +27,7 @@ def run_again(pipeline: Pipeline, month: str) -> None:
     assert pipeline.wait(run_id) == "success"
 
 
+@pytest.mark.long
 def test_three_months_side_by_side_have_three_reports_each_of_the_right_month(pipeline: Pipeline):
     for month in MONTHS:
         pipeline.publish_file(month)
