@@ -72,7 +72,7 @@ def tlc(tmp_path: Path) -> Iterator[TlcMirror]:
 @pytest.fixture(scope="session")
 def real_files() -> Path:
     """The folder of real TLC files, TLC_DIR. Without it the tests that need it are skipped, and said to be."""
-    if "TLC_DIR" not in os.environ:
+    if not os.environ.get("TLC_DIR"):
         pytest.skip("TLC_DIR is not set: real TLC files were not tried (TLC_DIR=<folder of TLC's files>)")
     folder = Path(os.environ["TLC_DIR"])
     assert folder.is_dir(), f"TLC_DIR={folder} is not a folder"

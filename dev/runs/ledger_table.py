@@ -126,7 +126,7 @@ def ranges(months: Iterable[str]) -> str:
 
 def _version(line: Line) -> str:
     if (version := line["code_version"]) is None:
-        return "a version that is not known"
+        return "an unknown version"
     return f"version {version}" + (f" (git {line['git_revision']})" if line["git_revision"] else "")
 
 

@@ -127,10 +127,13 @@ class Stalls:
             return
         pools = [self.api.call("GET", f"/pools/{quote(name)}") for name in sorted({task["pool"] for task in ready})]
         free = ", ".join(f"{each['open_slots']} of {each['slots']} slots of {each['name']}" for each in pools)
+        if any(each["open_slots"] < 1 for each in pools):
+            advice = f"give the pool more ({self.api.url}/pools), or wait for what uses it"
+        else:
+            advice = "a busy machine goes on by itself; else see whether a worker takes tasks"
         yield Stall(
             f"{len(ready)} tasks could run and none does, such as {ready[0]['task_id']} of dag run "
-            f"{ready[0]['dag_run_id']}. Free are {free}: give the pool more ({self.api.url}/pools), wait for what uses "
-            "it, or see whether a worker takes tasks."
+            f"{ready[0]['dag_run_id']}. Free are {free}: {advice}."
         )
 
     def _lasts(self, what: str, is_so: bool, patience: float | None = None) -> bool:

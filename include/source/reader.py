@@ -89,7 +89,8 @@ def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         head = file.file.read(40)
         raise FileContentError(
             f"{file.url} is not a complete parquet file ({file.bytes:,} bytes, Content-Type {file.content_type}, "
-            f"begins with {head!r}): {error}. If the source's own copy opens, clear this task; otherwise wait for it."
+            f"begins with {head!r}): {str(error).rstrip('.')}. If the source's own copy opens, clear this "
+            "task; otherwise wait for it."
         ) from error
     if parquet.metadata.num_rows == 0:
         raise _no_rows(file)

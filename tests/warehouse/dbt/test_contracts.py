@@ -102,6 +102,12 @@ def test_a_table_of_another_type_than_the_contract_s_stays_as_it_was(
     assert content(built.dsn) == before
 
 
+def test_a_column_that_was_taken_out_of_the_contract_stays_in_the_table_and_hinders_no_publication(built: Project):
+    query(built.dsn, "alter table airflow_default.fct_zone_days add column retired bigint")
+    done = built.dbt("build", "--select", "fct_zone_days", month="2024-01")
+    assert done.returncode == 0, done.output
+
+
 # ---------- every column of a file, to the end
 
 TYPES = {

@@ -38,12 +38,12 @@ def test_months_are_told_by_the_version_that_made_them_and_present_ones_are_not(
         line("2024-02", "bbb", outdated=False),
         line("2024-03"),
     ]
-    by_version, unknown = sorted(told_of_outdated(lines), key=lambda told: "not known" in told)
+    by_version, unknown = sorted(told_of_outdated(lines), key=lambda told: "unknown" in told)
     assert by_version == (
         "green: 2 months made by version aaa of the SQL: 2023-12 to 2024-01; since then changed: fct_trips, int_months"
         ". Rebuild without asking the source: make rebuild DATASET=green"
     )
-    assert unknown.startswith("green: 1 month made by a version that is not known of the SQL: 2024-03. Rebuild")
+    assert unknown.startswith("green: 1 month made by an unknown version of the SQL: 2024-03. Rebuild")
     assert told_of_outdated([line("2024-02", "bbb", outdated=False)]) == []
 
 
