@@ -106,6 +106,7 @@ class TlcMirror:
         self.url = f"http://{LOOPBACK}:{self.server.server_port}"
 
     def __enter__(self) -> Self:
+        # __exit__ waits for so long, at the end of each test that has a mirror
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 

@@ -20,13 +20,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from include.datasets import DATASETS, Dataset, dataset_of
 from include.ledger.made_by import MadeBy
 from include.ledger.months import PUBLISHED, judge
-from include.ledger.queries import (
-    connect,
-    figures_by_month,
-    models_by_version,
-    next_scheduled_month,
-    tasks_by_month,
-)
+from include.ledger.queries import connect, figures_by_month, models_by_version, next_scheduled_month, tasks_by_month
 from include.month import Month, MonthError
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished

@@ -1,6 +1,7 @@
 {#-
     Published rows that are not in the audited slice, and the other way round. Whole rows are compared; of a table with
-    source_month, those of the requested month; of a row, the columns of the contract. Returns nothing if the file was loaded anew since.
+    source_month, those of the requested month; of a row, the columns of the contract. Returns nothing if the file was
+    loaded anew since.
     The slice is named, not referred to: Cosmos runs a test in the group of every model it refers to.
 -#}
 {% test published_as_audited(model) %}

@@ -113,8 +113,8 @@ def test_after_a_refusal_nothing_is_asked_for_a_while_and_all_is_told_in_the_end
     assert sorted(found.answers) == MONTHS
     times = [at for at, _ in source.asked]
     waits = [later - earlier for earlier, later in pairwise(times)]
-    assert waits[4] >= 0.05  # after the fifth
-    assert waits[5] >= 0.1  # after the sixth, twice as long
+    assert waits[4] >= pace.first_pause  # after the fifth
+    assert waits[5] >= 2 * pace.first_pause  # after the sixth, twice as long
     assert len(source.asked) == len(MONTHS) + 2
 
 
