@@ -12,6 +12,11 @@ from pendulum import DateTime, instance
 from include.month import Month
 from include.support.timezone import default_timezone
 
+# A run is named so long after its month's start. Earlier timetables named it by the month's start, by the next month's
+# start, or by the time it was due, all of them whole minutes: their names stay taken, and Airflow makes no run, and says
+# nothing, where a backfill's name is taken.
+NAMED_AFTER = timedelta(seconds=1)
+
 
 class MonthlyOncePublished(Timetable):
     """A run for each month, dated at its start, that begins `published_after` its end.
@@ -56,9 +61,9 @@ class MonthlyOncePublished(Timetable):
         if restriction.latest is not None and month.start_in(timezone) > restriction.latest:
             return None
         month_of_run, due = interval(month), instance(self.due(month))
-        # Airflow's charts name a run by `run_after`. A backfill's run may begin at once: its month's start names it.
+        # Airflow names a backfill's run by `run_after`. It may begin at once: its month's start names it.
         has_ended = month_of_run.end <= now
-        run_after = month_of_run.start if restriction.catchup and has_ended else due
+        run_after = month_of_run.start + NAMED_AFTER if restriction.catchup and has_ended else due
         return DagRunInfo(run_after=run_after, data_interval=month_of_run)
 
     def generate_run_id(
@@ -66,7 +71,7 @@ class MonthlyOncePublished(Timetable):
     ) -> str:
         """Names a scheduled run by its month's start, as a backfill's run is by its `run_after`."""
         if data_interval and run_type == DagRunType.SCHEDULED:
-            run_after = data_interval.start
+            run_after = data_interval.start + NAMED_AFTER
         made: str = super().generate_run_id(
             run_type=run_type, run_after=run_after, data_interval=data_interval, **extra
         )

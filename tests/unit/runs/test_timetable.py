@@ -6,19 +6,21 @@ import runpy
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.models.dagrun import DagRun
 from airflow.timetables.base import DataInterval, TimeRestriction
 from airflow.utils.types import DagRunType
 from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import instance
 
-from include.datasets import GREEN
+from include.datasets import DATASETS, GREEN
 from include.month import Month
 from include.runs.timetable import MonthlyOncePublished, interval
 from include.settings import ROOT
 
 TIMETABLE = MonthlyOncePublished(timedelta(days=48))
 START = instance(GREEN.first_month.start)
+ALL_MONTHS = [GREEN.first_month.plus(number) for number in range(150)]
 months = st.integers(0, 200).map(GREEN.first_month.plus)
 
 
@@ -108,8 +110,39 @@ def test_a_backfills_run_may_begin_at_once_if_its_month_has_ended_and_is_dated_i
 def test_a_scheduled_run_is_named_by_its_month():
     given = {"run_after": START, "data_interval": interval(Month.parse("2024-01"))}
     named = TIMETABLE.generate_run_id(run_type=DagRunType.SCHEDULED, **given)
-    assert named == "scheduled__2024-01-01T00:00:00+00:00"
+    assert named == "scheduled__2024-01-01T00:00:01+00:00"
     assert TIMETABLE.generate_run_id(run_type=DagRunType.MANUAL, **given) == "manual__2013-08-01T00:00:00+00:00"
+
+
+# What named a run until 1.0.0, for a backfill and for the schedule alike: when Airflow's own timetable began the month's
+# run, at its end; then when this one did; then the month's start.
+EARLIER_NAMES = {
+    "CronDataIntervalTimetable": lambda month, published_after: month.end,
+    "due": lambda month, published_after: month.end + published_after,
+    "month's start": lambda month, published_after: month.start,
+}
+
+
+@pytest.mark.parametrize("run_type", [DagRunType.SCHEDULED, DagRunType.BACKFILL_JOB])
+def test_no_run_is_named_as_one_of_an_earlier_revision_and_each_month_has_a_name_of_its_own(run_type: DagRunType):
+    """Else Airflow makes no run of the month (backfill), or its scheduler fails (schedule)."""
+    named = [name_of(GREEN.first_month.plus(number), run_type) for number in range(140)]
+    assert len(set(named)) == len(named)
+    for what, date in EARLIER_NAMES.items():
+        for days in {dataset.published_after for dataset in DATASETS.values()}:
+            earlier = {run_type.generate_run_id(suffix=date(month, days).isoformat()) for month in ALL_MONTHS}
+            assert not earlier & set(named), what
+
+
+def name_of(month: Month, run_type: DagRunType) -> str | None:
+    """What Airflow names the month's run: its scheduler asks the timetable, its backfill does not."""
+    if run_type == DagRunType.SCHEDULED:
+        return TIMETABLE.generate_run_id(run_type=run_type, run_after=START, data_interval=interval(month))
+    start = instance(month.start)
+    made = TIMETABLE.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(start, start, catchup=True)
+    )
+    return made and DagRun.generate_run_id(run_type=run_type, logical_date=made.logical_date, run_after=made.run_after)
 
 
 @pytest.mark.parametrize("first", [None, Month.parse("2026-11")])
