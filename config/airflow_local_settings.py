@@ -23,6 +23,7 @@ elif "scheduler" in COMMAND and "LocalExecutor" in conf.get("core", "executor"):
 
     warm_up()
 elif "dag-processor" in COMMAND:
-    from include.processes.warm_up import read_dag_files
+    from include.processes.warm_up import before_each_fork, read_dag_files
 
     read_dag_files()
+    before_each_fork("read_dag_files")

@@ -6,17 +6,26 @@ processor, and the revision of its copy, as the DAG's tags.
 
 from __future__ import annotations
 
+import logging
 import os
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.datasets import DATASETS, checked_student
 from include.processes.revision import revision
-from include.settings import SETTINGS, STUDENT, SettingError, hashed
+from include.settings import RETRY, SETTINGS, STUDENT, SettingError, hashed
 from include.support.timezone import default_timezone
 
 TIMEZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
 REVISION = "revision"
+# How long a try waits for a deployment to reach its worker, or the DAG processor. With the four retries that is 2.5 h.
+PATIENCE = timedelta(minutes=30)
+# Airflow's scheduler ends if it hears of the end of one attempt after the next has begun (apache/airflow#71923).
+AT_LEAST = timedelta(seconds=10)
+
+log = logging.getLogger(__name__)
 
 
 class OtherRevision(RuntimeError):
@@ -31,8 +40,10 @@ def settings_tags() -> list[str]:
 def require_drawn_settings(context: Context) -> None:
     """Raises SettingError where this process has another setting than the task's DAG was drawn with.
 
-    Raises OtherRevision where it has other files of the project, which may heal: a new version reaches one process
-    first. Runs before each task. Calls the api-server once (docs/explanation/decisions/drawn-settings.md).
+    Raises AirflowRescheduleException where it has other files of the project, as a new version reaches one process
+    first: the task leaves its worker, keeps its try, and begins again after PIPELINE_RETRY_SECONDS, or 10 s. After 30
+    minutes it raises OtherRevision, which is tried again. Runs before each task. Calls the api-server once; once more
+    where it refuses again (docs/explanation/decisions/drawn-settings.md).
     """
     drawn = dict(tag.split("=", 1) for tag in context["ti"].get_dag(context["dag"].dag_id).tags if "=" in tag)
     if differing := [
@@ -45,11 +56,17 @@ def require_drawn_settings(context: Context) -> None:
             "worker, DAG processor), restart those that had another, and clear this task."
         )
     if (own := revision()) != (other := drawn.get(REVISION, "unknown")):
-        raise OtherRevision(
+        why = (
             f"This worker has revision {own} of the project, and its DAG was drawn from revision {other}. Nothing was "
-            "changed. Deploy the same files, dbt/manifest among them, to every Airflow process, and restart them. The "
-            "task is tried again meanwhile."
+            "changed. Deploy the same files, dbt/manifest among them, to every Airflow process. The task begins again "
+            "by itself meanwhile."
         )
+        now = datetime.now(UTC)
+        since = context["ti"].get_first_reschedule_date(context)
+        if since is None or now - since < PATIENCE:
+            log.warning("%s", why)
+            raise AirflowRescheduleException(now + max(RETRY.value(), AT_LEAST))
+        raise OtherRevision(why)
 
 
 def _settings() -> dict[str, str]:

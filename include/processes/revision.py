@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import os
+import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +16,7 @@ from include.settings import DBT_MANIFEST, ROOT
 from include.support.fingerprint import State, digest_of, state_of
 
 CODE = ("dags", "include")
+PACKAGE = "include"  # that of the modules; Airflow reads a DAG file anew each time
 # fields that dbt writes anew each time, or that depend on the environment of `python -m include manifest`
 CHANGING_FIELDS = {"created_at", "database", "schema", "relation_name", "metadata"}
 
@@ -24,9 +29,34 @@ def revision() -> str:
         return "unknown"
 
 
+def forget_replaced_code() -> None:
+    """Forgets the project's modules if its files were replaced since this process imported this module.
+
+    The next import reads the new files. Where nothing was replaced it takes 1 ms. Call it by a fresh import, as it
+    forgets its own module too.
+    """
+    if _states() != _STATES and _of_code() != _CODE:
+        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+
 def _of_code() -> bytes:
-    files = (file for folder in CODE for file in (ROOT / folder).rglob("*"))
-    return digest_of(file for file in files if file.suffix in (".py", ".html"))
+    return digest_of(_files())
+
+
+def _states() -> dict[Path, State]:
+    return {file: state_of(file) for file in _files()}
+
+
+def _files() -> list[Path]:
+    return [
+        Path(folder, name)
+        for each in CODE
+        for folder, _, names in os.walk(ROOT / each)
+        for name in names
+        if name.endswith((".py", ".html"))
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -43,4 +73,4 @@ def _without_changing_fields(content: Any) -> Any:
 
 
 # The files as they were when this process, or the one it was forked from, imported this module: the code that runs.
-_CODE = _of_code()
+_STATES, _CODE = _states(), _of_code()

@@ -7,6 +7,7 @@ import os
 import runpy
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ import sqlparse
 from dbt.artifacts.resources.v1.config import Hook
 
 from include.processes.dag_cache import cache_dags, renew_dags
+from include.processes.revision import forget_replaced_code
 from include.settings import ROOT
 from include.transform.parse_cache import cache_parse, renewed_parse
 
@@ -31,20 +33,42 @@ def warm_up() -> None:
     parse; dbt's JSON schemas and (de)serializers, which mashumaro generates when they are first needed; the compiled
     macros; the DAGs, and the modules that they import; Airflow's plugins; and `inspect`'s table of modules. A project
     or DAG file that cannot be read raises nothing here: the DAG processor and the tasks report it.
-    Where a file of dbt is changed later, each process that forks tasks parses once more, instead of each task.
+    Where a file of dbt, or of the project's code, is changed later, each process that forks tasks reads it once more,
+    instead of each task. The process that warmed up does not, as it is the scheduler, which must not be held up.
     """
-    warm_process = os.getpid()
+    read_once()
+    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. One call
+    # here would not be enough, as Airflow loads some 500 modules after this. So each fork is preceded by a call.
+    os.register_at_fork(before=inspect.stack)
+    before_each_fork("renew", but_of=os.getpid())  # called before inspect.stack: the last hook is called first
 
-    def renew() -> None:
-        """Reads again what was changed since, in the process that forks a task: the tasks after it inherit that.
 
-        The process that warmed up does not, as it is the scheduler, which must not be held up by a parse.
-        """
-        if os.getpid() != warm_process:
-            if changed := renewed_parse():
-                _compile(changed.macros.values())
-            _for_each_dag_file(renew_dags)
+def before_each_fork(name: str, but_of: int | None = None) -> None:
+    """Calls this module's function before each fork of this process and of its descendants; not of the pid `but_of`.
 
+    By its name: where a deployment has replaced the project's files since, they are imported anew, and the new function
+    is called. Otherwise a process that lives long would hand on old code for ever.
+    """
+
+    def call() -> None:
+        if os.getpid() != but_of:
+            import_module(forget_replaced_code.__module__).forget_replaced_code()
+            getattr(import_module(__name__), name)()
+
+    os.register_at_fork(before=call)
+
+
+def renew() -> None:
+    """Reads again what was changed since, in the process that forks a task: the tasks after it inherit that."""
+    read_once()
+    if changed := renewed_parse():
+        _compile(changed.macros.values())
+    _for_each_dag_file(renew_dags)
+
+
+@cache
+def read_once() -> None:
+    """Reads all that tasks inherit."""
     if manifest := cache_parse():
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
@@ -53,10 +77,6 @@ def warm_up() -> None:
     Hook.validate({"sql": ""})
     sqlparse.parse("")
     _for_each_dag_file(cache_dags)
-    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. One call
-    # here would not be enough, as Airflow loads some 500 modules after this. So each fork is preceded by a call.
-    os.register_at_fork(before=inspect.stack)
-    os.register_at_fork(before=renew)  # called before inspect.stack: the hooks are called from the last to the first
 
 
 def warm_up_celery_results() -> None:
@@ -74,6 +94,7 @@ def warm_up_celery_results() -> None:
     import_module("celery.signals").worker_init.connect(map_tables, weak=False)
 
 
+@cache
 def read_dag_files() -> None:
     """Runs each DAG file once, so that its imports are loaded.
 

@@ -13,8 +13,8 @@ from include.month import Month
 from include.support.timezone import default_timezone
 
 # A run is named so long after its month's start. Earlier timetables named it by the month's start, by the next month's
-# start, or by the time it was due, all of them whole minutes: their names stay taken, and Airflow makes no run, and says
-# nothing, where a backfill's name is taken.
+# start, or by the time it was due, all of them whole minutes. Their names stay taken, and where a backfill's name is
+# taken, Airflow makes no run and says nothing.
 NAMED_AFTER = timedelta(seconds=1)
 
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import AirflowRescheduleException
 
+from include.alerts.runbook import REVISION as REVISION_ENTRY
 from include.datasets import DATASETS
 from include.processes import drift as drawn_settings
-from include.processes.drift import REVISION, TIMEZONE_SETTING, OtherRevision, require_drawn_settings, settings_tags
+from include.processes.drift import (
+    PATIENCE,
+    REVISION,
+    TIMEZONE_SETTING,
+    OtherRevision,
+    require_drawn_settings,
+    settings_tags,
+)
 from include.processes.revision import revision
 from include.settings import ROOT, SettingError
 from include.settings import SETTINGS as DECLARED
+from tests.support.documents import shows
 
 ADDRESSES = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
 # Each setting: its default, as one that is not set counts, and another value.
@@ -40,9 +51,12 @@ def nothing_is_set(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def task_of_a_dag_drawn_with(tags: list[str]) -> dict:
-    """What the check reads of a task's context: the DAG that the server knows."""
-    server = SimpleNamespace(get_dag=lambda dag_id: SimpleNamespace(dag_id=dag_id, tags=[*tags, "tlc"]))
+def task_of_a_dag_drawn_with(tags: list[str], waiting_for: timedelta | None = None) -> dict:
+    """What the check reads of a task's context: the DAG that the server knows, and since when the try has waited."""
+    server = SimpleNamespace(
+        get_dag=lambda dag_id: SimpleNamespace(dag_id=dag_id, tags=[*tags, "tlc"]),
+        get_first_reschedule_date=lambda context: None if waiting_for is None else datetime.now(UTC) - waiting_for,
+    )
     return {"ti": server, "dag": SimpleNamespace(dag_id="taxi_pipeline")}
 
 
@@ -115,7 +129,21 @@ def test_a_process_with_another_revision_is_refused_and_both_are_named(monkeypat
     drawn = settings_tags()
     monkeypatch.setattr(drawn_settings, "revision", lambda: "other")
     with pytest.raises(OtherRevision, match=f"revision other of the project, .* drawn from revision {revision()}"):
-        require_drawn_settings(task_of_a_dag_drawn_with(drawn))
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn, PATIENCE + timedelta(seconds=1)))
+
+
+@pytest.mark.usefixtures("nothing_is_set")
+@pytest.mark.parametrize("waiting_for", [None, timedelta(0), PATIENCE - timedelta(minutes=1)])
+@pytest.mark.parametrize(("retry", "delay"), [("7", 10), ("30", 30)])
+def test_it_begins_again_after_a_while_without_using_up_a_try(monkeypatch, caplog, waiting_for, retry, delay):
+    monkeypatch.setenv("PIPELINE_RETRY_SECONDS", retry)
+    drawn = settings_tags()
+    monkeypatch.setattr(drawn_settings, "revision", lambda: "other")
+    asked = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as refusal:
+        require_drawn_settings(task_of_a_dag_drawn_with(drawn, waiting_for))
+    assert 0 <= (refusal.value.reschedule_date - asked).total_seconds() - delay < 1
+    shows(REVISION_ENTRY.heading, "This worker has revision … of the project", caplog.text)
 
 
 @pytest.mark.usefixtures("nothing_is_set")

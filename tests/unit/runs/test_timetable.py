@@ -114,8 +114,8 @@ def test_a_scheduled_run_is_named_by_its_month():
     assert TIMETABLE.generate_run_id(run_type=DagRunType.MANUAL, **given) == "manual__2013-08-01T00:00:00+00:00"
 
 
-# What named a run until 1.0.0, for a backfill and for the schedule alike: when Airflow's own timetable began the month's
-# run, at its end; then when this one did; then the month's start.
+# What has named a run, for a backfill and for the schedule alike: when Airflow's own timetable began the month's run, at
+# its end; then when this one did; then the month's start.
 EARLIER_NAMES = {
     "CronDataIntervalTimetable": lambda month, published_after: month.end,
     "due": lambda month, published_after: month.end + published_after,
