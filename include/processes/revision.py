@@ -15,48 +15,49 @@ import orjson
 from include.settings import DBT_MANIFEST, ROOT
 from include.support.fingerprint import State, digest_of, state_of
 
-CODE = ("dags", "include")
-PACKAGE = "include"  # that of the modules; Airflow reads a DAG file anew each time
+DAGS, CODE = ROOT / "dags", ROOT / "include"
 # fields that dbt writes anew each time, or that depend on the environment of `python -m include manifest`
 CHANGING_FIELDS = {"created_at", "database", "schema", "relation_name", "metadata"}
 
 
 def revision() -> str:
-    """12 hexadecimal digits, the same wherever the project's files are the same. `unknown` without a whole manifest."""
+    """12 hexadecimal digits, the same wherever the project's files are the same. `unknown` without a whole manifest.
+
+    Of the code that this process runs, and of the DAG files and the manifest as they are now: each task reads these.
+    """
     try:
-        return hashlib.sha256(_CODE + _of_manifest(state_of(DBT_MANIFEST))).hexdigest()[:12]
+        made_of = _CODE + _of_dags(tuple(_states(DAGS).items())) + _of_manifest(state_of(DBT_MANIFEST))
+        return hashlib.sha256(made_of).hexdigest()[:12]
     except (OSError, ValueError):
         return "unknown"
 
 
 def forget_replaced_code() -> None:
-    """Forgets the project's modules if its files were replaced since this process imported this module.
+    """Forgets the modules of `include` if files of it were replaced since this process imported this module.
 
     The next import reads the new files. Where nothing was replaced it takes 1 ms. Call it by a fresh import, as it
     forgets its own module too.
     """
-    if _states() != _STATES and _of_code() != _CODE:
-        for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+    if _states(CODE) != _STATES and digest_of(_files(CODE)) != _CODE:
+        for name in [name for name in sys.modules if name.partition(".")[0] == CODE.name]:
             del sys.modules[name]
         importlib.invalidate_caches()
 
 
-def _of_code() -> bytes:
-    return digest_of(_files())
+def _files(folder: Path) -> list[Path]:
+    """The files of code and pages below the folder."""
+    found = (Path(below, name) for below, _, names in os.walk(folder) for name in names)
+    return sorted(file for file in found if file.suffix in (".py", ".html"))
 
 
-def _states() -> dict[Path, State]:
-    return {file: state_of(file) for file in _files()}
+def _states(folder: Path) -> dict[Path, State]:
+    return {file: state_of(file) for file in _files(folder)}
 
 
-def _files() -> list[Path]:
-    return [
-        Path(folder, name)
-        for each in CODE
-        for folder, _, names in os.walk(ROOT / each)
-        for name in names
-        if name.endswith((".py", ".html"))
-    ]
+@lru_cache(maxsize=1)
+def _of_dags(written: tuple[tuple[Path, State], ...]) -> bytes:
+    """The digest of the DAG files. `written`: their states, for the cache."""
+    return digest_of(file for file, _ in written)
 
 
 @lru_cache(maxsize=1)
@@ -73,4 +74,4 @@ def _without_changing_fields(content: Any) -> Any:
 
 
 # The files as they were when this process, or the one it was forked from, imported this module: the code that runs.
-_STATES, _CODE = _states(), _of_code()
+_STATES, _CODE = _states(CODE), digest_of(_files(CODE))

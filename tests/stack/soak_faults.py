@@ -122,7 +122,7 @@ def a_worker_is_sent_sigterm_in_a_model(pipeline: Pipeline, run_id: str) -> Stru
 
 
 def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
-    """Its tasks are refused, and tried again; after a while it is deployed anew."""
+    """Its tasks are refused, and begin again later; after a while it is deployed anew."""
     worker = WORKERS[0]
     place = pipeline.stack.state / "workers" / worker
     BackgroundProcess(pipeline.stack.state, worker).stop()
@@ -130,8 +130,8 @@ def a_worker_has_another_revision(pipeline: Pipeline, run_id: str) -> Struck:
     file.write_text(file.read_text() + "\n# of another version\n")
     start_workers(pipeline)
     pipeline.clear_run(run_id)
-    states = until(lambda: pipeline.states(run_id), lambda states: "up_for_retry" in states.values(), seconds=120)
-    refused = [name for name, state in states.items() if state == "up_for_retry"]
+    states = until(lambda: pipeline.states(run_id), lambda states: "up_for_reschedule" in states.values(), seconds=120)
+    refused = [name for name, state in states.items() if state == "up_for_reschedule"]
     attempt = pipeline.tasks(run_id)[refused[0]]["try_number"]
     said = pipeline.log(run_id, refused[0], attempt)
     assert "of the project, and its DAG was drawn from revision" in said, said[-2000:]
@@ -212,7 +212,7 @@ FAULTS = [
     Fault(a_worker_cannot_reach_the_api_server, PARTITION + HEARTBEAT_TIMEOUT + RETRY + 30, 2),
     Fault(a_worker_is_sent_sigterm_in_a_load, 60, 0),
     Fault(a_worker_is_sent_sigterm_in_a_model, 60, 0),
-    Fault(a_worker_has_another_revision, 2 * RETRY + 60, 2),
+    Fault(a_worker_has_another_revision, RETRY + 60, 0),
 ]
 
 

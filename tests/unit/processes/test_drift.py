@@ -10,12 +10,11 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.alerts.runbook import REVISION as REVISION_ENTRY
+from include.alerts.runbook import REVISION
 from include.datasets import DATASETS
 from include.processes import drift as drawn_settings
 from include.processes.drift import (
     PATIENCE,
-    REVISION,
     TIMEZONE_SETTING,
     OtherRevision,
     require_drawn_settings,
@@ -63,7 +62,7 @@ def task_of_a_dag_drawn_with(tags: list[str], waiting_for: timedelta | None = No
 @pytest.mark.usefixtures("nothing_is_set")
 def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
     """Except those that are read only where a task runs, such as the connection."""
-    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, TIMEZONE_SETTING, REVISION]
+    assert [tag.split("=")[0] for tag in settings_tags()] == [*SETTINGS, TIMEZONE_SETTING, drawn_settings.REVISION]
     assert {each.name for each in DECLARED} | set(ADDRESSES) == set(SETTINGS)
 
 
@@ -143,7 +142,7 @@ def test_it_begins_again_after_a_while_without_using_up_a_try(monkeypatch, caplo
     with pytest.raises(AirflowRescheduleException) as refusal:
         require_drawn_settings(task_of_a_dag_drawn_with(drawn, waiting_for))
     assert 0 <= (refusal.value.reschedule_date - asked).total_seconds() - delay < 1
-    shows(REVISION_ENTRY.heading, "This worker has revision … of the project", caplog.text)
+    shows(REVISION.heading, "This worker has revision … of the project", caplog.text)
 
 
 @pytest.mark.usefixtures("nothing_is_set")

@@ -114,7 +114,7 @@ def test_a_scheduled_run_is_named_by_its_month():
     assert TIMETABLE.generate_run_id(run_type=DagRunType.MANUAL, **given) == "manual__2013-08-01T00:00:00+00:00"
 
 
-# What has named a run, for a backfill and for the schedule alike: when Airflow's own timetable began the month's run, at
+# What has named a run, of a backfill and of the schedule alike: when Airflow's own timetable began the month's run, at
 # its end; then when this one did; then the month's start.
 EARLIER_NAMES = {
     "CronDataIntervalTimetable": lambda month, published_after: month.end,

@@ -144,6 +144,29 @@ def loaded_again(pipeline: Pipeline, month: str) -> str:
     return str(run_id)
 
 
+def test_tasks_wait_for_a_deployment_that_reaches_the_workers_late_and_use_up_no_try(loaded: Pipeline, tmp_path: Path):
+    """Nothing is restarted: of the workers' copies the DAG files alone are replaced, as some hosts deploy them."""
+    month = MONTHS[1]
+    run_id, expected = loaded.run_of(month), loaded.content_of_a_clean_load(month, tmp_path)
+    copies = [loaded.stack.state / "workers" / worker / "project" / "dags" / "pipelines.py" for worker in WORKERS]
+    tries = {name: task["try_number"] for name, task in loaded.tasks(run_id).items()}
+    whole = copies[0].read_text()
+    for file in copies:
+        file.write_text(f"{whole}\n# another version\n")
+    loaded.clear_run(run_id)
+    loaded.wait_for_task(run_id, "wait_for_month", "up_for_reschedule")
+    refused = loaded.log(run_id, "wait_for_month", attempt=tries["wait_for_month"] + 1)
+    shows(REVISION.heading, "This worker has revision … of the project, and its DAG was drawn from revision …", refused)
+    for file in copies:
+        file.write_text(whole)
+    struck = time.monotonic()
+    loaded.wait_for_task(run_id, "wait_for_month", "success")
+    print(f"begun again {time.monotonic() - struck:.0f} s after the deployment had reached the workers")
+    assert loaded.wait(run_id) == "success"
+    assert {name: task["try_number"] - 1 for name, task in loaded.tasks(run_id).items()} == tries
+    assert loaded.content(month) == expected
+
+
 def test_a_killed_workers_tasks_run_on_the_other_and_its_logs_stay(loaded: Pipeline, tmp_path: Path):
     month = MONTHS[0]
     run_id = loaded.run_of(month)

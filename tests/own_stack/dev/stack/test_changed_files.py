@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.services.airflow_api import instant
+from dev.services.airflow_api import DagPaths, instant
 from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
 from include.settings import ROOT
@@ -132,6 +132,29 @@ def test_a_setting_given_to_a_running_stack_reaches_its_processes_and_stays_unti
     assert "PIPELINE_NOTIFY=mail" in doctor()
     up.run("dev", "up", PIPELINE_NOTIFY="")
     assert "PIPELINE_NOTIFY=not set" in doctor()
+
+
+# ---------- code that is replaced below a running stack, without a command
+
+
+def test_code_that_was_replaced_is_drawn_and_run_by_the_processes_that_run(up: ProjectCopy):
+    """Else the DAG processor draws the old revision until it is restarted, and a task of a newer worker is refused."""
+    api, maintenance = up.stack.api, DagPaths("taxi_maintenance")
+
+    def drawn_from() -> str:
+        tags = api.call("GET", maintenance.dag)["tags"]
+        return next(tag["name"] for tag in tags if tag["name"].startswith("revision="))
+
+    before, file = drawn_from(), up.folder / "include" / "month.py"
+    file.write_text(file.read_text() + "\n# another version\n")
+    api.call("PUT", f"/parseDagFile/{api.call('GET', maintenance.dag)['file_token']}")
+    until(drawn_from, lambda found: found != before, seconds=PARSE_SECONDS)
+    run = api.call("POST", maintenance.runs, json={"logical_date": None})["dag_run_id"]
+    state = until(
+        lambda: api.call("GET", maintenance.run(run))["state"], {"success", "failed"}.__contains__, seconds=90
+    )
+    tasks = list(api.pages(f"{maintenance.run(run)}/taskInstances", "task_instances"))
+    assert (state, {task["try_number"] for task in tasks}) == ("success", {1}), tasks
 
 
 # ---------- an edited model, without a command
