@@ -31,6 +31,7 @@ from dev.runs.restore import restore as put_back
 from dev.runs.task_log import print_log
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
+from dev.system.process import forget_postgres_variables
 from dev.system.programs import run
 from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
@@ -333,6 +334,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev", description="The local stack.")
     parser.add_argument("command", choices=COMMANDS)
     command = COMMANDS[parser.parse_args().command]
+    forget_postgres_variables()
     try:
         return command(Stack(STATE))
     except (StackError, SettingError) as error:
