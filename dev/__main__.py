@@ -36,6 +36,7 @@ from dev.system.programs import run
 from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
 from include.settings import DBT_MANIFEST, ROOT, SettingError
+from include.support.counted import counted
 from include.warehouse.run_schemas import drop_run_schemas as drop_old
 
 STATE = ROOT / ".local"
@@ -186,7 +187,7 @@ def drop_run_schemas(stack: Stack) -> int:
     for dataset in [arguments.dataset()] if given("DATASET") else DATASETS.values():
         dropped = drop_old(dataset, stack.warehouse.uri(), stack.published_schema(dataset), older)
         what = ", ".join(f"{name} ({size / 2**20:,.0f} MiB)" for name, size in dropped.items()) or "nothing"
-        console.print(f"{dataset.name}: dropped {what}; published and loaded over {older.days} days ago.")
+        console.print(f"{dataset.name}: dropped {what}; published and loaded over {counted(older.days, 'day')} ago.")
     return 0
 
 
@@ -253,7 +254,8 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
         backfills.append(Backfill(stack.api, dataset, months))
         backfills[-1].create(parallel, reprocess)
         console.print(
-            f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side"
+            f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {counted(len(months), 'month')}, {parallel} "
+            "side by side"
         )
     outcomes = [backfill.follow() for backfill in backfills]
     for dataset, months in asked.items():

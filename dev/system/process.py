@@ -183,7 +183,7 @@ def wait_or_kill(living: Callable[[], list[psutil.Process]], seconds: float) -> 
 
 
 def forget_postgres_variables() -> None:
-    """Takes what configures Postgres' programs and clients (`PGSSLMODE`, `PGHOSTADDR`, `PGDATA`...) out of this process.
+    """Takes what configures Postgres' programs and clients (`PGSSLMODE`, `PGDATA`...) out of this process' environment.
 
     They are the user's, for another server; libpq would lay them over the stack's own addresses. The variables of dbt's
     profile, `PG_HOST` and the like, stay. Names: https://www.postgresql.org/docs/current/libpq-envars.html
