@@ -19,12 +19,14 @@ from pathlib import Path
 from benchmarks.measures import Measure, report
 from dev.console import console
 from dev.services.postgres import EmbeddedPostgres
+from dev.system.process import forget_postgres_variables
 from include.settings import ROOT
 
 STATE = ROOT / ".local" / "bench"
 # before anything imports Airflow: the project's settings, and nothing of the user's own Airflow
 os.environ |= {"AIRFLOW_HOME": str(STATE / "airflow"), "AIRFLOW_CONFIG": str(ROOT / "config" / "airflow.cfg")}
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
+forget_postgres_variables()
 
 
 def load() -> list[Measure]:

@@ -31,10 +31,12 @@ from dev.runs.restore import restore as put_back
 from dev.runs.task_log import print_log
 from dev.stack.choices import Choices
 from dev.stack.stack import Stack
+from dev.system.process import forget_postgres_variables
 from dev.system.programs import run
 from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
 from include.settings import DBT_MANIFEST, ROOT, SettingError
+from include.support.counted import counted
 from include.warehouse.run_schemas import drop_run_schemas as drop_old
 
 STATE = ROOT / ".local"
@@ -185,7 +187,7 @@ def drop_run_schemas(stack: Stack) -> int:
     for dataset in [arguments.dataset()] if given("DATASET") else DATASETS.values():
         dropped = drop_old(dataset, stack.warehouse.uri(), stack.published_schema(dataset), older)
         what = ", ".join(f"{name} ({size / 2**20:,.0f} MiB)" for name, size in dropped.items()) or "nothing"
-        console.print(f"{dataset.name}: dropped {what}; published and loaded over {older.days} days ago.")
+        console.print(f"{dataset.name}: dropped {what}; published and loaded over {counted(older.days, 'day')} ago.")
     return 0
 
 
@@ -252,7 +254,8 @@ def _backfill(stack: Stack, asked: dict[Dataset, list[Month]]) -> int:
         backfills.append(Backfill(stack.api, dataset, months))
         backfills[-1].create(parallel, reprocess)
         console.print(
-            f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {len(months)} months, {parallel} side by side"
+            f"Backfill of {dataset.name}, {months[0]} to {months[-1]}: {counted(len(months), 'month')}, {parallel} "
+            "side by side"
         )
     outcomes = [backfill.follow() for backfill in backfills]
     for dataset, months in asked.items():
@@ -333,6 +336,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m dev", description="The local stack.")
     parser.add_argument("command", choices=COMMANDS)
     command = COMMANDS[parser.parse_args().command]
+    forget_postgres_variables()
     try:
         return command(Stack(STATE))
     except (StackError, SettingError) as error:

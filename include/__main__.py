@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Callable
 
@@ -46,6 +47,9 @@ def main() -> int:
     for each in COMMANDS:
         commands.add_parser(each.__name__, help=each.__doc__, description=each.__doc__)
     chosen = parser.parse_args().command
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return next(each for each in COMMANDS if each.__name__ == chosen)()
     except ModuleNotFoundError as error:

@@ -16,6 +16,7 @@ from hypothesis import settings
 from psycopg.conninfo import conninfo_to_dict
 
 from dev.services.postgres import EmbeddedPostgres
+from dev.system.process import forget_postgres_variables
 from dev.tlc.mirror import TlcMirror
 from include.settings import ROOT
 from tests.support.postgres.cutting_proxy import CuttingProxy, cutting_proxy
@@ -25,6 +26,7 @@ STATE = ROOT / ".local" / "tests"
 # Importing Airflow and dbt makes some 400,000 objects that stay, and the collector looks at all of them time and again:
 # a quarter of the unit tests' CPU, half of that when the processes end.
 gc.set_threshold(100_000, 50, 50)
+forget_postgres_variables()
 
 # the same examples each time, however slow the machine
 settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -23,6 +23,7 @@ from dev.tlc.sample_months import file_of, write_month, write_zones
 from include.datasets import DATASETS, Dataset
 from include.ingest.load import load_month
 from include.month import Month
+from include.support.counted import counted
 from include.transform.code_version import version_of_manifest
 from include.transform.manifest import make_manifest, places
 
@@ -89,7 +90,9 @@ def _outdated_by(base: dict[str, Any], scratch: Path, published_months: dict[str
             )
             continue
         count = published_months.get(dataset.name)
-        months = "every published month" if count is None else f"{count} months, all that the local stack has published"
+        months = "every published month"
+        if count is not None:
+            months = f"{counted(count, 'month')}, all that the local stack has published"
         changed = ", ".join(f"`{name}`" for name in after.changed_since(before.models))
         lines.append(
             f"- {dataset.name}: {months}, by {changed} (version {before.version} to {after.version}). Until they "

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dev.change.table_diff import TableDiff
+from include.support.counted import counted
 
 WIDTH = 60  # characters of a value that are shown
 MOST_COLUMNS = 6  # that a terminal of 80 columns shows side by side
@@ -15,7 +16,8 @@ def as_markdown(diffs: Iterable[TableDiff], here: str, there: str) -> str:
 
 
 def _of_table(diff: TableDiff) -> str:
-    title = f"### {diff.table}: {'differs' if diff.differs else f'the same {diff.rows_here:,} rows'}"
+    same = f"the same {counted(diff.rows_here, 'row')}"
+    title = f"### {diff.table}: {'differs' if diff.differs else same}"
     if not diff.differs:
         return title
     parts = [

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from dev.console import console
 from dev.errors import StackError
+from dev.runs.manual_run import print_failed_tasks
 from dev.runs.stalls import PATIENCE_SECONDS, Stalls
 from dev.services.airflow_api import AirflowApi, DagPaths
 from dev.system.waiting import within
@@ -241,11 +242,8 @@ class Backfill:
     def _tell_of_failure(self, month: Month, run: dict[str, Any]) -> None:
         run_id = run["dag_run_id"]
         its_log = f"make log DATASET={self.dataset.name} MONTH={month}"
-        console.print(f"[red]{month} failed[/red]: dag run {run_id}; why: {its_log}")
-        for task in self.api.pages(f"{self.paths.run(run_id)}/taskInstances", "task_instances", state="failed"):
-            console.print(
-                f"  task {task['task_id']}: {self.api.task_link(self.dataset.dag_id, run_id, task['task_id'])}"
-            )
+        console.print(f"[red]{month} failed[/red]: dag run {run_id}; its log: {its_log}")
+        print_failed_tasks(self.api, self.paths, run_id)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from rich.text import Text
 from dev.services.airflow_api import AirflowApi
 from include.datasets import Dataset
 from include.month import Month
+from include.support.counted import counted
 
 Line = dict[str, Any]  # a month, as the ledger's page gets it
 
@@ -67,8 +68,9 @@ def as_calendars(lines: list[Line]) -> Group:
         if line["pinned"]:
             parts.append(Text(pin(line)))
         if restated := line["restated"]:
-            since, now = restated["since"][:10], f"{restated['bytes']} bytes, ETag {restated['etag'] or 'none'}"
-            loaded = f"{restated['bytes_loaded']} bytes, ETag {restated['etag_loaded'] or 'none'}"
+            since = restated["since"][:10]
+            now = f"{counted(restated['bytes'], 'byte')}, ETag {restated['etag'] or 'none'}"
+            loaded = f"{counted(restated['bytes_loaded'], 'byte')}, ETag {restated['etag_loaded'] or 'none'}"
             what = (
                 f"{line['dataset']} {line['month']}: the source has another file since {since}: {now}; loaded: {loaded}"
             )
@@ -105,7 +107,7 @@ def told_of_outdated(lines: Iterable[Line]) -> list[str]:
         of_version = list(found)
         models, months = of_version[0]["changed_models"], ranges([line["month"] for line in of_version])
         since = f"; since then changed: {', '.join(models)}" if models else ""
-        count = f"{len(of_version)} month{'' if len(of_version) == 1 else 's'}"
+        count = counted(len(of_version), "month")
         told.append(
             f"{dataset}: {count} made by {version} of the SQL: {months}{since}. Rebuild without asking the source: "
             f"make rebuild DATASET={dataset}"

@@ -13,6 +13,7 @@ from include.ingest.choices import choice_of_month
 from include.ingest.versions import KeptVersion, kept_versions
 from include.month import Month
 from include.runs.month_of_run import SOURCE
+from include.support.counted import counted
 from include.warehouse.session import Warehouse
 
 
@@ -24,7 +25,7 @@ def restore(api: AirflowApi, dsn: str, schema: str, dataset: Dataset, month: Mon
     """
     kept = _kept(dsn, schema, dataset, month, version)
     said = (
-        f"Putting back {dataset.name} {month}: {kept.rows:,} rows, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
+        f"Putting back {dataset.name} {month}: {counted(kept.rows, 'row')}, loaded {kept.loaded_at:%Y-%m-%d}, SHA-256 "
         f"{kept.sha256}. It stays at this version until: make release DATASET={dataset.name} MONTH={month}"
     )
     return _run(api, dataset, month, kept.sha256, said)

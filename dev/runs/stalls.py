@@ -12,6 +12,7 @@ from urllib.parse import quote
 from dev.services.airflow_api import AirflowApi, DagPaths
 from include.datasets import Dataset
 from include.month import Month
+from include.support.counted import counted
 
 # The scheduler looks at queued runs and tasks about once a second, every few seconds on a busy machine.
 PATIENCE_SECONDS = 20
@@ -126,13 +127,15 @@ class Stalls:
         if not self._lasts("slot", bool(ready) and len(ready) == len(tasks)):
             return
         pools = [self.api.call("GET", f"/pools/{quote(name)}") for name in sorted({task["pool"] for task in ready})]
-        free = ", ".join(f"{each['open_slots']} of {each['slots']} slots of {each['name']}" for each in pools)
+        free = ", ".join(
+            f"{each['open_slots']} of {counted(each['slots'], 'slot')} of {each['name']}" for each in pools
+        )
         if any(each["open_slots"] < 1 for each in pools):
             advice = f"give the pool more ({self.api.url}/pools), or wait for what uses it"
         else:
             advice = "a busy machine goes on by itself; else see whether a worker takes tasks"
         yield Stall(
-            f"{len(ready)} tasks could run and none does, such as {ready[0]['task_id']} of dag run "
+            f"{counted(len(ready), 'task')} could run and none does, such as {ready[0]['task_id']} of dag run "
             f"{ready[0]['dag_run_id']}. Free are {free}: {advice}."
         )
 

@@ -25,6 +25,7 @@ from dev.tlc.sample_months import file_of, write_month, write_zones
 from include.datasets import DATASETS, TLC, Dataset
 from include.month import Month
 from include.settings import DBT_PROFILES, DBT_PROJECT, ROOT
+from include.support.counted import counted
 
 MIRROR_SECONDS = 30
 RESULTS = "celery"  # the database of Celery's results, and its role: the one login of Postgres that a worker has
@@ -62,7 +63,7 @@ class Stack:
             environment = self.environment()
             self.airflow.ensure(environment, self.postgres.started())
             if choices.executor == "celery":
-                console.print(f"Celery: {choices.workers} workers")
+                console.print(f"Celery: {counted(choices.workers, 'worker')}")
                 self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
             watcher = [sys.executable, "-m", "dev.stack.manifest_watcher", str(self.state)]
             self._manifest_watcher.ensure(watcher, {"PYTHONPATH": str(ROOT)}, code_version())

@@ -182,6 +182,16 @@ def wait_or_kill(living: Callable[[], list[psutil.Process]], seconds: float) -> 
         time.sleep(0.05)
 
 
+def forget_postgres_variables() -> None:
+    """Takes what configures Postgres' programs and clients (`PGSSLMODE`, `PGDATA`...) out of this process' environment.
+
+    They are the user's, for another server; libpq would lay them over the stack's own addresses. The variables of dbt's
+    profile, `PG_HOST` and the like, stay. Names: https://www.postgresql.org/docs/current/libpq-envars.html
+    """
+    for name in [name for name in os.environ if name.startswith("PG") and not name.startswith("PG_")]:
+        del os.environ[name]
+
+
 def inherited_environment() -> dict[str, str]:
     """This process' environment without what configures the pipeline, Airflow, dbt, Postgres or Python's paths."""
     ours = ("AIRFLOW", "AZURE_PG", "COSMOS", "DBT_", "PG", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")

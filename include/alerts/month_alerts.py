@@ -12,6 +12,7 @@ from include.alerts.runbook import RESTATED, UNAVAILABLE
 from include.datasets import Dataset
 from include.month import Month
 from include.settings import LATE_AFTER
+from include.support.counted import counted
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ def tell_if_late(dataset: Dataset, month: Month, now: datetime) -> None:
             dataset=dataset,
             month=month,
             cause="it is late",
-            text=f"{file} is not there, {(now - month.end).days} days after the month ended. Usually it is after "
-            f"{usual}. The run waits for it, and goes on by itself.",
+            text=f"{file} is not there, {counted((now - month.end).days, 'day')} after the month ended. Usually it is "
+            f"after {usual}. The run waits for it, and goes on by itself.",
             section=UNAVAILABLE.heading,
         )
 

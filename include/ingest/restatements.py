@@ -19,6 +19,7 @@ from include.month import Month
 from include.settings import RELOAD
 from include.source.address import base_url
 from include.source.etag_trigger import GENTLY, AskSource, SourceNotAsked, digest
+from include.support.counted import counted
 from include.warehouse.connection import warehouse_dsn
 from include.warehouse.session import Warehouse
 
@@ -72,7 +73,7 @@ class FindRestated(BaseOperator):
             asked = sum(len(event[what]) for what in ("answers", "refused", "silent"))
             shown = "; ".join(f"{month}: {why}" for month, why in sorted(silent.items())[:SHOWN])
             raise SourceNotAsked(
-                f"{len(silent)} of {asked} loaded months of {self.dataset.name} were not answered "
+                f"{len(silent)} of {counted(asked, 'loaded month')} of {self.dataset.name} were not answered "
                 f"({shown}). The others are written down. The next daily run asks again; or clear this task, once the "
                 f"source answers. If every month is refused, check the Airflow variable {self.dataset.host.variable}."
             )

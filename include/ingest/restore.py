@@ -15,6 +15,7 @@ from include.ingest.source_checks import note_loaded_file
 from include.ingest.versions import KeptVersion, keep_version, kept_versions
 from include.month import Month
 from include.runs.month_of_run import SOURCE, Choice
+from include.support.counted import counted
 from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def _not_kept(dataset: Dataset, month: Month, choice: Choice, kept: list[KeptVer
     there = ", ".join(str(each) for each in kept if not each.is_loaded) or "none"
     return (
         f"No version {choice.version} of {dataset.name} {month} is kept. Kept of this month: {there}. Nothing was "
-        f"changed. A version is kept for {dataset.keep_versions().days} days after another file has replaced it, as "
-        "long as PIPELINE_KEEP_VERSIONS_MEBIBYTES has room; Months in Airflow's navigation shows them. What the source "
-        f"has is loaded by a run of the month with version {SOURCE}."
+        f"changed. A version is kept for {counted(dataset.keep_versions().days, 'day')} after another file has "
+        "replaced it, as long as PIPELINE_KEEP_VERSIONS_MEBIBYTES has room; Months in Airflow's navigation shows them. "
+        f"What the source has is loaded by a run of the month with version {SOURCE}."
     )

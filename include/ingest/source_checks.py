@@ -20,6 +20,7 @@ from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log
 from include.month import Month
 from include.runs.month_of_run import SOURCE
 from include.source.download import FileVersion
+from include.support.counted import counted
 from include.warehouse.session import Warehouse
 
 # Of source_checks joined with load_log. The ledger's query has the condition, too.
@@ -77,8 +78,8 @@ class Restated:
 
     def __str__(self) -> str:
         return (
-            f"{self.bytes:,} bytes, ETag {self.etag or 'none'}, where {self.bytes_loaded:,} bytes, ETag "
-            f"{self.etag_loaded or 'none'}, are loaded"
+            f"{counted(self.bytes, 'byte')}, ETag {self.etag or 'none'}, where {counted(self.bytes_loaded, 'byte')}, "
+            f"ETag {self.etag_loaded or 'none'}, are loaded"
         )
 
 

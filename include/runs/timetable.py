@@ -10,6 +10,7 @@ from airflow.utils.types import DagRunType
 from pendulum import DateTime, instance
 
 from include.month import Month
+from include.support.counted import counted
 from include.support.timezone import default_timezone
 
 # A run is named so long after its month's start. Earlier timetables named it by the month's start, by the next month's
@@ -28,11 +29,11 @@ class MonthlyOncePublished(Timetable):
 
     def __init__(self, published_after: timedelta, first: Month | None = None) -> None:
         self.published_after, self.first = published_after, first
-        self.description = f"Monthly, {published_after.days} days after the month's end"
+        self.description = f"Monthly, {counted(published_after.days, 'day')} after the month's end"
 
     @property
     def summary(self) -> str:
-        return f"monthly + {self.published_after.days} days"
+        return f"monthly + {counted(self.published_after.days, 'day')}"
 
     def serialize(self) -> dict[str, Any]:
         return {"published_after": self.published_after.total_seconds(), "first": self.first and str(self.first)}

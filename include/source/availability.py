@@ -7,6 +7,7 @@ from datetime import datetime
 from include.datasets import Dataset
 from include.month import Month
 from include.source.download import is_available
+from include.support.counted import counted
 
 
 class MonthUnavailable(Exception):
@@ -30,7 +31,7 @@ def month_is_available(dataset: Dataset, month: Month, base_url: str, now: datet
         return True
     if now > month.end + dataset.overdue_after:
         raise MonthUnavailable(
-            f"{url} is not there, {(now - month.end).days} days after the month ended. "
+            f"{url} is not there, {counted((now - month.end).days, 'day')} after the month ended. "
             f"Open the URL in a browser; check the Airflow variable {dataset.host.variable}; then clear this task."
         )
     return False

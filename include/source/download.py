@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 import requests
 
+from include.support.counted import counted
+
 CONNECT_AND_READ_TIMEOUT = (10, 60)  # seconds; for each read, not for the whole file
 MAX_SECONDS = 30 * 60
 MAX_BYTES = 2 * 1024**3  # against a runaway answer: a month of green trips is 0.7 to 1.5 MB
@@ -114,7 +116,9 @@ def _save(response: requests.Response, file: BinaryIO) -> tuple[str, int]:
         if size > MAX_BYTES:
             raise DownloadError(f"{response.url} is larger than {MAX_BYTES:,} bytes, the most this project loads")
         if time.monotonic() > deadline:
-            raise DownloadError(f"{response.url} was not complete after {MAX_SECONDS} seconds ({size:,} bytes)")
+            raise DownloadError(
+                f"{response.url} was not complete after {MAX_SECONDS} seconds ({counted(size, 'byte')})"
+            )
         digest.update(chunk)
         file.write(chunk)
     return digest.hexdigest(), size

@@ -18,6 +18,7 @@ from include.datasets import TIMES, SourceFile
 from include.month import Month
 from include.source.download import Download
 from include.source.json_columns import as_json
+from include.support.counted import counted
 
 NAIVE_TIMES = tuple(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns"))
 # Postgres' first timestamp, 4714-11-24 BC, in microseconds since 1970. Its last, in 294276, is later than Arrow's last.
@@ -88,9 +89,9 @@ def _open_parquet(file: Download) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         file.file.seek(0)
         head = file.file.read(40)
         raise FileContentError(
-            f"{file.url} is not a complete parquet file ({file.bytes:,} bytes, Content-Type {file.content_type}, "
-            f"begins with {head!r}): {str(error).rstrip('.')}. If the source's own copy opens, clear this "
-            "task; otherwise wait for it."
+            f"{file.url} is not a complete parquet file ({counted(file.bytes, 'byte')}, Content-Type "
+            f"{file.content_type}, begins with {head!r}): {str(error).rstrip('.')}. If the source's own copy "
+            "opens, clear this task; otherwise wait for it."
         ) from error
     if parquet.metadata.num_rows == 0:
         raise _no_rows(file)

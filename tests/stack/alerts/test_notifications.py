@@ -12,6 +12,7 @@ import requests
 
 import dev.__main__ as commands
 from dev.errors import StackError
+from dev.runs.manual_run import print_failed_tasks
 from include.alerts import runbook
 from include.failures.retry import RETRIES
 from include.month import Month
@@ -96,6 +97,8 @@ def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_wha
     )
     [line] = [each for each in pipeline.ledger() if each["month"] == str(AUDITED)]
     assert f"Why: {line['reason']}" == said[-2][1]
+    print_failed_tasks(pipeline.stack.api, pipeline.paths, run_id)
+    assert f"{AUDIT} failed: {line['reason']}\n" in capsys.readouterr().out
     monkeypatch.setenv("MONTH", str(AUDITED))
     assert commands.log(pipeline.stack) == 0
     printed = capsys.readouterr().out.splitlines()

@@ -13,6 +13,7 @@ from include.alerts.runbook import MONTH
 from include.datasets import DATASETS, student_max_length
 from include.month import Month, MonthError
 from include.runs.month_of_run import (
+    KEYS,
     SOURCE,
     Choice,
     choice_of,
@@ -63,7 +64,9 @@ def test_a_run_with_neither_is_refused_with_what_to_give(run_type, params):
 
 @given(
     st.sampled_from(RUN_TYPES),
-    st.dictionaries(st.text().filter(lambda key: key != "month" and "/" not in key), st.none() | st.text(), min_size=1),
+    st.dictionaries(
+        st.text().filter(lambda key: key not in KEYS and "/" not in key), st.none() | st.text(), min_size=1
+    ),
     st.sampled_from([{}, {"month": "2024-01"}]),
 )
 @example("manual", {"mnth": "2024-01"}, {})

@@ -172,7 +172,7 @@ def test_a_month_that_was_put_back_is_restated_at_once_and_a_third_file_is_told_
     assert check(source, dsn, up | {JANUARY: ('"third"', 1)}) == []
     assert told(dsn) == [("2024-01", "its file was restated")]
     [(text,)] = query(dsn, f"select text from {SCHEMA}.notification_log")
-    assert 'The source has another file for green 2024-01: 1 bytes, ETag "third"' in text
+    assert 'The source has another file for green 2024-01: 1 byte, ETag "third"' in text
     assert "It is not loaded: the month stays at the version that was put back." in text
     assert "make release DATASET=green MONTH=2024-01" in text
 

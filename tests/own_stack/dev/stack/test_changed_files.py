@@ -62,7 +62,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     run("dev", "up", TLC_BASE_URL=source)
     run("dev", "airflow", ARGS=f"variables set levels_base_url {source}")
     said = run("dev", "backfill", **asked)
-    assert "Backfill of levels, 2024-01 to 2024-01: 1 months" in said
+    assert "Backfill of levels, 2024-01 to 2024-01: 1 month," in said
     dsn = run("dev", "dsn", ROLE="owner").strip()
     levels = "select station, measured_at::text, level_cm::text from airflow_default_levels.fct_levels"
     published = query(dsn, f"{levels} order by source_row")

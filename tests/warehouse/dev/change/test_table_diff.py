@@ -51,7 +51,7 @@ def test_equal_rows_are_the_same_whenever_they_were_published(dsn: str, fill: Fi
     assert not diff.differs
     assert (
         as_markdown([diff], "here", "there")
-        == "`here` (yours) beside `there` (published)\n\n### trips: the same 1 rows\n"
+        == "`here` (yours) beside `there` (published)\n\n### trips: the same 1 row\n"
     )
 
 
