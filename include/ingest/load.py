@@ -28,6 +28,7 @@ from include.ingest.versions import drop_kept_versions, keep_version
 from include.month import Month
 from include.runs.month_of_run import Choice
 from include.settings import KEEP_MEBIBYTES
+from include.source.address import Address
 from include.source.download import Download, FileVersion, download, require_unchanged
 from include.source.json_columns import jsonb_key
 from include.source.reader import FileContentError, Table, read_file
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 def load_month(
     dataset: Dataset,
     month: Month,
-    base_url: str,
+    base_url: Address,
     conninfo: str,
     schema: str,
     dag_run: str,
@@ -66,10 +67,10 @@ def load_month(
 
 
 def _load_from_source(
-    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str, choice: Choice | None
+    dataset: Dataset, month: Month, base_url: Address, conninfo: str, schema: str, dag_run: str, choice: Choice | None
 ) -> list[dict[str, Any]]:
     with ExitStack() as downloads:
-        files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
+        files = [downloads.enter_context(download(base_url.below(file.path.format(month=month)))) for file in dataset.files]
         tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
         with Warehouse(conninfo, schema) as warehouse:
             _warn_of_another_language(warehouse)

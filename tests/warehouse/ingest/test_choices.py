@@ -184,11 +184,11 @@ def test_a_month_that_an_earlier_revision_has_put_back_stays_put_back(put_back, 
     for month in ("2024-02", "2024-03"):
         for version in (1, 2):
             write_month(source.folder, month, ROWS[version], version + 3)
-            load_month(GREEN, Month.parse(month), source.url, dsn, SCHEMA, "a load")
+            load_month(GREEN, Month.parse(month), source.address, dsn, SCHEMA, "a load")
     kept = f"select sha256 from {SCHEMA}.kept_versions where source_month = '2024-03-01'"
     [(earlier,)] = query(dsn, kept)
     for choice in (chosen(earlier), chosen(SOURCE)):
-        load_month(GREEN, Month.parse("2024-03"), source.url, dsn, SCHEMA, choice.dag_run, choice)
+        load_month(GREEN, Month.parse("2024-03"), source.address, dsn, SCHEMA, choice.dag_run, choice)
     assert len(query(dsn, kept)) == 2
     query(dsn, f"drop table {SCHEMA}.chosen_versions")
     query(dsn, f"alter table {SCHEMA}.source_checks add column settled text")

@@ -44,7 +44,7 @@ def source(tlc: TlcMirror, dsn: str, airflow: None, published: None) -> TlcMirro
 
 
 def load(source: TlcMirror, dsn: str, month: Month = JANUARY) -> dict:
-    return load_month(GREEN, month, source.url, dsn, SCHEMA, "a load")[0]
+    return load_month(GREEN, month, source.address, dsn, SCHEMA, "a load")[0]
 
 
 def as_loaded(dsn: str) -> Answers:
@@ -56,7 +56,7 @@ def check(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None)
     """What the daily check does with these answers; the runs it wants made."""
     with Warehouse(dsn, SCHEMA) as session:
         asked_at, _ = loaded_months(session, GREEN)
-    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.url, answers, asked_at)
+    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.address, answers, asked_at)
 
 
 def restated(dsn: str) -> dict[str, dict]:
@@ -113,7 +113,7 @@ def test_an_answer_from_before_a_load_does_not_count_after_it(source, dsn):
     before = as_loaded(dsn)
     write_month(source.folder, str(JANUARY), 100, version=2)
     load(source, dsn)
-    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.url, before, asked_at - timedelta(seconds=1))
+    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.address, before, asked_at - timedelta(seconds=1))
     assert restated(dsn) == {}
 
 
@@ -183,7 +183,7 @@ def test_a_month_that_was_put_back_is_restated_at_once_and_a_third_file_is_told_
     assert len(told(dsn)) == 1
 
     # let the source count again: its next file is told, and loaded
-    load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a release", chosen(SOURCE))
+    load_month(GREEN, JANUARY, source.address, dsn, SCHEMA, "a release", chosen(SOURCE))
     assert restated(dsn) == {}
     [run] = check(source, dsn, as_loaded(dsn) | {JANUARY: ('"fourth"', 1)})
     assert run["month"] == "2024-01"
