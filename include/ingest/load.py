@@ -70,7 +70,9 @@ def _load_from_source(
     dataset: Dataset, month: Month, base_url: Address, conninfo: str, schema: str, dag_run: str, choice: Choice | None
 ) -> list[dict[str, Any]]:
     with ExitStack() as downloads:
-        files = [downloads.enter_context(download(base_url.below(file.path.format(month=month)))) for file in dataset.files]
+        files = [
+            downloads.enter_context(download(base_url.below(file.path.format(month=month)))) for file in dataset.files
+        ]
         tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
         with Warehouse(conninfo, schema) as warehouse:
             _warn_of_another_language(warehouse)

@@ -116,7 +116,9 @@ def find_restated(
             if etag and loaded_month.etag and is_same_etag(etag, loaded_month.etag):
                 known[month] = loaded_month.etag, length
         doubtful = [
-            each for month, each in there.items() if _differs(each, known[month]) and known[month] != told_before.get(month)
+            each
+            for month, each in there.items()
+            if _differs(each, known[month]) and known[month] != told_before.get(month)
         ]
         known |= _by_bytes(doubtful, known, addresses, asked_at)
         note_answers(warehouse, known, asked_at)

@@ -7,6 +7,7 @@ address, neither in its text nor in one that it came from.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -21,11 +22,15 @@ import urllib3
 from include.settings import SettingError
 from include.source.address import Address
 
-CONNECT_AND_READ_TIMEOUT = (10, 60)  # seconds; for each read, not for the whole file
+CONNECT_AND_READ_TIMEOUT = (10.0, 60.0)  # seconds; for each read, not for the whole file
 NOT_THERE = (403, 404)  # TLC answers 403 for a file that is not there
 NO_HEAD = (405, 501)
 # The first that is set. Of these requests knows the first two, and OpenSSL, with it httpx, the last two.
 AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+# At DEBUG it logs the path and the query of each request. Airflow's masking is a second guard only: it knows no
+# signature of an address that the source leads to.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 Result = TypeVar("Result")
 
@@ -42,9 +47,14 @@ class Answer:
 
 
 class Client:
-    """Asks addresses on one server. Threads may share it; for `with`. Raises SettingError for AUTHORITIES."""
+    """Asks addresses on one server. Threads may share it; for `with`.
 
-    def __init__(self, base: Address) -> None:
+    `timeout`: in seconds, to connect and for each read; None is CONNECT_AND_READ_TIMEOUT. Raises SettingError for
+    AUTHORITIES.
+    """
+
+    def __init__(self, base: Address, timeout: tuple[float, float] | None = None) -> None:
+        self._timeout = timeout or CONNECT_AND_READ_TIMEOUT
         self._session = requests.Session()
         # else length and, with some servers, ETag are those of a compressed answer
         self._session.headers["Accept-Encoding"] = "identity"
@@ -89,7 +99,7 @@ class Client:
                 address.to_ask(),
                 auth=address.login and tuple(each.encode() for each in address.login),
                 stream=True,
-                timeout=CONNECT_AND_READ_TIMEOUT,
+                timeout=self._timeout,
                 verify=self._verify,
             ) as response:
                 return use(response)

@@ -108,7 +108,9 @@ def test_the_real_zones_keep_their_literal_na(real_source, dsn):
 def test_real_yellow_months_are_published_to_the_last_row_and_cent_beside_a_green_one(real_source, project: Project):
     yellow = replace(project, dataset=YELLOW, schema="")
     for month in REAL_YELLOW_MONTHS:
-        [trips, _] = load_month(YELLOW, Month.parse(month), real_source.address, yellow.dsn, yellow.schema, "scheduled__1")
+        [trips, _] = load_month(
+            YELLOW, Month.parse(month), real_source.address, yellow.dsn, yellow.schema, "scheduled__1"
+        )
         assert trips["unknown_columns"] == []
         done = yellow.build(month)
         assert done.returncode == 0, done.output

@@ -65,6 +65,7 @@ for cell in (cell.strip() for line in table.splitlines() for cell in line.split(
         schema = run_schema_of(run, {}, "airflow_default", default_timezone())
         print("RUN", date.isoformat(), month, schema)
 """
+from tests.support.helpers import NOWHERE
 
 
 @pytest.fixture(scope="module")
