@@ -186,7 +186,7 @@ def wait_or_kill(living: Callable[[], list[psutil.Process]], seconds: float) -> 
 def inherited_environment() -> dict[str, str]:
     """This process' environment without what configures the pipeline, Airflow, dbt, Postgres or Python's paths.
 
-    With NOT_BY_PROXY in NO_PROXY: else a proxy of the user's would be asked for Airflow's own server, and for the mirror.
+    With NOT_BY_PROXY in NO_PROXY: else a proxy of the user's is asked for Airflow's own server, and for the mirror.
     """
     ours = ("AIRFLOW", "AZURE_PG", "COSMOS", "DBT_", "PG", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
     settings = tuple(each.name for each in SETTINGS)

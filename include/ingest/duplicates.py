@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 
 from include.month import Month
-from include.source.download import Download, FileVersion, is_unchanged
+from include.source.address import Address
+from include.source.download import FileVersion, is_unchanged
 from include.source.reader import FileContentError
 from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 
 
-def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, file: Download) -> None:
+def refuse_another_months_file(
+    warehouse: Warehouse, table: str, month: Month, file: FileVersion, base_url: Address
+) -> None:
     """Raises FileContentError if another month was loaded from the same bytes, and the source still has them for it.
 
     If the source now has another file for that month, the two files may have been swapped, and corrected since. Of two
@@ -26,7 +29,7 @@ def refuse_another_months_file(warehouse: Warehouse, table: str, month: Month, f
         values=(table, file.sha256, month.ds),
     )
     for other, url, etag, size in others:
-        address = file.address.of(url)
+        address = base_url.of(url)
         if not is_unchanged(address, FileVersion(url=address.shown, etag=etag, sha256=file.sha256, bytes=size)):
             log.warning("%s was loaded from these bytes. The source has another file for it now: load it again", other)
             continue

@@ -161,7 +161,7 @@ def _by_bytes(
     others. If one has the loaded bytes, the server's word is worth nothing, and the rest of its kind count as
     unchanged until they are downloaded. A file that cannot be downloaded says nothing.
     """
-    found = {}
+    found: dict[Month, Answer] = {}
     for same_length in (True, False):
         kind = [each for each in doubtful if (answers[each.month][1] in (None, each.bytes)) == same_length]
         first = asked_at.toordinal() * SAMPLE % len(kind) if kind else 0
@@ -171,8 +171,8 @@ def _by_bytes(
             unchanged = [each for each in kind if has_same_bytes.get(each.month, True)]
             found |= {each.month: (each.etag, each.bytes) for each in unchanged}
             log.warning(
-                "The source gives another %s for files that stay the same, byte for byte: %s of %s were downloaded, and "
-                "the others of them count as unchanged: %s",
+                "The source gives another %s for files that stay the same, byte for byte: %s of %s were downloaded, "
+                "and the others of them count as unchanged: %s",
                 *("ETag" if same_length else "length", len(sample), len(kind)),
                 ", ".join(str(each.month) for each in unchanged),
             )

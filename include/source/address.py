@@ -15,8 +15,9 @@ NEEDED = "an address that begins with http:// or https:// is needed, with @, / a
 class Address:
     """An address on a server of files, in two parts.
 
-    `shown`: scheme, host, port and path, without a slash at the end. It alone is stored, logged and shown. `login`, user
-    and password, and `query`, such as a signature, are needed to ask, may be secret, and are in no text of this object.
+    `shown`: scheme, host, port and path, without a slash at the end. It alone is stored, logged and shown. `login`,
+    user and password, and `query`, such as a signature, are needed to ask, may be secret, and are in no text of this
+    object.
     """
 
     shown: str

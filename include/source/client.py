@@ -14,10 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import responses
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Self, TypeVar
 
 import requests
 import urllib3
+from requests.auth import HTTPBasicAuth
 
 from include.settings import SettingError
 from include.source.address import Address
@@ -93,11 +95,13 @@ class Client:
         return self._ask("GET", address, read)
 
     def _ask(self, method: str, address: Address, use: Callable[[requests.Response], Result]) -> Result:
+        # as UTF-8, where requests would take Latin-1
+        login = address.login and HTTPBasicAuth(*(each.encode() for each in address.login))
         try:
             with self._session.request(
                 method,
                 address.to_ask(),
-                auth=address.login and tuple(each.encode() for each in address.login),
+                auth=login,
                 stream=True,
                 timeout=self._timeout,
                 verify=self._verify,
@@ -133,7 +137,7 @@ def authorities() -> str | bool:
     """
     for name in AUTHORITIES:
         if path := os.environ.get(name):
-            if not os.path.exists(path):
+            if not Path(path).exists():
                 raise SettingError(f"{name}={path}: there is no such file or folder of certificates.")
             return path
     return True

@@ -78,12 +78,11 @@ def is_unchanged(address: Address, file: FileVersion) -> bool:
     if now.status in NOT_THERE:
         return False
     if now.etag and file.etag:
-        if is_same_etag(now.etag, file.etag):
-            return True
-    elif isinstance(file, Download) and now.last_modified:
-        if (now.last_modified, now.length) == (file.last_modified, file.bytes):
-            return True
-    return has_bytes(address, file.sha256)
+        says_so = is_same_etag(now.etag, file.etag)
+    else:
+        date = file.last_modified if isinstance(file, Download) else None
+        says_so = date is not None and (now.last_modified, now.length) == (date, file.bytes)
+    return says_so or has_bytes(address, file.sha256)
 
 
 def has_bytes(address: Address, sha256: str) -> bool:

@@ -168,8 +168,8 @@ class AskSource(BaseTrigger):
     """Asks for files below an address, and fires once, with the fields of `Asked`, or with `fault`, a text.
 
     `paths`: the files below the address, by name. The address is the Airflow variable's value, else `otherwise`, and
-    is read here anew: Airflow's database has its digest alone. A triggerer that has another address than the worker is a
-    fault. A triggerer that takes this over asks again, which changes nothing.
+    is read here anew: Airflow's database has its digest alone. A triggerer that has another address than the worker is
+    a fault. A triggerer that takes this over asks again, which changes nothing.
     """
 
     def __init__(self, variable: str, otherwise: str, address_digest: str, paths: dict[str, str]) -> None:

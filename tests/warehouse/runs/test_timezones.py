@@ -23,6 +23,7 @@ from include.runs.timetable import MonthlyOncePublished
 from include.settings import ROOT, SettingError
 from include.source.availability import MonthUnavailable, month_is_available
 from include.support.timezone import default_timezone
+from tests.support.helpers import NOWHERE
 
 MAY = Month.parse("2024-05")
 # west, east, UTC; and two where clocks change at midnight of a month's first day, which comes twice, or not at all
@@ -65,7 +66,6 @@ for cell in (cell.strip() for line in table.splitlines() for cell in line.split(
         schema = run_schema_of(run, {}, "airflow_default", default_timezone())
         print("RUN", date.isoformat(), month, schema)
 """
-from tests.support.helpers import NOWHERE
 
 
 @pytest.fixture(scope="module")
