@@ -86,7 +86,7 @@ def _compare(server: EmbeddedPostgres, folder: Path, csv: Path, runs: int) -> di
     with TlcMirror(folder) as tlc:
 
         def load() -> None:
-            load_month(GREEN, MONTH, tlc.url, dsn, SCHEMA, "benchmark")
+            load_month(GREEN, MONTH, tlc.address, dsn, SCHEMA, "benchmark")
 
         load()
         psql(f"\\copy (select * from {SCHEMA}.raw_trips) to '{csv}' csv")

@@ -28,8 +28,8 @@ from include.runs.month_of_run import choice_of, is_rebuild, macros, month_of, r
 from include.runs.params import month_param, rebuild_param, version_param
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import POLL, SCHEDULE_FROM
-from include.source.address import base_url
 from include.source.availability import month_is_available
+from include.source.base_url import base_url
 from include.support.timezone import default_timezone
 from include.transform.task_groups import dbt_task_group
 from include.warehouse.connection import warehouse_dsn

@@ -120,7 +120,7 @@ def _publish_as_of(
         elif not file_of(folder, dataset, month).exists():
             raise StackError(f"TLC_DIR={tlc_dir} has no {file_of(folder, dataset, month).name}.")
         with TlcMirror(folder) as mirror:
-            load_month(dataset, month, mirror.url, postgres.dsn(), published, "dbt-ci")
+            load_month(dataset, month, mirror.address, postgres.dsn(), published, "dbt-ci")
         console.rule(f"As of {commit[:12]}")
         words = ["build", "--exclude-resource-type", "unit_test", "--vars", f"{{ds: {month.ds}}}"]
         words += places(Path(scratch) / "target", project / "dbt", project / "profiles")

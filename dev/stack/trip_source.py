@@ -5,17 +5,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 
 from dev.errors import StackError
-from include.datasets import TLC, Dataset, parquet_url_for
+from include.datasets import GREEN, TLC, Dataset
 from include.month import Month, MonthError
+from include.source.address import Address
+from include.source.client import Client
 
 KINDS = ("folder", "url", "sample")
-PROBE_SECONDS = 4
-PROBE_DAY = "2024-01-01"
+PROBE_SECONDS = 4.0
+PROBE_MONTH = "2024-01"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class Source:
                 yield Month.parse(file.name.removeprefix(before).removesuffix(after))
 
     def __str__(self) -> str:
+        """Without what is secret in an address."""
+        if self.kind == "url":
+            return Address.parse(self.place).shown
         return "generated sample months" if self.kind == "sample" else self.place
 
     @classmethod
@@ -71,25 +75,20 @@ class Source:
             source.check()
             return source
         if url := environment.get("TLC_BASE_URL"):
-            if not _is_web_address(url):
-                raise StackError(f"TLC_BASE_URL={url}: an address that begins with http:// or https:// is needed.")
-            return cls("url", url.rstrip("/"))
+            try:
+                Address.parse(url)
+            except ValueError as error:  # without the address, which may hold a password
+                raise StackError(f"TLC_BASE_URL: {error}.") from None
+            return cls("url", url)
         return None
 
     @classmethod
     def found(cls, sample_folder: Path) -> "Source":
         """TLC's own host if it answers within seconds, else generated months in the folder."""
+        address = Address.parse(TLC.address)
         try:
-            answer = requests.head(parquet_url_for(PROBE_DAY), timeout=PROBE_SECONDS)
-            reachable = answer.ok
+            with Client(address, (PROBE_SECONDS, PROBE_SECONDS)) as client:
+                status = client.head(address.below(GREEN.monthly.path.format(month=PROBE_MONTH))).status
         except requests.RequestException:
-            reachable = False
-        return cls("url", TLC.address) if reachable else cls("sample", str(sample_folder))
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
-    except ValueError:  # a port that is no number, half of an IPv6 address
-        return False
+            status = None
+        return cls("url", TLC.address) if status == requests.codes.ok else cls("sample", str(sample_folder))

@@ -21,6 +21,7 @@ from include.settings import SETTINGS
 SAME_START_SECONDS = 2
 # The triggerer at times takes 12 s to end by itself; it has nothing to lose.
 GRACE_SECONDS = 8
+NOT_BY_PROXY = "localhost,127.0.0.1,::1"
 # A program that gives itself a title, as Airflow's and Celery's do, would write it over what the kernel shows of its
 # environment. With this variable setproctitle uses the room of the command line alone.
 KEEPS_ENVIRONMENT = {"SPT_NOENV": "1"}
@@ -193,7 +194,14 @@ def forget_postgres_variables() -> None:
 
 
 def inherited_environment() -> dict[str, str]:
-    """This process' environment without what configures the pipeline, Airflow, dbt, Postgres or Python's paths."""
+    """This process' environment without what configures the pipeline, Airflow, dbt, Postgres or Python's paths.
+
+    With NOT_BY_PROXY in NO_PROXY: else a proxy of the user's is asked for Airflow's own server, and for the mirror.
+    """
     ours = ("AIRFLOW", "AZURE_PG", "COSMOS", "DBT_", "PG", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
     settings = tuple(each.name for each in SETTINGS)
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours + settings)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours + settings)}
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    # some programs read the one, some the other. A star, which stands for every host, counts alone only
+    direct = given if given == "*" else ",".join(filter(None, [given, NOT_BY_PROXY]))
+    return inherited | {"NO_PROXY": direct, "no_proxy": direct}

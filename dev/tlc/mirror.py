@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from dev.system.ports import LOOPBACK
+from include.source.address import Address
 
 # The CDN in front of TLC's bucket answers 403, not 404, for a file that is not there.
 ACCESS_DENIED = (
@@ -104,6 +105,7 @@ class TlcMirror:
         handler = partial(TlcRequest, folder=folder, faults=self.faults, log=log, requests=self.requests)
         self.server = ThreadingHTTPServer((LOOPBACK, port), handler)
         self.url = f"http://{LOOPBACK}:{self.server.server_port}"
+        self.address = Address.parse(self.url)
 
     def __enter__(self) -> Self:
         # __exit__ waits for so long, at the end of each test that has a mirror

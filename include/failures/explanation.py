@@ -12,7 +12,7 @@ from include.failures.reason import reason_of
 from include.month import Month, MonthError
 from include.runs.month_of_run import month_of, month_of_partition
 from include.settings import SettingError
-from include.source.address import address_to_show
+from include.source.base_url import address_to_show
 from include.support.timezone import default_timezone
 from include.transform.dbt_log import DbtFailed
 

@@ -28,6 +28,7 @@ from include.ingest.versions import drop_kept_versions, keep_version
 from include.month import Month
 from include.runs.month_of_run import Choice
 from include.settings import KEEP_MEBIBYTES
+from include.source.address import Address
 from include.source.download import Download, FileVersion, download, require_unchanged
 from include.source.json_columns import jsonb_key
 from include.source.reader import FileContentError, Table, read_file
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 def load_month(
     dataset: Dataset,
     month: Month,
-    base_url: str,
+    base_url: Address,
     conninfo: str,
     schema: str,
     dag_run: str,
@@ -59,17 +60,18 @@ def load_month(
         choice = choice_of_month(conninfo, schema, month, asked)
         try:
             if choice and choice.pins:
-                return restore_month(dataset, month, choice, conninfo, schema, dag_run)
+                return restore_month(dataset, month, choice, base_url, conninfo, schema, dag_run)
             return _load_from_source(dataset, month, base_url, conninfo, schema, dag_run, choice)
         except ChoiceChanged as changed:
             log.warning("%s. It is loaded anew", changed)
 
 
 def _load_from_source(
-    dataset: Dataset, month: Month, base_url: str, conninfo: str, schema: str, dag_run: str, choice: Choice | None
+    dataset: Dataset, month: Month, base_url: Address, conninfo: str, schema: str, dag_run: str, choice: Choice | None
 ) -> list[dict[str, Any]]:
     with ExitStack() as downloads:
-        files = [downloads.enter_context(download(file.url(base_url, month))) for file in dataset.files]
+        addresses = [base_url.below(file.path.format(month=month)) for file in dataset.files]
+        files = [downloads.enter_context(download(address)) for address in addresses]
         tables = [read_file(file, declared, month) for file, declared in zip(files, dataset.files, strict=True)]
         with Warehouse(conninfo, schema) as warehouse:
             _warn_of_another_language(warehouse)
@@ -77,7 +79,7 @@ def _load_from_source(
             drop_kept_versions(warehouse, most_mebibytes=KEEP_MEBIBYTES.value())
             for declared, file in zip(dataset.files, files, strict=True):
                 refuse_other_columns(warehouse, declared, file)
-            refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0])
+            refuse_another_months_file(warehouse, dataset.monthly.table, month, files[0], base_url)
             warehouse.lock(dataset.monthly.table, month.ds)
             require_choice(warehouse, month, choice)
             loaded = [

@@ -15,6 +15,7 @@ from include.ingest.source_checks import note_loaded_file
 from include.ingest.versions import KeptVersion, keep_version, kept_versions
 from include.month import Month
 from include.runs.month_of_run import SOURCE, Choice
+from include.source.address import Address
 from include.support.counted import counted
 from include.warehouse.session import Warehouse
 
@@ -26,15 +27,15 @@ class VersionNotKept(Exception):
 
 
 def restore_month(
-    dataset: Dataset, month: Month, choice: Choice, conninfo: str, schema: str, dag_run: str
+    dataset: Dataset, month: Month, choice: Choice, base_url: Address, conninfo: str, schema: str, dag_run: str
 ) -> list[dict[str, Any]]:
     """Replaces the month's rows by those of a kept version, at which the month then stays.
 
     The version that is loaded is kept in turn. `choice`: the version, chosen by this run or by an earlier one. If it is
-    loaded already, its rows stay, or are written anew. The source is not asked, and the dataset's other files are not
-    touched. Returns what load_log now says of the month's file; an empty list if its rows stay. Raises VersionNotKept,
-    ChoiceChanged, what `refuse_another_months_file` raises, and psycopg.Error; after any of them the tables are as they
-    were.
+    loaded already, its rows stay, or are written anew. Of the source only another month with the same bytes is asked
+    for, and the dataset's other files are not touched. Returns what load_log now says of the month's file; an empty
+    list if its rows stay. Raises VersionNotKept, ChoiceChanged, what `refuse_another_months_file` raises, and
+    psycopg.Error; after any of them the tables are as they were.
     """
     if choice.dag_run != dag_run:
         log.warning(
@@ -51,7 +52,7 @@ def restore_month(
         place = place_of(warehouse, dataset.monthly, month)
         for kept in kept_versions(warehouse, table, month.ds, choice.version):
             warehouse.rollback()
-            refuse_another_months_file(warehouse, table, month, kept)
+            refuse_another_months_file(warehouse, table, month, kept, base_url)
         # a load takes its locks in the same order: this one after that above, and before those of kept versions
         warehouse.lock(table, month.ds)
         require_choice(warehouse, month, choice)

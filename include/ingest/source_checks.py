@@ -2,7 +2,8 @@
 
 A month is restated if the source has another file for it than the one that is loaded. A server's ETag names a version
 of a file. Last-Modified does not: TLC's host changes it for files that stay the same. If one of the two answers has no
-ETag, or came from another address, the lengths alone are compared.
+ETag, or came from another address, the lengths alone are compared. Where bytes were compared, what is recorded is their
+outcome (include/ingest/restatements.py).
 """
 
 from __future__ import annotations
@@ -52,10 +53,13 @@ NOTE = """
 
 @dataclass(frozen=True)
 class LoadedMonth:
-    """A month whose file is loaded, and the address it came from."""
+    """A month whose file is loaded, the address it came from, and what was loaded."""
 
     month: Month
     url: str
+    etag: str | None
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,12 @@ def loaded_months(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime, lis
     if warehouse.exists(warehouse.schema, "load_log"):
         create_tables_beside_load_log(warehouse)
         rows = warehouse.execute(
-            "select source_month, url from {schema}.load_log where table_name = $1 order by 1",
+            "select source_month, url, etag, bytes, sha256 from {schema}.load_log where table_name = $1 order by 1",
             values=(dataset.monthly.table,),
         )
     [[now]] = warehouse.execute("select now()")
     warehouse.commit()
-    return now, [LoadedMonth(Month(month), url) for month, url in rows]
+    return now, [LoadedMonth(Month(month), *facts) for month, *facts in rows]
 
 
 def note_load(warehouse: Warehouse, place: FilePlace, file: FileVersion) -> None:

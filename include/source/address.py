@@ -1,47 +1,75 @@
-"""Where a dataset's files are. Read only where a task or a trigger runs."""
+"""An address on a server of files, without what is secret in it. Importable without Airflow."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from airflow.sdk import Variable
-from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
-
-from include.support.lookup import certain_answer
-
-if TYPE_CHECKING:  # with it comes pyarrow, which the triggerer needs for nothing
-    from include.datasets import Dataset
+# Airflow's logs would have each of a masked word's occurrences starred out. A short value of the query may be any word.
+LEAST_MASKED = 8
+NEEDED = "an address that begins with http:// or https:// is needed, with @, / and the like in a password as %40, %2F"
 
 
-def base_url(dataset: Dataset) -> str:
-    """The address in the Airflow variable of the dataset's host, else the host's own.
+@dataclass(frozen=True)
+class Address:
+    """An address on a server of files, in two parts.
 
-    Raises AirflowRuntimeError where Airflow's server does not answer.
+    `shown`: scheme, host, port and path, without a slash at the end. It alone is stored, logged and shown. `login`,
+    user and password, and `query`, such as a signature, are needed to ask, may be secret, and are in no text of this
+    object.
     """
-    return address(dataset.host.variable, dataset.host.address)
 
+    shown: str
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    query: str = field(default="", repr=False)
 
-def address_to_show(dataset: Dataset) -> str:
-    """The same without what may be secret: user, password, query and fragment.
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Raises ValueError, without the text, for one that is no address of a web server."""
+        try:
+            parts = urlsplit(text.strip())
+            # an @ in the path: a password with a slash in it, or with what ends it
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            is_address = is_address and "@" not in parts.path and not re.search(r"[\s\x00-\x1f\x7f]", text.strip())
+        except ValueError:  # a port that is no number, half of an IPv6 address. Its message may quote a password
+            is_address = False
+        if not is_address:
+            raise ValueError(NEEDED)
+        login, at, host = parts.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        return cls(
+            f"{parts.scheme}://{host}{parts.path.rstrip('/')}",
+            (unquote(user), unquote(password)) if at else None,
+            parts.query,
+        )
 
-    Where Airflow's server does not answer, the variable's name in pointed brackets, as what explains a failure may not
-    fail.
-    """
-    try:
-        found = urlsplit(base_url(dataset))
-        place = found.hostname if found.port is None else f"{found.hostname}:{found.port}"
-    except Exception:
-        return f"<{dataset.host.variable}>"
-    return urlunsplit((found.scheme, place or "", found.path.rstrip("/"), "", ""))
+    def __str__(self) -> str:
+        return self.shown
 
+    @property
+    def host(self) -> str:
+        """Without port and brackets."""
+        return urlsplit(self.shown).hostname or ""
 
-def address(variable: str, otherwise: str) -> str:
-    """The Airflow variable's value, else `otherwise`. Raises AirflowRuntimeError, as `base_url` does."""
-    try:
-        found: str = certain_answer(lambda: Variable.get(variable))
-    except AirflowRuntimeError as error:
-        if error.error.error is not ErrorType.VARIABLE_NOT_FOUND:
-            raise
-        return otherwise
-    return found
+    def below(self, path: str) -> Address:
+        """The address of a file below this one."""
+        return replace(self, shown=f"{self.shown}/{path}")
+
+    def of(self, shown: str) -> Address:
+        """Another address: with this one's login and query if it is on the same server, else without."""
+        other = Address.parse(shown)
+        is_near = urlsplit(other.shown)[:2] == urlsplit(self.shown)[:2]
+        return replace(self, shown=other.shown) if is_near else other
+
+    def to_ask(self) -> str:
+        """The URL with the query, and without the login."""
+        return f"{self.shown}?{self.query}" if self.query else self.shown
+
+    def secrets(self) -> set[str]:
+        """What no text may hold: the query and its longer values, the password, and a user without one; as written in
+        an address, and decoded."""
+        user, password = self.login or ("", "")
+        words = {self.query, password or user}
+        words |= {value for _, value in parse_qsl(self.query) if len(value) >= LEAST_MASKED}
+        return {form for word in words if word for form in (word, quote(word, safe=""), quote(word))}

@@ -12,12 +12,17 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
-import httpx
+import requests
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from include.source.address import address
+from include.settings import SettingError
+from include.source.address import Address
+from include.source.base_url import address
+from include.source.client import Answer, Client
+from include.support.threads import begun_thread
 
 
 class SourceNotAsked(Exception):
@@ -63,17 +68,18 @@ class Asked:
     silent: dict[str, str] = field(default_factory=dict)
 
 
-async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
-    """Sends HEAD to each URL, at most `pace.at_once` at a time. Takes `pace.most` and one request's time at most."""
+async def ask(base: Address, paths: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
+    """Sends HEAD for each path below the address, at most `pace.at_once` at a time.
+
+    Takes `pace.most` and one request's time at most. Raises SettingError for certificates that are not there.
+    """
     asked = Asked()
-    # identity: else length and, with some servers, ETag are those of a compressed answer
-    headers = {"Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(headers=headers, timeout=30, follow_redirects=True) as client:
-        asking, waiting = _Asking(client, pace, asked), iter(urls.items())
+    with Client(base) as client:
+        asking, waiting = _Asking(client, pace, asked), iter(paths.items())
 
         async def ask_the_next() -> None:
-            for name, url in waiting:
-                await asking.ask(name, url)
+            for name, path in waiting:
+                await asking.ask(name, base.below(path))
 
         await asyncio.gather(*(ask_the_next() for _ in range(pace.at_once)))
     if not asked.answers:  # it refuses them all
@@ -85,13 +91,13 @@ async def ask(urls: Mapping[str, str], pace: Pace = GENTLY) -> Asked:
 class _Asking:
     """Requests that keep one pace together."""
 
-    def __init__(self, client: httpx.AsyncClient, pace: Pace, asked: Asked) -> None:
+    def __init__(self, client: Client, pace: Pace, asked: Asked) -> None:
         self.client, self.pace, self.asked = client, pace, asked
         self.next_at = time.monotonic()
         self.ends_at = self.next_at + pace.most
         self.pause, self.pauses, self.given_up = pace.first_pause, 0, ""
 
-    async def ask(self, name: str, url: str) -> None:
+    async def ask(self, name: str, address: Address) -> None:
         why, refused = "", False
         for _ in range(self.pace.tries):
             await self._turn()
@@ -99,21 +105,21 @@ class _Asking:
                 break
             began = time.monotonic()
             try:
-                response = await self.client.head(url)
-            except httpx.HTTPError as error:
+                # a thread of its own: those of the triggerer's loop are few, and for all its triggers
+                answer = await asyncio.wrap_future(begun_thread("source", partial(self.client.head, address)))
+            except requests.RequestException as error:
                 why, refused = f"{type(error).__name__}: {error}".strip(": "), False
                 self._back_off(began)
                 continue
-            is_busy = response.status_code == 429 or response.is_server_error
-            why, refused = f"HTTP {response.status_code}", response.is_client_error and not is_busy
-            if response.is_success:
+            is_busy = answer.status == 429 or answer.status >= 500
+            why, refused = f"HTTP {answer.status}", 400 <= answer.status < 500 and not is_busy
+            if 200 <= answer.status < 300:
                 self.pause, self.pauses = self.pace.first_pause, 0
-                length = response.headers.get("Content-Length", "")
-                self.asked.answers[name] = response.headers.get("ETag"), int(length) if length.isdecimal() else None
+                self.asked.answers[name] = answer.etag, answer.length
                 return
             if not (is_busy or refused):
                 break  # asking again would not help
-            self._back_off(began, _asks_to_wait(response))
+            self._back_off(began, _asks_to_wait(answer))
         if refused and not self.given_up:
             self.asked.refused[name] = why
         else:
@@ -141,9 +147,9 @@ class _Asking:
         self.pause = min(2 * self.pause, self.pace.longest_pause)
 
 
-def _asks_to_wait(response: httpx.Response) -> float | None:
+def _asks_to_wait(answer: Answer) -> float | None:
     """Retry-After, in seconds; None where there is none, or it cannot be read."""
-    text: str = response.headers.get("Retry-After", "")
+    text = answer.retry_after or ""
     if text.isdecimal():
         return float(text)
     try:
@@ -153,16 +159,16 @@ def _asks_to_wait(response: httpx.Response) -> float | None:
     return max(0.0, (at.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
-def digest(address: str) -> str:
-    """A digest of the address, which may hold a password."""
-    return hashlib.sha256(address.encode()).hexdigest()[:16]
+def digest(address: Address) -> str:
+    """A digest of the address without what is secret in it, which could else be guessed and tried."""
+    return hashlib.sha256(address.shown.encode()).hexdigest()[:16]
 
 
 class AskSource(BaseTrigger):
     """Asks for files below an address, and fires once, with the fields of `Asked`, or with `fault`, a text.
 
-    `paths`: the files below the address, by name. The address is the Airflow variable's value, else `otherwise`. It may
-    hold a password, so Airflow's database has its digest alone. A triggerer that has another address than the worker is
+    `paths`: the files below the address, by name. The address is the Airflow variable's value, else `otherwise`, and
+    is read here anew: Airflow's database has its digest alone. A triggerer that has another address than the worker is
     a fault. A triggerer that takes this over asks again, which changes nothing.
     """
 
@@ -176,15 +182,19 @@ class AskSource(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         await asyncio.sleep(LEAST_SECONDS)
-        base = await self._address()
-        if base is None:
-            name = f"{self.variable} (or AIRFLOW_VAR_{self.variable.upper()})"
-            yield _event(fault=f"the triggerer has another {name} than the worker")
+        try:
+            base = await self._address()
+            if base is None:
+                name = f"{self.variable} (or AIRFLOW_VAR_{self.variable.upper()})"
+                yield _event(fault=f"the triggerer has another {name} than the worker")
+                return
+            asked = await ask(base, self.paths)
+        except SettingError as error:
+            yield _event(fault=f"of the triggerer: {error}")
             return
-        asked = await ask({name: f"{base.rstrip('/')}/{path}" for name, path in self.paths.items()})
         yield _event(answers=asked.answers, refused=asked.refused, silent=asked.silent)
 
-    async def _address(self) -> str | None:
+    async def _address(self) -> Address | None:
         """The address; None if, for ADDRESS_SECONDS, it is not the one that the worker had.
 
         While Airflow's server does not answer, it seems that the variable is not set.

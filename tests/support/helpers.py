@@ -18,13 +18,14 @@ from include.datasets import GREEN
 from include.ingest.raw_tables import create_raw_tables
 from include.month import Month
 from include.runs.month_of_run import Choice
+from include.source.address import Address
 from include.source.download import Download
 from include.warehouse.session import Warehouse
 
 SCHEMA = "airflow_test"
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
 FORK_SECONDS = 120
-NOWHERE = "http://127.0.0.1:9"  # a source that does not answer
+NOWHERE = Address.parse("http://127.0.0.1:9")  # a source that does not answer
 ZONES = "/misc/taxi_zone_lookup.csv"
 
 
@@ -41,11 +42,14 @@ def trips_path(month: Month) -> str:
 def downloaded(file: Path) -> Download:
     """The file as if it had come from TLC's host."""
     content = file.read_bytes()
+    address = Address.parse(f"https://tlc.example/{file.name}")
     return Download(
         file=io.BytesIO(content),
-        url=f"https://tlc.example/{file.name}",
+        address=address,
+        url=address.shown,
         etag=None,
         content_type="binary/octet-stream",
+        last_modified=None,
         sha256=hashlib.sha256(content).hexdigest(),
         bytes=len(content),
     )

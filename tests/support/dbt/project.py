@@ -65,7 +65,7 @@ class Project:
         write_month(self.tlc.folder, month, rows, version, self.dataset)
 
     def load_file(self, month: str) -> None:
-        load_month(self.dataset, Month.parse(month), self.tlc.url, self.dsn, self.schema, "by hand")
+        load_month(self.dataset, Month.parse(month), self.tlc.address, self.dsn, self.schema, "by hand")
 
     def dbt(self, *arguments: str, month: str | None = None, plain: bool = False, **environment: str) -> Done:
         """dbt with these arguments, in a process of its own.

@@ -17,7 +17,9 @@ import requests
 
 from dev.system.ports import LOOPBACK
 from include.failures.retry import heals
+from include.source import client
 from include.source import download as module
+from include.source.address import Address
 from include.source.download import DownloadError, FileUnavailable, download, is_available
 from tests.support.helpers import JANUARY, cut, fork, trips_path
 
@@ -26,9 +28,9 @@ CONTENT = b"PAR1" + bytes(range(256)) * 20_000  # 5 MB: several chunks
 
 
 @pytest.fixture
-def url(tlc):
+def url(tlc) -> Address:
     (tlc.folder / "green_tripdata_2024-01.parquet").write_bytes(CONTENT)
-    return tlc.url + PATH
+    return tlc.address.below(PATH[1:])
 
 
 @pytest.fixture
@@ -73,14 +75,14 @@ def test_the_file_arrives_whole_with_what_its_server_said_of_it(url, temporary):
     with download(url) as file:
         assert file.file.read() == CONTENT
         assert os.fstat(file.file.fileno()).st_dev == temporary.stat().st_dev
-        assert (file.url, file.bytes, file.sha256) == (url, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+        assert (file.url, file.bytes, file.sha256) == (url.shown, len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
         assert file.etag == f'"{hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()}"'
         assert file.content_type == "binary/octet-stream"
 
 
 def test_a_server_without_etag_will_do(tlc):
     tlc.faults[PATH] = status(200)
-    with download(tlc.url + PATH) as file:
+    with download(tlc.address.below(PATH[1:])) as file:
         assert (file.etag, file.file.read()) == (None, b"an error page")
 
 
@@ -167,7 +169,7 @@ def test_a_transfer_cut_short_is_an_error_that_heals(tlc, url, fault):
 def test_a_source_that_does_not_listen_is_an_error_that_heals():
     with socket.create_server((LOOPBACK, 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(requests.ConnectionError) as caught, download(f"http://{LOOPBACK}:{port}{PATH}"):
+    with pytest.raises(requests.ConnectionError) as caught, download(Address.parse(f"http://{LOOPBACK}:{port}{PATH}")):
         pass
     assert heals(caught.value)
 
@@ -175,7 +177,7 @@ def test_a_source_that_does_not_listen_is_an_error_that_heals():
 def test_a_source_that_never_answers_is_given_up_and_heals(tlc, url, monkeypatch):
     given_up = threading.Event()
     tlc.faults[PATH] = lambda request: given_up.wait()
-    monkeypatch.setattr(module, "CONNECT_AND_READ_TIMEOUT", (0.2, 0.2))
+    monkeypatch.setattr(client, "CONNECT_AND_READ_TIMEOUT", (0.2, 0.2))
     with pytest.raises(requests.RequestException) as caught, download(url):
         pass
     given_up.set()
@@ -212,7 +214,7 @@ def test_a_file_that_is_there_is_available(url):
 
 
 def test_a_file_that_is_not_there_is_not_available(tlc):
-    assert is_available(tlc.url + PATH) is False  # the mirror answers 403, as TLC does
+    assert is_available(tlc.address.below(PATH[1:])) is False  # the mirror answers 403, as TLC does
 
 
 def test_404_is_not_available_either(tlc, url):

@@ -18,6 +18,7 @@ import pytest
 from dev.tlc.mirror import TlcMirror, TlcRequest
 from include.settings import ROOT
 from include.source import etag_trigger as ask_source
+from include.source.address import Address
 from include.source.etag_trigger import GENTLY, LEAST_SECONDS, Asked, AskSource, Pace, ask, digest
 from tests.support.stack.airflow_cfg import PROJECT
 
@@ -39,10 +40,6 @@ class Source:
             (mirror.folder / f"green_tripdata_{month}.parquet").write_bytes(month.encode() * 3)
             mirror.faults[f"/{path(month)}"] = self._answer
 
-    @property
-    def urls(self) -> dict[str, str]:
-        return {month: f"{self.mirror.url}/{path(month)}" for month in MONTHS}
-
     def _answer(self, request: TlcRequest) -> bool:
         with self._lock:
             self.together += 1
@@ -60,13 +57,16 @@ def path(month: str) -> str:
     return f"trip-data/green_tripdata_{month}.parquet"
 
 
+PATHS = {month: path(month) for month in MONTHS}
+
+
 @pytest.fixture
 def source(tlc: TlcMirror) -> Source:
     return Source(tlc)
 
 
 def asked(source: Source, pace: Pace = QUICK) -> Asked:
-    return asyncio.run(ask(source.urls, pace))
+    return asyncio.run(ask(source.mirror.address, PATHS, pace))
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def test_a_server_that_is_gone_is_given_up_in_a_bounded_time(source: Source):
     with lasting_at_most(5):
         found = asked(source)
     assert sorted(found.silent) == MONTHS
-    assert any(why.startswith("ConnectError") for why in found.silent.values())
+    assert any(why.startswith("ConnectionError") for why in found.silent.values())
 
 
 @pytest.mark.long
@@ -194,7 +194,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def trigger_for(url: str) -> AskSource:
-    return AskSource("tlc_base_url", "https://tlc.example", digest(url), {month: path(month) for month in MONTHS})
+    return AskSource("tlc_base_url", "https://tlc.example", digest(Address.parse(url)), PATHS)
 
 
 def event_of(trigger: AskSource) -> dict:

@@ -14,7 +14,7 @@ from airflow.sdk.execution_time.context import set_current_context
 from include.datasets import GREEN
 from include.failures.retry import heals
 from include.settings import SettingError
-from include.source.address import base_url
+from include.source.base_url import base_url
 from include.warehouse.connection import warehouse_fields
 
 
@@ -101,13 +101,13 @@ def test_what_a_server_that_is_back_has_is_taken(server: Server, comes_back_afte
     server.connection, server.variable = Connection(conn_id="azure_pg", host="db.example"), "https://mirror.example"
     assert warehouse_fields()["host"] == "db.example"
     server.asked.clear()
-    assert base_url(GREEN) == "https://mirror.example"
+    assert base_url(GREEN).shown == "https://mirror.example"
 
 
 def test_what_a_server_has_not_is_missing(server: Server):
     with pytest.raises(SettingError, match="'azure_pg' is not defined"):
         warehouse_fields()
-    assert base_url(GREEN) == GREEN.host.address
+    assert base_url(GREEN).shown == GREEN.host.address
 
 
 def test_what_is_there_takes_one_question(server: Server):

@@ -389,7 +389,7 @@ def answered(tlc, status: int, **headers: str) -> requests.HTTPError:
     tlc.faults[PATH] = lambda request: request.answer(status, b"", **headers)
 
     def fetch() -> None:
-        with download(tlc.url + PATH):
+        with download(tlc.address.below(PATH[1:])):
             pass
 
     error = error_of(fetch)
@@ -409,7 +409,7 @@ def test_a_source_that_refuses_does_not_heal(tlc, status):
 
 def test_a_source_that_denies_access_does_not_heal(tlc):
     def fetch() -> None:
-        with download(tlc.url + PATH):
+        with download(tlc.address.below(PATH[1:])):
             pass
 
     assert not heals(error_of(fetch))  # the mirror answers 403, as TLC does, and download says so in its own words

@@ -19,6 +19,7 @@ from include.ingest.versions import drop_kept_versions
 from include.ledger.queries import connect, figures_by_month
 from include.month import Month
 from include.runs.month_of_run import SOURCE, Choice
+from include.source.address import Address
 from include.source.reader import FileContentError
 from include.warehouse.session import Warehouse
 from tests.support.documents import shows
@@ -33,7 +34,7 @@ def put_up(source: TlcMirror, version: int) -> None:
     write_month(source.folder, str(JANUARY), ROWS[version], version)
 
 
-def run(dsn: str, url: str = NOWHERE, asked: Choice | None = None, dag_run: str = "a load") -> str | None:
+def run(dsn: str, url: Address = NOWHERE, asked: Choice | None = None, dag_run: str = "a load") -> str | None:
     """A run of January: the SHA-256 that it has loaded, if it has loaded anything."""
     loaded = load_month(GREEN, JANUARY, url, dsn, SCHEMA, asked.dag_run if asked else dag_run, asked)
     return loaded[0]["sha256"] if loaded else None
@@ -49,9 +50,9 @@ def source(tlc: TlcMirror) -> TlcMirror:
 @pytest.fixture
 def put_back(source: TlcMirror, dsn: str) -> tuple[str, str]:
     """January, put back from the second file to the first: both."""
-    first = run(dsn, source.url)
+    first = run(dsn, source.address)
     put_up(source, 2)
-    second = run(dsn, source.url)
+    second = run(dsn, source.address)
     assert run(dsn, asked=chosen(str(first)[:8], by="ann")) == first
     return str(first), str(second)
 
@@ -68,7 +69,7 @@ def test_an_ordinary_run_uses_the_version_that_was_put_back_and_says_so_without_
 ):
     first, second = put_back
     before = raw_content(dsn)
-    for url in (NOWHERE, source.url):
+    for url in (NOWHERE, source.address):
         caplog.clear()
         assert run(dsn, url) == first
         assert raw_content(dsn) == before
@@ -81,12 +82,12 @@ def test_an_ordinary_run_uses_the_version_that_was_put_back_and_says_so_without_
 
     # a third file is not loaded either; a release loads it, and ordinary runs what the source has next
     put_up(source, 3)
-    assert run(dsn, source.url) == first
-    third = run(dsn, source.url, chosen(SOURCE, dag_run="a release"))
+    assert run(dsn, source.address) == first
+    third = run(dsn, source.address, chosen(SOURCE, dag_run="a release"))
     assert third not in (first, second)
     assert pinned(dsn) is None
     put_up(source, 2)
-    assert run(dsn, source.url) == second
+    assert run(dsn, source.address) == second
 
 
 def test_rows_that_were_changed_by_hand_are_written_anew_by_an_ordinary_run_however_old_the_version(put_back, dsn):
@@ -107,10 +108,10 @@ def test_the_newer_choice_counts_whichever_run_is_tried_or_cleared_again(put_bac
         chosen(second, dag_run="newer"),
     )
     for asked, expected in ((older, first), (release, second), (newer, second)):
-        assert run(dsn, source.url, asked) == expected
+        assert run(dsn, source.address, asked) == expected
     put_up(source, 3)
     for asked in (older, release, newer):
-        assert run(dsn, source.url, asked) == second
+        assert run(dsn, source.address, asked) == second
     assert pinned(dsn)["dag_run"] == "newer"
     assert f"this run asked for the version {first}; {second}, which was asked for since (dag run newer), counts" in (
         caplog.text
@@ -118,15 +119,15 @@ def test_the_newer_choice_counts_whichever_run_is_tried_or_cleared_again(put_bac
 
 
 def test_a_version_that_is_loaded_already_and_kept_nowhere_can_be_chosen_too(source, dsn):
-    first = run(dsn, source.url)
+    first = run(dsn, source.address)
     assert run(dsn, asked=chosen(first)) is None
     put_up(source, 2)
-    assert run(dsn, source.url) is None
+    assert run(dsn, source.address) is None
     assert pinned(dsn)["version"] == first
     query(dsn, f"delete from {SCHEMA}.load_log where table_name = 'raw_trips'")
     with pytest.raises(VersionNotKept, match="loaded by a run of the month with version source"):
-        run(dsn, source.url)
-    assert run(dsn, source.url, chosen(SOURCE)) not in (None, first)
+        run(dsn, source.address)
+    assert run(dsn, source.address, chosen(SOURCE)) not in (None, first)
 
 
 def test_a_release_that_cannot_load_the_source_s_file_changes_nothing(put_back, source, dsn):
@@ -134,9 +135,9 @@ def test_a_release_that_cannot_load_the_source_s_file_changes_nothing(put_back, 
     (source.folder / f"green_tripdata_{JANUARY}.parquet").write_bytes(b"no parquet")
     before, choice = raw_content(dsn), pinned(dsn)
     with pytest.raises(FileContentError):
-        run(dsn, source.url, chosen(SOURCE, dag_run="a release"))
+        run(dsn, source.address, chosen(SOURCE, dag_run="a release"))
     assert (raw_content(dsn), pinned(dsn)) == (before, choice)
-    assert run(dsn, source.url) == first
+    assert run(dsn, source.address) == first
 
 
 @pytest.mark.parametrize("row", [1, 60], ids=["first row", "later row"])
@@ -147,11 +148,11 @@ def test_a_choice_whose_session_is_ended_is_not_made_and_is_made_by_the_next_try
     before, choice = raw_content(dsn), pinned(dsn)
     at_row(dsn, row, "pg_terminate_backend(pg_backend_pid())")
     with pytest.raises(psycopg.Error):
-        run(dsn, source.url, asked)
+        run(dsn, source.address, asked)
     assert (raw_content(dsn), pinned(dsn)) == (before, choice)
     as_always(dsn)
-    assert run(dsn, source.url, asked) == second
-    assert run(dsn, source.url) == second
+    assert run(dsn, source.address, asked) == second
+    assert run(dsn, source.address) == second
     assert (pinned(dsn) or {"version": SOURCE})["version"] == asked.version
 
 
@@ -160,12 +161,12 @@ def test_a_run_that_meets_another_choice_when_it_has_the_month_follows_it(put_ba
     """The run has read what counts, and waits for the month's lock, which the choice is made under."""
     first, second = put_back
     if version == "first":
-        run(dsn, source.url, chosen(SOURCE, dag_run="a release"))
+        run(dsn, source.address, chosen(SOURCE, dag_run="a release"))
     asked, expected = (chosen(first), first) if version == "first" else (chosen(SOURCE), second)
     lock = "select pg_advisory_xact_lock(hashtextextended($1, 0))"
     with psycopg.connect(dsn, cursor_factory=psycopg.RawCursor) as holder, ThreadPoolExecutor() as pool:
         holder.execute(lock, [f"{SCHEMA}/raw_trips/{JANUARY.ds}"])
-        waits = pool.submit(run, dsn, source.url)
+        waits = pool.submit(run, dsn, source.address)
         while query(dsn, WAITING) == [(0,)]:
             assert not waits.done()
         holder.execute(
@@ -184,23 +185,23 @@ def test_a_month_that_an_earlier_revision_has_put_back_stays_put_back(put_back, 
     for month in ("2024-02", "2024-03"):
         for version in (1, 2):
             write_month(source.folder, month, ROWS[version], version + 3)
-            load_month(GREEN, Month.parse(month), source.url, dsn, SCHEMA, "a load")
+            load_month(GREEN, Month.parse(month), source.address, dsn, SCHEMA, "a load")
     kept = f"select sha256 from {SCHEMA}.kept_versions where source_month = '2024-03-01'"
     [(earlier,)] = query(dsn, kept)
     for choice in (chosen(earlier), chosen(SOURCE)):
-        load_month(GREEN, Month.parse("2024-03"), source.url, dsn, SCHEMA, choice.dag_run, choice)
+        load_month(GREEN, Month.parse("2024-03"), source.address, dsn, SCHEMA, choice.dag_run, choice)
     assert len(query(dsn, kept)) == 2
     query(dsn, f"drop table {SCHEMA}.chosen_versions")
     query(dsn, f"alter table {SCHEMA}.source_checks add column settled text")
     query(dsn, f"update {SCHEMA}.source_checks set settled = etag")
     assert figures_by_month_of(dsn) == {"2024-01": "restated", "2024-02": None, "2024-03": None}
-    assert run(dsn, source.url) == first
+    assert run(dsn, source.address) == first
     found = pinned(dsn)
     assert (found["version"], found["by"], found["dag_run"]) == (first, None, "a restore")
     assert query(dsn, f"select to_char(source_month, 'YYYY-MM') from {SCHEMA}.chosen_versions") == [("2024-01",)]
     with Warehouse(dsn, SCHEMA) as session:
         assert len(loaded_months(session, GREEN)[1]) == 3
-    assert run(dsn, source.url, chosen(SOURCE)) == second
+    assert run(dsn, source.address, chosen(SOURCE)) == second
 
 
 def figures_by_month_of(dsn: str) -> dict[str, str | None]:

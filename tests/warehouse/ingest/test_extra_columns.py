@@ -85,7 +85,7 @@ def padded(values: pa.Array) -> pa.Array:
 def test_whatever_an_undeclared_column_holds_is_loaded_and_kept(tlc, month, dsn: str):
     writable = {name: padded(values) for name, (values, _) in KEPT.items()}
     rewrite(month, **writable)
-    load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+    load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
     rows = query(dsn, f"select extra_columns from {SCHEMA}.raw_trips order by source_row")
     for name in writable:
         values, kept = KEPT[name]
@@ -187,7 +187,7 @@ def test_a_value_that_a_declared_column_cannot_hold_is_refused_by_column_and_row
 ):
     rewrite(month, **{column: padded(values)})
     with pytest.raises(FileContentError) as caught:
-        load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+        load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
     assert f"{month.name}: column {column.lower()} is " in str(caught.value)
     assert says in str(caught.value)
     assert not heals(caught.value)
@@ -201,12 +201,12 @@ def test_the_row_is_that_of_the_file_not_of_the_batch(tlc, month, dsn: str):
     ids[-1] = 2**40
     rewrite(month, VendorID=pa.array(ids))
     with pytest.raises(FileContentError, match=f"row {rows}: {2**40}"):
-        load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+        load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
 
 
 def test_the_last_time_of_arrow_is_a_time_in_postgres(tlc, month, dsn: str):
     rewrite(month, lpep_pickup_datetime=padded(of_integers([2**63 - 1], pa.timestamp("us"))))
-    load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+    load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
     last = f"select lpep_pickup_datetime::text from {SCHEMA}.raw_trips where source_row = 1"
     assert query(dsn, last) == [("294247-01-10 04:00:54.775807",)]
 
@@ -215,7 +215,7 @@ def test_the_last_time_of_arrow_is_a_time_in_postgres(tlc, month, dsn: str):
 def test_text_of_any_arrow_type_is_text(tlc, month, dsn: str, type: pa.DataType):
     moments = pa.array([str(datetime(2024, 1, 5))] * ROWS).cast(type)
     rewrite(month, store_and_fwd_flag=pa.array(["N"] * ROWS).cast(type), lpep_pickup_datetime=moments)
-    load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+    load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
     found = f"select distinct store_and_fwd_flag, lpep_pickup_datetime::text from {SCHEMA}.raw_trips"
     assert query(dsn, found) == [("N", "2024-01-05 00:00:00")]
 
@@ -234,7 +234,7 @@ def test_a_zone_that_cannot_be_held_is_refused_by_row(tlc, month, dsn: str, line
     lines = zones.read_bytes().splitlines()
     zones.write_bytes(b"\n".join([*lines[:3], line, *lines[4:]]) + b"\n")
     with pytest.raises(FileContentError) as caught:
-        load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+        load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")
     assert zones.name in str(caught.value)
     assert says in str(caught.value)
 
@@ -243,4 +243,4 @@ def test_a_column_whose_name_is_no_text_is_refused(tlc, month, dsn: str):
     rewrite(month, zzzz=pa.array([1] * ROWS))
     month.write_bytes(month.read_bytes().replace(b"zzzz", b"\xff\xfe\xff\xfe"))
     with pytest.raises(FileContentError, match=r"2024-01.parquet has a column whose name is not UTF-8: b'\\xff"):
-        load_month(GREEN, JANUARY, tlc.url, dsn, SCHEMA, "by hand")
+        load_month(GREEN, JANUARY, tlc.address, dsn, SCHEMA, "by hand")

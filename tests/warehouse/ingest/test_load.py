@@ -73,7 +73,7 @@ def large_month(tmp_path_factory) -> Path:
 
 
 def load(month: Month, source: TlcMirror, dsn: str, schema: str = SCHEMA, dag_run: str = "scheduled__1") -> list[dict]:
-    return load_month(GREEN, month, source.url, dsn, schema, dag_run)
+    return load_month(GREEN, month, source.address, dsn, schema, dag_run)
 
 
 def file_of(month: Month, source: TlcMirror) -> Path:
@@ -558,8 +558,8 @@ def test_a_loader_killed_on_the_way_changes_nothing_and_can_be_started_again_at_
     shutil.copy(large_month, source.folder)
     program = (
         "import sys; from include.datasets import GREEN; from include.ingest.load import load_month;"
-        "from include.month import Month;"
-        "load_month(GREEN, Month.parse('2024-01'), *sys.argv[1:], 'killed')"
+        "from include.month import Month; from include.source.address import Address;"
+        "load_month(GREEN, Month.parse('2024-01'), Address.parse(sys.argv[1]), *sys.argv[2:], 'killed')"
     )
     command = [sys.executable, "-c", program, source.url, dsn, SCHEMA]
     with closed_gate(dsn, BATCH_ROWS + 4_000), subprocess.Popen(command, cwd=ROOT) as loader:

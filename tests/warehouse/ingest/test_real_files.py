@@ -62,7 +62,7 @@ def real_source(real_files):
 def test_a_real_month_is_loaded_to_the_last_row_and_cent(real_source, dsn, month, counted):
     month = Month.parse(month)
     for _ in range(2):  # again leaves one copy
-        [trips, zones] = load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
+        [trips, zones] = load_month(GREEN, month, real_source.address, dsn, SCHEMA, "scheduled__1")
     assert (trips["rows"], zones["rows"]) == (counted[0], ZONES)
     assert (trips["unknown_columns"], zones["unknown_columns"]) == ([], [])
     with psycopg.connect(dsn) as connection:
@@ -72,7 +72,7 @@ def test_a_real_month_is_loaded_to_the_last_row_and_cent(real_source, dsn, month
 def test_consecutive_real_months_of_unlike_types_share_one_table(real_source, dsn):
     months = [Month.parse(text) for text in ("2023-01", "2023-02")]
     for month in [*months, *months[::-1]]:
-        load_month(GREEN, month, real_source.url, dsn, SCHEMA, "scheduled__1")
+        load_month(GREEN, month, real_source.address, dsn, SCHEMA, "scheduled__1")
     with psycopg.connect(dsn) as connection:
         assert [connection.execute(COUNTED, [month.first_day]).fetchone() for month in months] == [
             REAL_MONTHS[str(month)] for month in months
@@ -91,7 +91,7 @@ def test_another_month_s_real_file_is_not_published_under_this_month_s_name(real
 
 @pytest.mark.parametrize("month", REAL_MONTHS)
 def test_a_real_month_passes_every_audit(real_source, project: Project, month: str):
-    load_month(GREEN, Month.parse(month), real_source.url, project.dsn, project.schema, "scheduled__1")
+    load_month(GREEN, Month.parse(month), real_source.address, project.dsn, project.schema, "scheduled__1")
     done = project.build(month)
     assert done.returncode == 0, done.output
     accepted = "select rows_accepted + rows_rejected from airflow_default.fct_months"
@@ -99,7 +99,7 @@ def test_a_real_month_passes_every_audit(real_source, project: Project, month: s
 
 
 def test_the_real_zones_keep_their_literal_na(real_source, dsn):
-    load_month(GREEN, Month.parse("2024-01"), real_source.url, dsn, SCHEMA, "scheduled__1")
+    load_month(GREEN, Month.parse("2024-01"), real_source.address, dsn, SCHEMA, "scheduled__1")
     zones = raw_content(dsn)["raw_zones"]
     assert [zone[0] for zone in zones] == list(range(1, ZONES + 1))
     assert [zone[1:4] for zone in zones[263:]] == [("Unknown", "N/A", "N/A"), ("N/A", "Outside of NYC", "N/A")]
@@ -108,7 +108,9 @@ def test_the_real_zones_keep_their_literal_na(real_source, dsn):
 def test_real_yellow_months_are_published_to_the_last_row_and_cent_beside_a_green_one(real_source, project: Project):
     yellow = replace(project, dataset=YELLOW, schema="")
     for month in REAL_YELLOW_MONTHS:
-        [trips, _] = load_month(YELLOW, Month.parse(month), real_source.url, yellow.dsn, yellow.schema, "scheduled__1")
+        [trips, _] = load_month(
+            YELLOW, Month.parse(month), real_source.address, yellow.dsn, yellow.schema, "scheduled__1"
+        )
         assert trips["unknown_columns"] == []
         done = yellow.build(month)
         assert done.returncode == 0, done.output
@@ -121,7 +123,7 @@ def test_real_yellow_months_are_published_to_the_last_row_and_cent_beside_a_gree
     assert {month: tuple(found) for month, *found in query(project.dsn, figures)} == {
         month: (*counted, counted[0]) for month, counted in REAL_YELLOW_MONTHS.items()
     }
-    load_month(GREEN, Month.parse("2024-01"), real_source.url, project.dsn, project.schema, "scheduled__1")
+    load_month(GREEN, Month.parse("2024-01"), real_source.address, project.dsn, project.schema, "scheduled__1")
     assert project.build("2024-01").returncode == 0
     both = query(project.dsn, "select dataset, count(*) from airflow_default.all_trips group by 1 order by 1")
     assert both == [("green", 56551 - 46), ("yellow", 45000 - 3)]

@@ -18,7 +18,7 @@ SCHEMA, MONTH = "airflow_default", Month.parse("2024-01")
 def test_the_loaded_rows_stay_as_they_are_and_the_source_is_not_asked(dsn: str, tlc: TlcMirror):
     write_zones(tlc.folder)
     write_month(tlc.folder, str(MONTH), 60)
-    loaded = load_month(GREEN, MONTH, tlc.url, dsn, SCHEMA, "a run")
+    loaded = load_month(GREEN, MONTH, tlc.address, dsn, SCHEMA, "a run")
     write_month(tlc.folder, str(MONTH), 60, version=2)  # TLC restates the month meanwhile
     before, asked = fingerprint(dsn), list(tlc.requests)
     found = loaded_files(GREEN, MONTH, dsn, SCHEMA)
@@ -31,7 +31,7 @@ def test_the_loaded_rows_stay_as_they_are_and_the_source_is_not_asked(dsn: str, 
 def test_tables_that_an_earlier_revision_did_not_have_are_there_afterwards(dsn: str, tlc: TlcMirror):
     write_zones(tlc.folder)
     write_month(tlc.folder, str(MONTH), 60)
-    load_month(GREEN, MONTH, tlc.url, dsn, SCHEMA, "a run")
+    load_month(GREEN, MONTH, tlc.address, dsn, SCHEMA, "a run")
     for table in ("audit_log", "code_versions"):
         query(dsn, f"drop table {SCHEMA}.{table}")
     loaded_files(GREEN, MONTH, dsn, SCHEMA)
@@ -43,6 +43,6 @@ def test_a_month_of_which_nothing_is_loaded_is_not_rebuilt_which_is_said(dsn: st
         loaded_files(GREEN, MONTH, dsn, SCHEMA)
     write_zones(tlc.folder)
     write_month(tlc.folder, "2024-02", 60)
-    load_month(GREEN, Month.parse("2024-02"), tlc.url, dsn, SCHEMA, "a run")
+    load_month(GREEN, Month.parse("2024-02"), tlc.address, dsn, SCHEMA, "a run")
     with pytest.raises(NothingLoaded, match=r"no file of raw_trips for green 2024-01.* make backfill DATASET=green"):
         loaded_files(GREEN, MONTH, dsn, SCHEMA)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -10,16 +12,18 @@ from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import write_month, write_zones
 from include.alerts.runbook import ASKED, RESTATED
 from include.datasets import GREEN
+from include.ingest import restatements
 from include.ingest.load import load_month
 from include.ingest.restatements import FindRestated, find_restated
 from include.ingest.source_checks import loaded_months
 from include.ledger.queries import connect, figures_by_month
 from include.month import Month
 from include.runs.month_of_run import SOURCE
+from include.source.address import Address
 from include.source.etag_trigger import SourceNotAsked
 from include.warehouse.session import Warehouse
 from tests.support.documents import shows
-from tests.support.helpers import FEBRUARY, JANUARY, NOWHERE, chosen
+from tests.support.helpers import FEBRUARY, JANUARY, NOWHERE, chosen, trips_path
 from tests.support.postgres.warehouse_content import query
 
 SCHEMA = "airflow_default"
@@ -44,7 +48,7 @@ def source(tlc: TlcMirror, dsn: str, airflow: None, published: None) -> TlcMirro
 
 
 def load(source: TlcMirror, dsn: str, month: Month = JANUARY) -> dict:
-    return load_month(GREEN, month, source.url, dsn, SCHEMA, "a load")[0]
+    return load_month(GREEN, month, source.address, dsn, SCHEMA, "a load")[0]
 
 
 def as_loaded(dsn: str) -> Answers:
@@ -52,11 +56,25 @@ def as_loaded(dsn: str) -> Answers:
     return {Month(month): (etag, length) for month, etag, length in rows}
 
 
+@contextmanager
+def withheld(source: TlcMirror) -> Iterator[None]:
+    """The source gives no file: what it answered alone counts."""
+    source.faults |= {trips_path(month): lambda request: request.answer(503, b"") for month in (JANUARY, FEBRUARY)}
+    yield
+    source.faults.clear()
+
+
 def check(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None) -> list[dict]:
-    """What the daily check does with these answers; the runs it wants made."""
+    """What the daily check does with these answers, where no file can be downloaded; the runs it wants made."""
+    with withheld(source):
+        return check_with_files(source, dsn, answers, url)
+
+
+def check_with_files(source: TlcMirror, dsn: str, answers: Answers, url: str | None = None) -> list[dict]:
     with Warehouse(dsn, SCHEMA) as session:
         asked_at, _ = loaded_months(session, GREEN)
-    return find_restated(GREEN, Warehouse(dsn, SCHEMA), url or source.url, answers, asked_at)
+    address = Address.parse(url) if url else source.address
+    return find_restated(GREEN, Warehouse(dsn, SCHEMA), address, answers, asked_at)
 
 
 def restated(dsn: str) -> dict[str, dict]:
@@ -113,7 +131,7 @@ def test_an_answer_from_before_a_load_does_not_count_after_it(source, dsn):
     before = as_loaded(dsn)
     write_month(source.folder, str(JANUARY), 100, version=2)
     load(source, dsn)
-    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.url, before, asked_at - timedelta(seconds=1))
+    find_restated(GREEN, Warehouse(dsn, SCHEMA), source.address, before, asked_at - timedelta(seconds=1))
     assert restated(dsn) == {}
 
 
@@ -137,6 +155,51 @@ def test_an_etag_of_another_host_says_nothing(source, dsn):
     assert restated(dsn) == {}
     check(source, dsn, answers | {JANUARY: ('"by another rule"', 1)}, url="https://mirror.example")
     assert list(restated(dsn)) == ["2024-01"]
+
+
+KINDS_OF_DOUBT = pytest.mark.parametrize("longer", [0, 7], ids=["another ETag", "another length"])
+
+
+@KINDS_OF_DOUBT
+def test_what_a_server_says_of_files_that_stay_the_same_is_not_a_restatement(source, dsn, caplog, longer):
+    nodes = {month: (f'"node {month}"', length + longer) for month, (_, length) in as_loaded(dsn).items()}
+    for _ in range(2):
+        assert check_with_files(source, dsn, nodes) == []
+        assert restated(dsn) == {}
+    assert "for files that stay the same, byte for byte: 2 of 2 were downloaded" in caplog.text
+
+
+@KINDS_OF_DOUBT
+def test_a_file_with_other_bytes_is_a_restatement_among_such_as_stay(source, dsn, longer):
+    nodes = {month: (f'"node {month}"', length + longer) for month, (_, length) in as_loaded(dsn).items()}
+    write_month(source.folder, str(JANUARY), 90, version=2)
+    nodes[JANUARY] = ('"another"', as_loaded(dsn)[JANUARY][1] + longer)
+    source.requests.clear()
+    for _ in range(2):
+        check_with_files(source, dsn, nodes)
+        assert list(restated(dsn)) == ["2024-01"]
+    # what is known to be restated is not downloaded again
+    assert [each for each in source.requests if each == f"GET {trips_path(JANUARY)}"] == [f"GET {trips_path(JANUARY)}"]
+
+
+@pytest.mark.parametrize("dress", ["W/{}", "W/{} "])
+def test_a_weak_etag_is_that_of_the_load(source, dsn, dress):
+    source.requests.clear()
+    check_with_files(source, dsn, {month: (dress.format(etag), size) for month, (etag, size) in as_loaded(dsn).items()})
+    assert restated(dsn) == {}
+    assert source.requests == []
+
+
+def test_of_many_files_two_are_downloaded_each_day_others(source, dsn, monkeypatch):
+    monkeypatch.setattr(restatements, "SAMPLE", 1)
+    nodes = {month: (f'"node {month}"', length) for month, (_, length) in as_loaded(dsn).items()}
+    source.requests.clear()
+    with Warehouse(dsn, SCHEMA) as session:
+        asked_at, _ = loaded_months(session, GREEN)
+    for days in (0, 1):
+        find_restated(GREEN, Warehouse(dsn, SCHEMA), source.address, nodes, asked_at + timedelta(days=days))
+        assert restated(dsn) == {}
+    assert sorted(source.requests) == [f"GET {trips_path(JANUARY)}", f"GET {trips_path(FEBRUARY)}"]
 
 
 def test_where_the_setting_says_so_each_new_file_is_to_be_loaded_once(source, dsn, monkeypatch):
@@ -183,7 +246,7 @@ def test_a_month_that_was_put_back_is_restated_at_once_and_a_third_file_is_told_
     assert len(told(dsn)) == 1
 
     # let the source count again: its next file is told, and loaded
-    load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a release", chosen(SOURCE))
+    load_month(GREEN, JANUARY, source.address, dsn, SCHEMA, "a release", chosen(SOURCE))
     assert restated(dsn) == {}
     [run] = check(source, dsn, as_loaded(dsn) | {JANUARY: ('"fourth"', 1)})
     assert run["month"] == "2024-01"
@@ -196,7 +259,7 @@ def test_months_without_an_answer_are_named_after_the_others_were_written_down(s
     with Warehouse(dsn, SCHEMA) as session:
         asked_at, _ = loaded_months(session, GREEN)
     event = {"answers": {"2024-01": ['"new"', 1]}, "refused": {}, "silent": {"2024-02": "HTTP 429"}}
-    with pytest.raises(SourceNotAsked) as failure:
+    with withheld(source), pytest.raises(SourceNotAsked) as failure:
         task.write_down({}, event, asked_at.isoformat())
     says = str(failure.value)
     assert "1 of 2 loaded months of green were not answered (2024-02: HTTP 429)" in says

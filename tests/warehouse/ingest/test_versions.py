@@ -55,7 +55,7 @@ def load(source: TlcMirror, dsn: str, version: int | None = None, month: Month =
     """January, in the version that is up, or in this one: its SHA-256."""
     if version:
         put_up(source, version, month)
-    return load_month(GREEN, month, source.url, dsn, SCHEMA, "a load")[0]["sha256"]
+    return load_month(GREEN, month, source.address, dsn, SCHEMA, "a load")[0]["sha256"]
 
 
 def restore(dsn: str, version: str, month: Month = JANUARY) -> list[dict]:
@@ -66,7 +66,7 @@ def release(source: TlcMirror, dsn: str, version: int | None = None) -> str:
     """The same as `load`, by a run that lets what the source has count again."""
     if version:
         put_up(source, version)
-    return load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a release", chosen(SOURCE))[0]["sha256"]
+    return load_month(GREEN, JANUARY, source.address, dsn, SCHEMA, "a release", chosen(SOURCE))[0]["sha256"]
 
 
 def kept(dsn: str, month: Month = JANUARY) -> list[str]:
@@ -120,7 +120,7 @@ def test_the_published_tables_are_those_from_before_the_restatement(built: Proje
     # an ordinary run of the month loads the same
     built.run("2024-01")
     assert content(built.dsn) == before
-    load_month(GREEN, JANUARY, built.tlc.url, built.dsn, built.schema, "a release", chosen(SOURCE))
+    load_month(GREEN, JANUARY, built.tlc.address, built.dsn, built.schema, "a release", chosen(SOURCE))
     built.publish("2024-01")
     assert content(built.dsn) == restated
 
@@ -419,7 +419,7 @@ def test_any_history_leaves_the_version_that_was_asked_for_last(
             for action, version in history:
                 if action == "load" and stays:
                     put_up(source, version)
-                    load_month(GREEN, JANUARY, source.url, dsn, SCHEMA, "a load")
+                    load_month(GREEN, JANUARY, source.address, dsn, SCHEMA, "a load")
                 elif action in ("load", "release"):
                     sha256 = (load if action == "load" else release)(source, dsn, version)
                     now, stays = version, False

@@ -23,6 +23,7 @@ from include.runs.timetable import MonthlyOncePublished
 from include.settings import ROOT, SettingError
 from include.source.availability import MonthUnavailable, month_is_available
 from include.support.timezone import default_timezone
+from tests.support.helpers import NOWHERE
 
 MAY = Month.parse("2024-05")
 # west, east, UTC; and two where clocks change at midnight of a month's first day, which comes twice, or not at all
@@ -150,9 +151,9 @@ def test_a_manual_run_is_for_the_month_that_its_date_lies_in_in_the_time_zone():
 def test_a_month_lies_in_the_future_until_it_begins_in_the_time_zone(name: str):
     start = MAY.start_in(zoneinfo.ZoneInfo(name))
     with pytest.raises(MonthUnavailable, match="lies in the future: today is 2024-04-30"):
-        month_is_available(GREEN, MAY, "http://127.0.0.1:1", start - timedelta(seconds=1))
+        month_is_available(GREEN, MAY, NOWHERE, start - timedelta(seconds=1))
     with pytest.raises(OSError, match="refused"):  # then the source is asked
-        month_is_available(GREEN, MAY, "http://127.0.0.1:1", start)
+        month_is_available(GREEN, MAY, NOWHERE, start)
 
 
 def test_the_time_zone_of_months_is_airflows_default():

@@ -59,7 +59,7 @@ class Managed:
 
     def load(self) -> None:
         schema = self.project.schema
-        load_month(GREEN, JANUARY, self.project.tlc.url, warehouse_dsn(), schema, "by hand")
+        load_month(GREEN, JANUARY, self.project.tlc.address, warehouse_dsn(), schema, "by hand")
 
     def dbt(self, *arguments: str) -> tuple[int, str]:
         own = {name: value for name, value in os.environ.items() if name.startswith("PGSSL")}
