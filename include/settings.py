@@ -192,12 +192,12 @@ SCHEDULE_FROM = Setting[Month | None](
     default=None,
     parse=_month,
 )
-REPORTS = Setting(
+REPORTS = Setting[str | None](
     name="PIPELINE_REPORTS",
     meaning="where the months' reports lie: a folder that the workers and the api-server share, or an object store's, "
     "as `s3://aws_default@bucket/reports`, with the provider of its scheme installed",
-    shown_default="`reports`, in the project",
-    default=str(ROOT / "reports"),
+    shown_default="`reports`, in the folder of Airflow's logs",
+    default=None,  # include.report.store knows Airflow's folder of logs
     parse=_place,
     is_secret=True,
 )

@@ -7,6 +7,7 @@ is 1 where tasks would fail, or where dbt's manifest is stale, else 0. A Celery 
 from __future__ import annotations
 
 import configparser
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from airflow.configuration import conf
 from airflow.executors.base_executor import get_execution_api_server_url
 
 from include.processes.drift import settings_tags
+from include.report.store import reports_place
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
 from include.transform import manifest
 
@@ -60,14 +62,14 @@ def hints() -> Iterator[str]:
         yield from celery_warmth()
     if not _runs_tasks_itself() and REPORTS.text() is None:
         yield (
-            f"{REPORTS.name} is not set: reports go to {REPORTS.value()} of whichever machine writes them, where the "
-            "api-server does not find them. Name a shared folder or an object store."
+            f"{REPORTS.name} is not set: reports go to {reports_place()} of whichever machine writes them, where the "
+            "api-server finds them only if both share that folder. Else name a shared one, or an object store."
         )
     project = configparser.ConfigParser(interpolation=None)
     project.read(ROOT / "config" / "airflow.cfg")
     for section in project.sections():
         for name, value in project[section].items():
-            if (own := conf.get(section, name, fallback="not set")) != value:
+            if _meant(own := conf.get(section, name, fallback="not set")) != _meant(value):
                 yield f"[{section}] {name} is {own}; config/airflow.cfg, which says why, has {value}."
 
 
@@ -139,6 +141,14 @@ def celery_warmth() -> Iterator[str]:
         )
     if (pool := conf.get("celery", "pool", fallback="prefork")) != "prefork":
         yield f"[celery] pool is {pool}: tasks inherit the warm-up only from prefork."
+
+
+def _meant(text: str) -> Any:
+    """A setting's value, however it is written: Airflow reads `false` as `False`, and Airflow's image has the first."""
+    try:
+        return json.loads(text.strip().lower())
+    except ValueError:
+        return text
 
 
 def _celery() -> Any:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
+from airflow.configuration import conf
 from airflow.sdk import ObjectStoragePath
 
 from include.month import Month
 from include.settings import REPORTS
 
 
+def reports_place() -> str:
+    """The folder, or the object store's address, that all reports lie in. Raises SettingError.
+
+    By default in `[logging] base_log_folder`: the one place that Airflow's processes write to in every deployment, and
+    that Astro's containers, and a Helm chart with a volume for logs, share.
+    """
+    return REPORTS.value() or str(Path(conf.get("logging", "base_log_folder"), "reports"))
+
+
 def report_file(schema: str, month: Month) -> ObjectStoragePath:
     """The report's file, whether it is there or not. `schema` is the dataset's published schema."""
-    return ObjectStoragePath(REPORTS.value()) / schema / f"{month}.html"
+    return ObjectStoragePath(reports_place()) / schema / f"{month}.html"
 
 
 def replace_report(schema: str, month: Month, page: str) -> str:

@@ -93,11 +93,49 @@ def test_an_api_server_that_comes_up_while_a_worker_waits_is_enough(monkeypatch)
 
 def test_reports_on_a_worker_s_own_disk_are_a_hint(monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    monkeypatch.setenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", "/shared/logs")
     monkeypatch.delenv("PIPELINE_REPORTS", raising=False)
     [hint] = check.hints()
     assert hint.startswith("PIPELINE_REPORTS is not set")
+    assert "/shared/logs/reports" in hint
     monkeypatch.setenv("PIPELINE_REPORTS", "/shared/reports")
     assert list(check.hints()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("CORE__LOAD_EXAMPLES", "false"),  # Airflow's own image has it so
+        ("CORE__LOAD_EXAMPLES", "FALSE"),
+        ("CORE__LOAD_EXAMPLES", "0"),
+        ("COSMOS__ENABLE_ORJSON_PARSER", "true"),
+        ("SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0.50"),
+        ("SCHEDULER__TASK_QUEUED_TIMEOUT", "60 "),
+        (
+            "CELERY__EXTRA_CELERY_CONFIG",
+            '{"task_publish_retry_policy":{"interval_max":0.2,"interval_start":0,"interval_step":0.2,"max_retries":50}}',
+        ),
+    ],
+)
+def test_a_setting_that_is_the_project_s_in_other_words_is_no_hint(monkeypatch, setting: str, text: str):
+    monkeypatch.setenv(f"AIRFLOW__{setting}", text)
+    assert list(check.hints()) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ("CORE__LOAD_EXAMPLES", "true"),
+        ("CORE__LOAD_EXAMPLES", "no"),
+        ("SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "5"),
+        ("CELERY__EXTRA_CELERY_CONFIG", "{}"),
+    ],
+)
+def test_another_value_is_a_hint(monkeypatch, setting: str, text: str):
+    monkeypatch.setenv(f"AIRFLOW__{setting}", text)
+    [hint] = check.hints()
+    section, name = setting.lower().split("__")
+    assert hint.startswith(f"[{section}] {name} is {text}; config/airflow.cfg")
 
 
 def test_a_setting_that_is_not_the_project_s_is_a_hint_and_no_fault(monkeypatch):
