@@ -150,9 +150,7 @@ def _save(response: requests.Response, file: BinaryIO, address: Address) -> tupl
         if size > MAX_BYTES:
             raise DownloadError(f"{address} is larger than {MAX_BYTES:,} bytes, the most this project loads")
         if time.monotonic() > deadline:
-            raise DownloadError(
-                f"{address} was not complete after {MAX_SECONDS} seconds ({counted(size, 'byte')})"
-            )
+            raise DownloadError(f"{address} was not complete after {MAX_SECONDS} seconds ({counted(size, 'byte')})")
         digest.update(chunk)
         file.write(chunk)
     return digest.hexdigest(), size
