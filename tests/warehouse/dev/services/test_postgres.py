@@ -1,0 +1,54 @@
+"""The local Postgres comes up whatever the umask, and in a folder of any name that its programs can take."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from dev.errors import StackError
+from dev.services.postgres import EmbeddedPostgres
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every OS user can enter, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("umask", "name"),
+    [(0o022, "my project"), (0o077, "it's my project"), (0o027, 'a $HOME `id` "b" \\')],
+    indirect=["umask"],
+    ids=["a blank", "umask 077", "umask 027, and what a shell reads"],
+)
+def test_it_comes_up(umask: None, folder: Path, name: str):
+    server = EmbeddedPostgres(folder / name, durable=False)
+    if os.geteuid() and re.search(r"[$`]", name):
+        with pytest.raises(StackError, match="Move the clone"):
+            server.start()
+        return
+    try:
+        server.start()
+        with psycopg.connect(server.dsn()) as connection:
+            assert connection.execute("select current_user").fetchone() == ("pipeline",)
+    finally:
+        place = (server.home / "data").resolve().parent
+        server.stop()
+        shutil.rmtree(place)
+    assert (server.state / "secrets.json").stat().st_mode & 0o777 == 0o600
