@@ -1,7 +1,8 @@
 {#-
     Post-hook of the mart that is published last, after its commit: brings the published schema to what the project says
-    now. These are the descriptions of tables and columns, as comments; the views of all datasets; and the tables of
-    TLC's codes. A hash of all that is in a comment too, so it is one query a month until something of it changes.
+    now. These are the order of the tables' columns; the descriptions of tables and columns, as comments; the views of all
+    datasets; and the tables of TLC's codes. A hash of all that is in a comment too, so it is one query a month until
+    something of it changes.
     dbt's own persist_docs would write the same comments in each task, and those of slices say what the slice holds.
 -#}
 {%- macro describe_published() -%}
@@ -16,21 +17,24 @@
     {%- endset -%}
     {%- set state = run_query(found).rows[0] -%}
     {%- set there = (state.tables or '').split(' ') -%}
-    {%- set comments, views = [], [] -%}
+    {%- set comments, views, tables = [], [], [] -%}
     {%- for node in graph.nodes.values() | sort(attribute='name')
         if node.resource_type == 'model' and node.schema == target.schema and node.alias in there -%}
+        {%- do tables.append(node) -%}
         {%- do comments.append(comments_of(node, target.schema ~ '.' ~ node.alias)) -%}
         {%- if node.config.meta.view_of_all_datasets -%} {%- do views.append(node) -%} {%- endif -%}
     {%- endfor -%}
     {%- set codes = tables_of_codes(target.schema) -%}
     {%- set wanted = comments | join ~ codes ~ views | map(attribute='columns') | map('list') | join -%}
-    {%- set hash = local_md5(wanted) -%}
+    {%- set hash = local_md5(wanted ~ ' in order') -%}
     {%- if hash not in state.noted -%}
+        {%- set left = [] -%}
+        {%- for node in tables if not put_columns_in_order(node) -%} {%- do left.append(node.name) -%} {%- endfor -%}
         {%- for node in views -%} {%- do renew_view_of_all_datasets(node) -%} {%- endfor -%}
         {%- do run_query(
             advisory_lock('create') ~ ';' ~ comments | join ~ codes ~ "comment on table " ~ target.schema
             ~ ".dim_vendors is 'What TLC''s codes in vendor_id mean, in its data dictionary''s words. Descriptions of "
-            ~ hash ~ "'; commit"
+            ~ (hash if not left else 'an earlier version') ~ "'; commit"
         ) -%}
     {%- endif -%}
 {%- endmacro -%}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from include.datasets import GREEN
-from include.settings import DBT_PROJECT
+from include.settings import DBT_MANIFEST, DBT_PROJECT
 
 PUBLISHED = tuple(sorted(file.stem for file in (DBT_PROJECT / "models" / "marts" / GREEN.models).glob("*.sql")))
 RAW = ("load_log", "raw_trips", "raw_zones")
@@ -41,6 +42,21 @@ def _rows(connection: psycopg.Connection, schema: str, table: str, month: str | 
         sql.SQL("source_month = {}").format(f"{month}-01") if one_month else sql.SQL("true"),
     )
     return [row for (row,) in connection.execute(query)]
+
+
+def columns(dsn: str, schema: str = "airflow_default") -> dict[str, list[str]]:
+    """The columns of each published table, in the order in which `select *` shows them."""
+    there = "select column_name from information_schema.columns where table_schema = %s and table_name = %s"
+    return {
+        table: [name for (name,) in query(dsn, f"{there} order by ordinal_position", schema, table)]
+        for table in PUBLISHED
+    }
+
+
+def columns_of_contracts() -> dict[str, list[str]]:
+    """The columns of each published table, in the order of its contract."""
+    nodes = json.loads(DBT_MANIFEST.read_text())["nodes"].values()
+    return {node["name"]: list(node["columns"]) for node in nodes if node["name"] in PUBLISHED}
 
 
 def fingerprint(dsn: str, but: str = "dev\\_%") -> list[tuple[Any, ...]]:
