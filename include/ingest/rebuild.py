@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from include.datasets import Dataset
-from include.ingest.raw_tables import create_tables_beside_load_log
+from include.ingest.raw_tables import bring_up_to_date
 from include.month import Month
 from include.warehouse.session import Warehouse
 
@@ -26,13 +26,12 @@ class NothingLoaded(Exception):
 def loaded_files(dataset: Dataset, month: Month, conninfo: str, schema: str) -> list[dict[str, Any]]:
     """What load_log says of the month's files, as `load_month` returns it. Rows and log stay as they are.
 
-    Creates the tables beside load_log that an earlier revision of the project did not have. Raises NothingLoaded, and
-    psycopg.Error.
+    Gives the tables what an earlier revision of the project did not. Raises NothingLoaded, and psycopg.Error.
     """
     with Warehouse(conninfo, schema) as warehouse:
         found: list[dict[str, Any]] = []
         if warehouse.exists(schema, "load_log"):
-            create_tables_beside_load_log(warehouse)
+            bring_up_to_date(warehouse)
             found = [dict(zip(FACTS, row, strict=True)) for row in warehouse.execute(LOADED, values=(month.ds,))]
             warehouse.commit()
     by_table = {facts.pop("table_name"): facts for facts in found}

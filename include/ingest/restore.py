@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 from include.datasets import Dataset
 from include.ingest.choices import require_choice, write_down
 from include.ingest.duplicates import refuse_another_months_file
-from include.ingest.raw_tables import create_tables_beside_load_log, log_load, logged_digest, place_of
+from include.ingest.raw_tables import bring_up_to_date, log_load, logged_digest, place_of
 from include.ingest.source_checks import note_loaded_file
 from include.ingest.versions import KeptVersion, keep_version, kept_versions
 from include.month import Month
@@ -47,8 +47,7 @@ def restore_month(
     table = dataset.monthly.table
     with Warehouse(conninfo, schema) as warehouse:
         if warehouse.exists(schema, "load_log"):
-            create_tables_beside_load_log(warehouse)  # an earlier revision has made fewer
-            warehouse.commit()
+            bring_up_to_date(warehouse)
         place = place_of(warehouse, dataset.monthly, month)
         for kept in kept_versions(warehouse, table, month.ds, choice.version):
             warehouse.rollback()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from psycopg.sql import Identifier
 
-from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log
+from include.ingest.raw_tables import FilePlace, create_tables_beside_load_log, logged_digest
 from include.source.download import FileVersion
 from include.warehouse.session import Warehouse
 
@@ -19,7 +19,7 @@ LOG_KEPT_VERSION = """
     insert into {schema}.kept_versions
     select load_log.*, now(), $3::text from {schema}.load_log where table_name = $1 and source_month = $2::text::date
     on conflict (table_name, source_month, sha256) do update set kept_at = excluded.kept_at
-    returning kept_as = $3::text
+    returning kept_as
 """
 VERSIONS_OF_MONTH = """
     select
@@ -72,19 +72,15 @@ class KeptVersion(FileVersion):
 
 def keep_version(warehouse: Warehouse, place: FilePlace) -> None:
     """Keeps the rows and the line in load_log of the version that is loaded, in the current transaction."""
-    [[file_id]] = warehouse.execute(
-        "select file_id from {schema}.load_log where table_name = $1 and source_month = $2::text::date",
-        values=(place.table, place.ds),
-    )
-    kept_as = f"{place.relation[1]}_kept_{file_id}"
-    [[is_new]] = warehouse.execute(LOG_KEPT_VERSION, values=(place.table, place.ds, kept_as))
-    if is_new:
+    name = f"{place.relation[1]}_kept_{(logged_digest(warehouse, place) or '')[:12]}"
+    [[kept_as]] = warehouse.execute(LOG_KEPT_VERSION, values=(place.table, place.ds, name))
+    if not warehouse.exists(warehouse.partitions, kept_as):
+        kept = Identifier(kept_as)
         # a copy: detaching the partition would wait for every reader of every month, and hold up those that come after
         warehouse.execute(
-            "create table {partitions}.{kept} as select * from {place}",
-            kept=Identifier(kept_as),
-            place=Identifier(*place.relation),
+            "create table {partitions}.{kept} as select * from {place}", kept=kept, place=Identifier(*place.relation)
         )
+        warehouse.execute("alter table {partitions}.{kept} replica identity full", kept=kept)
     log.info("%s: the version that is replaced is kept as %s.%s", place.table, warehouse.partitions, kept_as)
 
 

@@ -29,9 +29,48 @@
     {%- for constraint in model.constraints if constraint.type == 'primary_key' %}
     alter table {{ partition }} add primary key ({{ constraint.columns | join(', ') }});
     {%- endfor %}
+    {{ replica_identity(model, partition) }}
     {%- for index in model.config.get('indexes') or [] %}
     create index on {{ partition }} ({{ index.columns | join(', ') }});
     {%- endfor %}
     alter table {{ table }} attach partition {{ partition }} for values in ({{ source_month() }});
     alter table {{ partition }} drop constraint of_the_month;
+{%- endmacro -%}
+
+{#-
+    Whether the month has no partition yet, and the database has a publication, for logical replication. A subscriber
+    gets no row that was written before its partition was attached: such rows are not the published table's yet.
+-#}
+{%- macro is_published_without_partition(table) -%}
+    {%- set found -%}
+        select to_regclass('{{ partition_of(table) }}') is null and exists (select from pg_publication) as is_so
+    {%- endset -%}
+    {{ return(run_query(found).rows[0].is_so) }}
+{%- endmacro -%}
+
+{#-
+    SQL: makes and attaches the month's partition, without rows, unless another session has done so meanwhile. That one
+    holds the lock of attaching; a session looks anew at what is there when it has waited for a table's lock.
+-#}
+{%- macro empty_partition(table) -%}
+    {%- set partition = partition_of(table) -%}
+    commit;
+    lock table only {{ table }} in share update exclusive mode;
+    do $$ begin
+        if to_regclass('{{ partition }}') is null then
+            create table {{ partition }} (like {{ table }} including all);
+            alter table {{ table }} attach partition {{ partition }} for values in ({{ source_month() }});
+        end if;
+    end $$;
+    commit
+{%- endmacro -%}
+
+{#-
+    SQL: names the whole row as what tells a subscriber which row was deleted, where the table has no primary key. A
+    partition does not have it from its table.
+-#}
+{%- macro replica_identity(node, table) -%}
+    {%- if node.constraints | selectattr('type', 'equalto', 'primary_key') | list | length == 0 -%}
+    alter table {{ table }} replica identity full;
+    {%- endif -%}
 {%- endmacro -%}

@@ -18,6 +18,9 @@
             {%- do run_query(new_published_table(node, table)) -%}
             {%- do adapter.cache_added(table) -%}
         {%- endif -%}
+        {%- if 'source_month' in node.columns and is_published_without_partition(table) -%}
+            {%- do run_query(empty_partition(table)) -%}
+        {%- endif -%}
         {%- if node.config.meta.view_of_all_datasets and (is_new or lacks_view_of_all_datasets(node, table)) -%}
             {%- do create_view_of_all_datasets(node) -%}
         {%- endif -%}
@@ -40,6 +43,7 @@
     create schema if not exists {{ partitions_schema() }};
     create table if not exists {{ table }} ({{ (columns + constraints) | join(', ') }})
         {{- ' partition by list (source_month)' if 'source_month' in node.columns }};
+    {{ replica_identity(node, table) }}
     {%- for index in node.config.get('indexes') or [] %}
     create index if not exists {{ table.identifier }}_{{ index.columns | join('_') }}
         on {{ table }} ({{ index.columns | join(', ') }});

@@ -281,7 +281,8 @@ def test_rows_that_a_file_left_here_are_left_alone_from_its_third_load_on(source
     [
         "delete from {}.raw_trips where source_row = 7",
         "update {}.raw_trips set total_amount = total_amount + 0.01 where source_row = 7",
-        "insert into {}.raw_trips select * from {}.raw_trips where source_row = 7",
+        "insert into {}.raw_trips select (jsonb_populate_record(one, '{\"source_row\": 1000}')).*"
+        " from {}.raw_trips as one where source_row = 7",
         "update {}.raw_zones set borough = 'Jersey' where locationid = 7",
     ],
 )
