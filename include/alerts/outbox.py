@@ -79,8 +79,13 @@ def close_alerts(dataset: Dataset, month: Month) -> None:
 
 
 def send_pending(dataset: Dataset) -> None:
-    """Sends the messages that could not be sent before. Raises nothing."""
-    _if_set("send", partial(_heal_and_send, dataset, None))
+    """Sends the messages that could not be sent before.
+
+    Raises psycopg.Error where the warehouse does not answer, or takes no note: its task is tried again.
+    """
+    error = _if_set("send", partial(_heal_and_send, dataset, None))
+    if isinstance(error, psycopg.Error):
+        raise error
 
 
 def _this_task() -> str:
@@ -90,13 +95,15 @@ def _this_task() -> str:
         return ""
 
 
-def _if_set(what: str, work: Callable[[str], None]) -> None:
-    """Does the work, with the connection's id, for SECONDS at most. An error becomes a warning in the log."""
+def _if_set(what: str, work: Callable[[str], None]) -> Exception | None:
+    """Does the work, with the connection's id, for SECONDS at most. Returns the error, which it logs as a warning."""
     try:
         if connection_id := NOTIFY.value():
             result_of_thread("notify", partial(work, connection_id), SECONDS)
     except Exception as error:
         log.warning("%s: could not %s: %s", NOTIFY.name, what, _words(error))
+        return error
+    return None
 
 
 def _note_and_send(dataset: Dataset, month: Month, cause: str, message: Message, connection_id: str) -> None:

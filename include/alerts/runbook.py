@@ -65,6 +65,17 @@ DROPPED = Entry(
 )
 REPORT = Entry("A report fails, or is not there", "its report failed", RUNS)
 POSTGRES = Entry("Postgres is down", "Postgres does not answer", 'psql "$(make -s dsn ROLE=owner)" -c "select 1"')
+FULL = Entry(
+    "Postgres is read-only, full or damaged",
+    "Postgres does not write",
+    'psql "$(make -s dsn ROLE=owner)" -c "show transaction_read_only"',
+)
+LOCKED = Entry(
+    "Another session is in the way",
+    "another session is in the way",
+    'psql "$(make -s dsn ROLE=owner)" -c "select pid, pg_blocking_pids(pid), state, now() - xact_start as since, '
+    "left(query, 80) from pg_stat_activity where state <> 'idle' order by since desc nulls last\"",
+)
 KILLED = Entry("A worker is gone (CeleryExecutor)", "a task was killed", CHECK)
 REVISION = Entry("A worker ends at its start, or refuses tasks", "a worker has another revision", CHECK)
 API_SERVER = Entry("The api-server is gone, or a worker cannot reach it", "Airflow's server does not answer", CHECK)
@@ -74,5 +85,5 @@ OTHER = Entry("A failure without an entry of its own", "a task failed", "make le
 
 ENTRIES = (
     *(UNAVAILABLE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
-    *(DROPPED, REPORT, POSTGRES, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
+    *(DROPPED, REPORT, POSTGRES, FULL, LOCKED, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
 )

@@ -18,7 +18,6 @@ from include.alerts.runbook import (
     MODEL,
     MONTH,
     OTHER,
-    POSTGRES,
     PUBLISHED_TEST,
     REFUSED,
     REPORT,
@@ -31,7 +30,7 @@ from include.alerts.runbook import (
     Entry,
 )
 from include.datasets import dataset_of
-from include.failures.retry import NEEDS_A_HAND, heals
+from include.failures.retry import answer_of
 from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
@@ -84,8 +83,6 @@ def _of_postgres(error: BaseException, task_id: str) -> Entry:
     words = str(error)
     if found := next((entry for pattern, entry in BY_WORDS if pattern.search(words)), None):
         return found
-    if heals(error):
-        return POSTGRES
-    if NEEDS_A_HAND.search(words):
-        return SETTING
+    if answer := answer_of(error):
+        return answer.entry
     return MODEL if isinstance(error, CosmosDbtRunError) else OTHER

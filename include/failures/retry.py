@@ -6,7 +6,6 @@ of the project that has not reached every worker yet.
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 
 import psycopg
@@ -15,46 +14,14 @@ from airflow.sdk import Context, RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
 from cosmos.exceptions import CosmosDbtRunError
 
+from include.failures.postgres import Answer, answer_to
 from include.processes.drift import OtherRevision
 from include.settings import RETRY
 from include.source.download import FileChanged
+from include.transform.dbt_log import DbtFailed
 
 RETRIES = 4
 MAX_DELAY = timedelta(minutes=10)
-
-# SQLSTATEs, which are the same in every language: connection exceptions; serialization failure, deadlock; too many
-# connections; lock not available; shutdown by an admin or a crash, starting up.
-# https://www.postgresql.org/docs/current/errcodes-appendix.html
-HEALING_STATES = re.compile(r"08...|40001|40P01|53300|55P03|57P0[123]")
-
-# Words of Postgres and libpq, for failures without an SQLSTATE: dbt reports every failure as one exception whose text
-# ends in them, and libpq gives none where it could not connect. The message of a wrong password, a missing database, an
-# SQL error or a failing test has none of these words. libpq comes without translations, so its words are English. The
-# server's follow its lc_messages; the loader warns where they are not English.
-HEALS = re.compile(
-    "|".join(
-        (
-            r"connection (refused|reset|timed out)|timeout expired|no route to host|network is unreachable",
-            r"temporary failure in name resolution|could not (receive|send) data|broken pipe",
-            r"unexpected eof while reading",
-            r"connection (already|is|was|not|has been) (closed|lost)|connection not open|no connection to the server",
-            r"server closed the connection|terminating connection|EOF detected",
-            r"database system is (starting up|shutting down|in recovery mode|not yet accepting)",
-            r"too many (clients|connections)|remaining connection slots|no more connections allowed",  # last: pgbouncer
-            r"deadlock detected|could not serialize access|canceling statement due to lock timeout",
-            r"session is (not )?read-only|server is (not )?in hot standby mode",  # target_session_attrs, in a failover
-        )
-    ),
-    re.IGNORECASE,
-)
-
-
-# These never heal, even where the message also has one of the words above: a host name may stand for two addresses
-# (localhost, a cluster), of which one does not listen, and the other answers that the password is wrong.
-NEEDS_A_HAND = re.compile(
-    r"certificate|does not support SSL|password authentication failed|no pg_hba.conf entry|(database|role) .*not exist",
-    re.IGNORECASE,
-)
 
 
 class RetryWhatHeals(RetryPolicy):
@@ -94,11 +61,25 @@ def heals(exception: BaseException) -> bool:
         | requests.exceptions.ChunkedEncodingError,
     ):
         return True
-    if isinstance(exception, psycopg.Error) and exception.sqlstate:
-        return HEALING_STATES.fullmatch(exception.sqlstate) is not None
-    if isinstance(exception, psycopg.Error | CosmosDbtRunError):
-        return HEALS.search(str(exception)) is not None and NEEDS_A_HAND.search(str(exception)) is None
-    return False
+    return (found := answer_of(exception)) is not None and found.heals
+
+
+def answer_of(exception: BaseException) -> Answer | None:
+    """What Postgres has answered, to the loader or to dbt; None where it is in order, or was not asked.
+
+    Where several nodes of dbt have failed, the answer to one that heals counts: its next try shows the others.
+    """
+    if isinstance(exception, psycopg.Error):
+        return answer_to(exception.sqlstate, str(exception))
+    if not isinstance(exception, CosmosDbtRunError):
+        return None
+    nodes = exception.nodes if isinstance(exception, DbtFailed) else ()
+    # without its failing audits, whose words are their author's
+    states = [each.sqlstate for each in nodes if each.rows is None]
+    if not nodes:
+        states = [exception.sqlstate if isinstance(exception, DbtFailed) else None]
+    answers = [found for each in states if (found := answer_to(each, str(exception)))]
+    return min(answers, key=lambda each: not each.heals, default=None)
 
 
 def is_temporary(status: int) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosmos.exceptions import CosmosDbtRunError
-from dbt.cli.main import dbtRunnerResult
+
+if TYPE_CHECKING:  # every process that decides on retries loads this module
+    from dbt.cli.main import dbtRunnerResult
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +35,15 @@ class FailedNode:
     """A node of the dbt project that failed.
 
     `kind`: `test`, `model` or `operation`. `rows`: how many fail a test; None if the node could not be run. `words`:
-    those of Postgres; or what the test guards against, and the first rows that fail it, a line each.
+    those of Postgres; or what the test guards against, and the first rows that fail it, a line each. `sqlstate`:
+    Postgres' own; None where it gave none.
     """
 
     kind: str
     name: str
     rows: int | None
     words: str
+    sqlstate: str | None = None
 
     def reason(self) -> str:
         """Why it failed, in a line: the audit's words, else its first row; a contract's columns; Postgres' words."""
@@ -59,11 +64,15 @@ class FailedNode:
 
 
 class DbtFailed(CosmosDbtRunError):
-    """A dbt command has failed; the text is dbt's. `nodes`: those that failed; empty where dbt ran none."""
+    """A dbt command has failed; the text is dbt's. `nodes`: those that failed; empty where dbt ran none.
 
-    def __init__(self, words: str, nodes: tuple[FailedNode, ...]) -> None:
+    `sqlstate`: Postgres' own, where dbt ran no node, as it failed before; None where it gave none.
+    """
+
+    def __init__(self, words: str, nodes: tuple[FailedNode, ...], sqlstate: str | None = None) -> None:
         super().__init__(words)
         self.nodes = nodes
+        self.sqlstate = sqlstate
 
 
 def _columns_at_fault(lines: list[str]) -> str:
@@ -84,8 +93,10 @@ class DbtLog:
     def __init__(self, target: str) -> None:
         self._target = target
         self._macros_said: dict[str, list[str]] = defaultdict(list)  # by the id of the node that ran the macro
+        self._sqlstates: dict[str, str] = {}  # the last one, by the id of the node; "" for dbt's own work and hooks
 
     def __call__(self, event: Any) -> None:
+        self._note_sqlstate(event)
         level = LEVELS.get(event.info.level)
         if level is None:  # dbt's own details: hundreds
             return
@@ -104,11 +115,18 @@ class DbtLog:
                 each.node.name,
                 each.failures if each.status == "fail" else None,
                 self._words_of(each),
+                self._sqlstates.get(each.node.unique_id),
             )
             for each in getattr(result.result, "results", ())
             if each.status in FAILED
         )
-        return DbtFailed(self._without_target(words), nodes)
+        return DbtFailed(self._without_target(words), nodes, next(reversed(self._sqlstates.values()), None))
+
+    def _note_sqlstate(self, event: Any) -> None:
+        """dbt's own errors and events lack the SQLSTATE. Its adapter logs psycopg2's error while it handles it."""
+        if state := getattr(sys.exception(), "pgcode", None):
+            node = getattr(event.data, "node_info", None)
+            self._sqlstates[node.unique_id if node else ""] = state
 
     def _words_of(self, result: Any) -> str:
         node, message = result.node, result.message

@@ -116,6 +116,15 @@ def at_row(dsn: str, row: int, action: str) -> None:
         )
 
 
+def error_of(action: Callable[[], object]) -> Exception:
+    """What the action raises."""
+    try:
+        action()
+    except Exception as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
 def as_always(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute(f"drop function {SCHEMA}.at_row cascade")

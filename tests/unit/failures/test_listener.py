@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,7 +55,10 @@ CASES: list[tuple[BaseException, str, str]] = [
     (FileContentError("x"), "load_month", "LOAD"),
     (psycopg.OperationalError("connection refused"), "load_month", "POSTGRES"),
     (psycopg.OperationalError("password authentication failed"), "load_month", "SETTING"),
-    (psycopg.errors.DiskFull("x"), "load_month", "OTHER"),
+    (psycopg.errors.DiskFull("x"), "load_month", "FULL"),
+    (psycopg.errors.DeadlockDetected("x"), "load_month", "LOCKED"),
+    (psycopg.errors.QueryCanceled("x"), "load_month", "TIME"),
+    (psycopg.errors.CheckViolation("x"), "load_month", "OTHER"),
     (VersionNotKept("x"), "load_month", "UNDO"),
     (NothingLoaded("x"), "load_month", "LOAD"),
     (SourceNotAsked("x"), "find_restated_green", "ASKED"),
@@ -67,6 +71,11 @@ CASES: list[tuple[BaseException, str, str]] = [
     (by_dbt("x", AUDIT), "publish.fct_trips.test", "PUBLISHED_TEST"),
     (by_dbt("relation does not exist", MODEL), "build.int_zones.run", "MODEL"),
     (by_dbt("could not receive data from server", MODEL), "build.int_zones.run", "POSTGRES"),
+    (by_dbt("x", replace(MODEL, sqlstate="25006")), "build.int_zones.run", "FULL"),
+    (by_dbt("connection refused", replace(MODEL, sqlstate="42P01")), "build.int_zones.run", "MODEL"),
+    (by_dbt("x", replace(MODEL, sqlstate="42P01"), replace(MODEL, sqlstate="40P01")), "build.x.test", "LOCKED"),
+    (by_dbt("x", AUDIT, replace(MODEL, sqlstate="40P01")), "build.x.test", "AUDIT"),
+    (DbtFailed("x", (), "53100"), "build.int_zones.run", "FULL"),
     (by_dbt("fct_trips stays as it was: …", MODEL), "publish.fct_trips.run", "REFUSED"),
     (by_dbt('relation "a.audit_log" does not exist', MODEL), "publish.fct_trips.run", "REFUSED"),
     (by_dbt("x is not there: the run schema was dropped, or …"), "build.int_zones.run", "DROPPED"),

@@ -15,6 +15,7 @@ from rich.console import Console
 from dev.runs.ledger_table import as_calendars
 from include.ledger import app
 from include.ledger.months import Judged, TaskOfMonth, judge
+from include.settings import SettingError
 from tests.support.documents import shows
 
 WAIT, MODEL, TEST, MART = "wait_for_month", "build.int_zones.run", "build.int_zones.test", "publish.fct_months.run"
@@ -199,15 +200,35 @@ def test_the_order_in_which_tasks_are_read_does_not_matter(tasks: list[TaskOfMon
     assert isinstance(found, Judged)
 
 
-def test_a_warehouse_that_cannot_be_read_is_told_without_its_address(monkeypatch: pytest.MonkeyPatch):
+UNREACHABLE = psycopg.OperationalError('connection to server at "10.0.0.7", password=secret: Connection refused')
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (UNREACHABLE, 'It heals by itself; if it does not: RUNBOOK.md, "Postgres is down".'),
+        (
+            psycopg.errors.ReadOnlySqlTransaction("x"),
+            'It heals by itself; if it does not: RUNBOOK.md, "Postgres is read-only, full or damaged".',
+        ),
+        (psycopg.errors.IndexCorrupted("x"), 'RUNBOOK.md, "Postgres is read-only, full or damaged".'),
+        (psycopg.errors.UndefinedColumn("x"), 'RUNBOOK.md, "A failure without an entry of its own".'),
+        (SettingError("10.0.0.7"), 'RUNBOOK.md, "The connection or a setting is wrong".'),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_warehouse_that_cannot_be_read_is_told_with_what_to_do_and_without_its_address(
+    error: Exception, says: str, monkeypatch: pytest.MonkeyPatch
+):
     def fail(*_: object) -> None:
-        raise psycopg.OperationalError('connection to server at "10.0.0.7", user "pipeline", password=secret failed')
+        raise error
 
     monkeypatch.setattr(app, "ledger_of", fail)
     monkeypatch.setattr(app, "may", lambda *_: True)
     with pytest.raises(HTTPException) as failure:
         app.months(user=None, session=None)
     assert failure.value.status_code == 503
-    assert failure.value.detail == "The warehouse cannot be read (OperationalError). The api-server's log says why."
+    told = f"The warehouse cannot be read ({type(error).__name__}). {says} The api-server's log says why."
+    assert failure.value.detail == told
     words = "The ledger answers 503: The warehouse cannot be read"
     shows("*Months* or *dbt docs* shows no page", words, f"The ledger answers 503: {failure.value.detail}")

@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from dev.services.warehouse_address import WarehouseAddress
 from include.alerts import outbox as module
 from include.alerts.outbox import close_alerts, notify, send_pending
 from include.datasets import GREEN, YELLOW, Dataset
+from include.failures.retry import heals
 from include.month import Month
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.mailbox import Mailbox, free_port, mailbox, silent_server, smtp_connection, webhook, words_of
@@ -166,6 +168,26 @@ def test_where_the_warehouse_does_not_answer_the_message_is_sent_all_the_same(
     assert len(mails.about(TITLE)) == 1
     assert "It is not known whether this was told before" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_where_the_warehouse_is_read_only_the_message_is_sent_and_those_that_wait_are_tried_again(
+    mails: Mailbox, dsn: str, caplog
+):
+    mails.refuses = ""
+    tell()
+    mails.refuses = None
+    query(dsn, "alter role pipeline in database warehouse_of_a_test set default_transaction_read_only = on")
+    try:
+        tell(month=FEBRUARY)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as failure:
+            send_pending(GREEN)
+    finally:
+        query(dsn, "set transaction read write; alter role pipeline in database warehouse_of_a_test reset all")
+    assert heals(failure.value)
+    assert [mail["subject"][14:21] for mail in mails.mails] == ["2024-02"]
+    assert "It is not known whether this was told before" in caplog.text
+    send_pending(GREEN)
+    assert [mail["subject"][14:21] for mail in mails.mails] == ["2024-02", "2024-01"]
 
 
 def test_nothing_is_asked_or_made_where_the_setting_is_not_set(mails: Mailbox, dsn: str, monkeypatch, caplog):

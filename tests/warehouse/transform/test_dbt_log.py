@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from dev.services.warehouse_address import WarehouseAddress
-from include.alerts.runbook import AUDIT, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, Entry
+from include.alerts.runbook import AUDIT, FULL, MODEL, OTHER, POSTGRES, PUBLISHED_TEST, REFUSED, TIME, Entry
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed
 from include.failures.reason import reason_of
-from include.failures.retry import RetryWhatHeals
+from include.failures.retry import RetryWhatHeals, heals
 from include.transform import operators as dbt_operators
 from include.transform.dbt_log import DbtFailed, FailedNode
 from include.transform.operators import RunDbt, RunModel
@@ -262,5 +262,29 @@ def test_where_postgres_does_not_answer_the_entry_is_that_of_postgres(monkeypatc
         log = "\n".join(line for _, line in lines)
         assert "secret" not in log
         shows(POSTGRES.heading, "Connection refused", log)
+
+    in_a_process_of_its_own(run)
+
+
+@pytest.mark.parametrize(
+    ("setting", "model", "state", "entry"),
+    [
+        ("default_transaction_read_only = on", "int_zones", "25006", FULL),
+        ("statement_timeout = '1ms'", "int_trips_judged", "57014", TIME),
+    ],
+    ids=["read-only", "a bound"],
+)
+def test_what_postgres_answers_to_dbt_has_its_sqlstate(
+    built: Project, monkeypatch: pytest.MonkeyPatch, setting: str, model: str, state: str, entry: Entry
+):
+    """The first in the hook at the start, which no node of dbt runs."""
+    monkeypatch.setenv("PGOPTIONS", f"-c {setting}".replace(" = ", "=").replace("'", ""))
+
+    def run() -> None:
+        _, error = lines_of(task(RunModel, f"build.{model}.run", model), DbtFailed)
+        states = {each.sqlstate for each in error.nodes} or {error.sqlstate}
+        assert states == {state}, (error, error.nodes)
+        assert heals(error)
+        assert entry_of(error, "taxi_pipeline", f"build.{model}.run") is entry
 
     in_a_process_of_its_own(run)
