@@ -40,9 +40,11 @@ UV_VERSION := 0.13.9
 # The target `celery`, where that executor is asked for; else nothing.
 CELERY := $(filter celery,$(EXECUTOR))
 
-# No list of folders, such as PYTHONPATH or PATH, can name a folder with a colon.
-ifneq ($(findstring :,$(CURDIR)),)
-$(error The path of this clone, $(CURDIR), has a colon, which separates folders in PYTHONPATH. Move the clone)
+# A colon ends a folder's name in PYTHONPATH; Airflow reads $NAME in the paths of its settings; and Postgres' programs put
+# paths between quotation marks into a command of the shell, which reads the rest.
+REFUSED := $(strip $(foreach each,: $$ " ` \,$(findstring $(each),$(CURDIR))))
+ifneq ($(REFUSED),)
+$(error The path of this clone, $(CURDIR), has $(REFUSED) in it, which Python, Airflow or Postgres would read as something else. Move the clone)
 endif
 
 # Variables given to make reach the commands through the environment: make does that itself.

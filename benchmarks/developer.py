@@ -59,7 +59,7 @@ def _measure_edit(scratch: Path) -> Measure:
         copy.run("dev", "backfill", FROM=str(MONTH), TO=str(MONTH), TLC_DIR=str(folder))
         mart = copy.folder / MART
         before, after = EDITED
-        text = mart.read_text()
+        text = mart.read_text(encoding="utf-8")
         for number in range(RUNS + 1):
             mart.write_text(text.replace(before, after.format(number=number)))
             took.append(seconds(lambda: copy.run("dev", "dev", MONTH=str(MONTH), DEV_USER="bench")))

@@ -32,7 +32,7 @@ ROWS, RUNS, RERUNS = 3_500_000, 3, 3
 MOST_ROWS = 14_000_000  # of a month of 2012
 MOST_MEMORY = 300  # MiB
 MONTHS, SMALL_MONTH = ("2024-01", "2024-02"), "2023-12"
-FLOOR = (Path(__file__).parent / "yellow_floor.sql").read_text()
+FLOOR = (Path(__file__).parent / "yellow_floor.sql").read_text(encoding="utf-8")
 SHARED_MEMORY = ("/dev/zero", "/dev/shm")  # noqa: S108
 SCHEMAS = "select oid, nspname from pg_namespace where nspname like 'airflow_%'"
 

@@ -116,7 +116,7 @@ def variables_of(project: Path) -> dict[str, str]:
 
 def declared_variables(project: Path) -> dict[str, Any]:
     """`vars` of the project's file: the numbers of its rules."""
-    return dict(yaml.safe_load((project / "dbt_project.yml").read_text()).get("vars") or {})
+    return dict(yaml.safe_load((project / "dbt_project.yml").read_text(encoding="utf-8")).get("vars") or {})
 
 
 def _git(repository: Path, *words: str) -> str | None:

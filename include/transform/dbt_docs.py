@@ -32,11 +32,11 @@ def _show_types(page: Path) -> None:
 
     dbt takes its catalog from a database, and this one was made without any.
     """
-    text = page.with_name("catalog.json").read_text()
-    nodes = json.loads(page.with_name("manifest.json").read_text())["nodes"]
+    text = page.with_name("catalog.json").read_text(encoding="utf-8")
+    nodes = json.loads(page.with_name("manifest.json").read_text(encoding="utf-8"))["nodes"]
     catalog = json.loads(text)
     catalog["nodes"] = {id: _catalog_of(node) for id, node in nodes.items() if node.get("contract", {}).get("enforced")}
-    page.write_text(page.read_text().replace(text, json.dumps(catalog)))
+    page.write_text(page.read_text(encoding="utf-8").replace(text, json.dumps(catalog)), encoding="utf-8")
 
 
 def _catalog_of(node: dict[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,9 @@ def _run(parse: Manifest | None, words: Sequence[str], said: DbtLog) -> dbtRunne
 
 def _sql_in(target: Path) -> str:
     """The statements that dbt has compiled and run, each below the name of its file."""
-    return "\n\n".join(f"-- {file.relative_to(target)}\n{file.read_text()}" for file in sorted(target.rglob("*.sql")))
+    return "\n\n".join(
+        f"-- {file.relative_to(target)}\n{file.read_text(encoding='utf-8')}" for file in sorted(target.rglob("*.sql"))
+    )
 
 
 def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[..., Any]]:
