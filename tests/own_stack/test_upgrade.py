@@ -70,7 +70,9 @@ def test_months_of_before_stay_and_can_be_made_again_and_the_next_one_comes(
         project.run("dev", "backfill", FROM=BEFORE, TO=BEFORE)
         put_this_revision_in_place(project)
         project.run("include", "manifest")
-        project.run("dev", "up", TLC_BASE_URL=tlc.url)
+        said = " ".join(project.run("dev", "up", TLC_BASE_URL=tlc.url).split())
+        lacks = revision == "82bd931"
+        assert ("default_pool has 128 slots, as an earlier version made it" in said) == lacks, said
         print(f"{revision}: upgraded after {time.monotonic() - began:.0f} s")
         [published] = query(pipeline.dsn, SUM, f"{BEFORE}-01")
         assert published[0] > 0
