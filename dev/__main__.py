@@ -50,6 +50,7 @@ def up(stack: Stack) -> int:
     for dataset in DATASETS.values():
         stack.write_sample(dataset, months_between(dataset, *DEMO_MONTHS))
     _tell_of_outdated(stack)
+    _tell_of_slots(stack)
     _show_address(stack)
     return 0
 
@@ -197,6 +198,8 @@ def doctor(stack: Stack) -> int:
     for name, done in checked.items():
         console.print(name, style="bold")
         console.print(done.stdout.strip(), style="red" if done.returncode else "", markup=False, highlight=False)
+    with suppress(requests.RequestException):  # what is missing then, the check has said
+        _tell_of_slots(stack)
     return 1 if any(done.returncode for done in checked.values()) else 0
 
 
@@ -224,6 +227,11 @@ def _published_months(stack: Stack, dataset: Dataset) -> int | None:
         return int(months)
     except (StackError, SettingError, psycopg.Error, OSError):
         return None
+
+
+def _tell_of_slots(stack: Stack) -> None:
+    if told := stack.too_many_slots():
+        console.print(told, style="yellow", markup=False)
 
 
 def _tell_of_outdated(stack: Stack) -> None:

@@ -90,6 +90,7 @@ class Backfill:
         if active is None:
             if reprocess != "none":
                 self._revive()
+                self._delete_runs_without_tasks(reprocess)
             self._tell_what_is_left_alone(reprocess)
             self._create(parallel, reprocess)
         elif self._range(active) == (self.months[0], self.months[-1]):
@@ -192,6 +193,18 @@ class Backfill:
                 console.print(
                     f"{month}: was queued for ever, in a backfill that was cancelled; set failed, to run again"
                 )
+
+    def _delete_runs_without_tasks(self, reprocess: str) -> None:
+        """Deletes runs that have lost all their tasks, as `airflow db clean` may leave them, so that new ones are made.
+
+        Airflow would clear such a run, which has nothing to run, and take it for done.
+        """
+        for month, dag_run in sorted(self._runs().items()):
+            path = self.paths.run(dag_run["dag_run_id"])
+            is_due = dag_run["state"] == "failed" or (dag_run["state"], reprocess) == ("success", "completed")
+            if is_due and not self.api.call("GET", f"{path}/taskInstances", params={"limit": 1})["total_entries"]:
+                self.api.call("DELETE", path)
+                console.print(f"{month}: its run had lost its tasks; it gets a new one")
 
     @cached_property
     def timezone(self) -> tzinfo:

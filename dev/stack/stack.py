@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from configparser import ConfigParser
 from pathlib import Path
 
 from dev.console import console
@@ -156,6 +157,18 @@ class Stack:
         choices = self.choices
         workers = self.workers.names(choices.workers) if choices.executor == "celery" else []
         return {name: self._check_process(BackgroundProcess(self.state, name)) for name in ("scheduler", *workers)}
+
+    def too_many_slots(self) -> str | None:
+        """What to do where the pool of all tasks has more slots than a new Airflow's; None where it has not."""
+        project = ConfigParser(interpolation=None)
+        project.read(ROOT / "config" / "airflow.cfg")
+        most = project.getint("core", "default_pool_task_slot_count")
+        if (slots := self.api.call("GET", "/pools/default_pool")["slots"]) <= most:
+            return None
+        return (
+            f"Airflow's default_pool has {slots} slots, as an earlier version made it, and each task may open two "
+            f"connections to the warehouse: make airflow ARGS='pools set default_pool {most} \"\"'"
+        )
 
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:
         """Generates those months that are not there yet, if the source is generated months and the dataset is TLC's."""

@@ -60,6 +60,7 @@ def hints() -> Iterator[str]:
         )
     if "CeleryExecutor" in _executor():
         yield from celery_warmth()
+    yield from triggerer()
     if not _runs_tasks_itself() and REPORTS.text() is None:
         yield (
             f"{REPORTS.name} is not set: reports go to {reports_place()} of whichever machine writes them, where the "
@@ -108,6 +109,20 @@ def api(seconds: float = 0) -> Iterator[str]:
     if why:
         known = "" if conf.get("core", "execution_api_server_url", fallback="") else " (not set: this is the default)"
         yield f"[core] execution_api_server_url is {url}{known}: no api-server answers there ({why})."
+
+
+def triggerer() -> Iterator[str]:
+    """Airflow's triggerer, where the api-server answers and has no sign of life of one."""
+    url = get_execution_api_server_url().rstrip("/").removesuffix("/execution")
+    try:
+        status = requests.get(f"{url}/api/v2/monitor/health", timeout=5).json()["triggerer"]["status"]
+    except (requests.RequestException, ValueError, LookupError, TypeError):
+        return  # where workers need it, `api` says so
+    if status != "healthy":
+        yield (
+            "No triggerer gives a sign of life: the DAG taxi_restatements waits for one, and restated months are not "
+            "found. Run `airflow triggerer`, with the environment of the other processes."
+        )
 
 
 def celery_servers() -> Iterator[str]:

@@ -65,7 +65,7 @@ def require_drawn_settings(context: Context) -> None:
         since = context["ti"].get_first_reschedule_date(context)
         if since is None or now - since < PATIENCE:
             log.warning("%s", why)
-            raise AirflowRescheduleException(now + max(RETRY.value(), AT_LEAST))
+            raise AirflowRescheduleException(now + max(RETRY.value(), AT_LEAST))  # type: ignore[no-untyped-call]
         raise OtherRevision(why)
 
 

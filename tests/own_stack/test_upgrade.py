@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dev.tlc.mirror import TlcMirror
+from dev.tlc.sample_months import write_zones
 from include.settings import ROOT
 from tests.support.dbt.project_copy import LEFT_OUT, ProjectCopy
 from tests.support.postgres.warehouse_content import columns, columns_of_contracts, query
@@ -61,16 +62,19 @@ def test_months_of_before_stay_and_can_be_made_again_and_the_next_one_comes(
     revision: str, tlc: TlcMirror, tmp_path: Path
 ):
     project = of_revision(revision, tmp_path / "project")
-    pipeline, began = Pipeline(project.stack, tlc), time.monotonic()
+    pipeline, began, source = Pipeline(project.stack, tlc), time.monotonic(), {"TLC_DIR": str(tlc.folder)}
     for month in (BEFORE, AFTER):
         pipeline.publish_file(month)
+    write_zones(tlc.folder)
     try:
         project.run(*REVISIONS[revision])
-        project.run("dev", "up", TLC_BASE_URL=tlc.url)
-        project.run("dev", "backfill", FROM=BEFORE, TO=BEFORE)
+        project.run("dev", "up", **source)
+        project.run("dev", "backfill", FROM=BEFORE, TO=BEFORE, **source)
         put_this_revision_in_place(project)
         project.run("include", "manifest")
-        project.run("dev", "up", TLC_BASE_URL=tlc.url)
+        said = " ".join(project.run("dev", "up", **source).split())
+        lacks = revision == "82bd931"
+        assert ("default_pool has 128 slots, as an earlier version made it" in said) == lacks, said
         print(f"{revision}: upgraded after {time.monotonic() - began:.0f} s")
         [published] = query(pipeline.dsn, SUM, f"{BEFORE}-01")
         assert published[0] > 0

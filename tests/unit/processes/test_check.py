@@ -9,6 +9,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,6 +66,31 @@ def test_where_workers_run_tasks_the_api_server_must_answer(monkeypatch):
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:9")
     [fault] = check.faults()
     assert "(not set: this is the default)" in fault
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        ({"triggerer": {"status": "healthy"}}, []),
+        ({"triggerer": {"status": None, "latest_triggerer_heartbeat": None}}, ["No triggerer gives a sign of life"]),
+        ({"triggerer": {"status": "unhealthy"}}, ["No triggerer gives a sign of life"]),
+        ({"status": "healthy"}, []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_a_triggerer_that_is_missing_is_a_hint(monkeypatch, health: object, said: list[str]):
+    asked = []
+
+    def answer(url: str, timeout: float) -> SimpleNamespace:
+        asked.append(url)
+        return SimpleNamespace(json=lambda: health)
+
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://server.example:8080/execution/")
+    monkeypatch.setattr(check.requests, "get", answer)
+    found = list(check.hints())
+    assert [hint.partition(":")[0] for hint in found] == said
+    assert asked == ["http://server.example:8080/api/v2/monitor/health"]
 
 
 @pytest.mark.long

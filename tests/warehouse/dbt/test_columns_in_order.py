@@ -14,7 +14,8 @@ CONTRACTS = columns_of_contracts()
 LATER = {"fct_trips": "airport_fee", "fct_months": "rejected_amount_impossible", "dim_zones": "borough"}
 # Of each table: whose it is, who may do what, its options, indexes, constraints and partitions. A view stays the same one.
 KEPT = """
-    select relname, case relkind when 'v' then pg_class.oid end, relowner, relacl::text, reloptions,
+    select relname, case relkind when 'v' then pg_class.oid end, relowner, reloptions,
+        (select array_agg(acl::text order by acl::text) from unnest(relacl) as acl),
         (select array_agg(attname || attacl::text order by attname) from pg_attribute
             where attrelid = pg_class.oid and attacl is not null),
         (select array_agg(pg_get_indexdef(indexrelid) order by indexrelid::regclass::text) from pg_index

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from dev.errors import StackError
 from dev.runs.backfill import Backfill, Outcome, months_between
-from include.datasets import GREEN
+from dev.system.programs import run
+from include.datasets import GREEN, YELLOW
 from include.month import Month
+from include.settings import ROOT
 from tests.support.documents import shows
 from tests.support.stack.pipeline import Pipeline
 from tests.support.until import until
@@ -157,3 +161,34 @@ def test_a_month_that_waits_for_tlc_is_said_to_and_one_that_waits_for_its_turn_i
     assert len(outcome[0].succeeded) == 2
     for alarm in ("queued for ever", "nothing holds it up", "none does"):
         assert alarm not in said
+
+
+def test_after_airflow_s_database_was_cleaned_the_ledger_is_right_and_months_load_again(pipeline: Pipeline):
+    """As RUNBOOK.md has it, but for one DAG alone, and up to the present."""
+    yellow, months = replace(pipeline, dataset=YELLOW), ("2021-02", "2021-03")
+    for month in months:
+        yellow.publish_file(month)
+    yellow.backfill(*months)
+    yellow.wait_for_backfills_to_close()
+    for month in months:
+        yellow.wait_for_report(month)
+    before = {month: yellow.content(month) for month in months}, lines(yellow, months)
+    [words] = re.findall(r"`make airflow ARGS=\"(db clean .*?)\"`", (ROOT / "RUNBOOK.md").read_text())
+    words = re.sub(r"(?<=--clean-before-timestamp )\S+", datetime.now(UTC).isoformat(), words)
+    asked = [*words.split(), "--dag-ids", YELLOW.dag_id]
+    done = run("airflow", *asked, environment=pipeline.stack.environment(), capture=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+    runs = [each["dag_run_id"] for each in pipeline.stack.api.pages(yellow.paths.runs, "dag_runs")]
+    assert {run_id: yellow.tasks(run_id) for run_id in runs} == {runs[0]: {}}, "Airflow keeps the last run alone"
+    assert ({month: yellow.content(month) for month in months}, lines(yellow, months)) == before
+    again = Backfill(pipeline.stack.api, YELLOW, months_between(YELLOW, *months))
+    again.create(parallel=16, reprocess="completed")
+    for month in months:
+        run_id = yellow.run_of(month)
+        assert yellow.wait(run_id) == "success", yellow.states(run_id)
+        assert set(yellow.states(run_id).values()) == {"success"}, month
+    assert ({month: yellow.content(month) for month in months}, lines(yellow, months)) == before
+
+
+def lines(pipeline: Pipeline, months: tuple[str, ...]) -> dict[str, str]:
+    return {line["month"]: line["state"] for line in pipeline.ledger() if line["month"] in months}
