@@ -16,7 +16,7 @@
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
 # make dsn         the warehouse's address, to read [ROLE=analyst|developer|owner]
 # make dbt         ARGS="build --vars ..." [DATASET=yellow]           make airflow ARGS="dags list"
-# make test / test-long / test-unit / lint / bench
+# make test / test-long / test-unit / test-image / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 #
@@ -52,7 +52,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
@@ -117,6 +117,10 @@ redis: celery
 
 test-unit: manifest
 	@$(RUN) -m pytest $(TWO) -m "not long" tests/unit $(ARGS)
+
+# The image of deploy/Dockerfile, without Docker and without a registry: on a stand-in base. Debian as root.
+test-image: manifest
+	@$(RUN) -m pytest -v --durations=0 tests/image $(ARGS)
 
 # With EXECUTOR=celery the same on its workers, and the faults of workers, broker and scheduler.
 soak: manifest docs $(CELERY)

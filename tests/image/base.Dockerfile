@@ -21,7 +21,7 @@ USER 50000
 WORKDIR /opt/airflow
 RUN python3 -m venv /home/airflow/.local && pip install --quiet --no-compile uv && \
     VIRTUAL_ENV=/home/airflow/.local uv pip install --quiet --no-cache "apache-airflow==${AIRFLOW_VERSION}" \
-    apache-airflow-providers-amazon apache-airflow-providers-celery apache-airflow-providers-fab \
+    "apache-airflow-providers-amazon[s3fs]" apache-airflow-providers-celery apache-airflow-providers-fab \
     apache-airflow-providers-postgres apache-airflow-providers-smtp && \
     find /home/airflow/.local -name __pycache__ -prune -exec rm -r {} + && chmod -R g=u /home/airflow
 ENTRYPOINT ["/usr/bin/dumb-init", "--", "/entrypoint"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,7 @@ def test_dbt_is_told_the_version_of_the_manifest_that_is_there():
     assert dbt_variables("tlc")["CODE_VERSION"] == present.version == version_of_manifest(MANIFEST, "tlc").version
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git here, as in an image")
 def test_the_commit_is_noted_and_whether_the_project_is_as_committed(tmp_path: Path):
     (tmp_path / "dbt").mkdir()
     (tmp_path / "dbt" / "dbt_project.yml").write_text("name: taxi\nvars: {most: 3}\n")
