@@ -29,8 +29,8 @@ WITHOUT_IDENTITY = """
 """
 # What an earlier revision made.
 AS_BEFORE = f"""
-    alter table {SCHEMA}.raw_trips drop constraint raw_trips_pkey;
-    alter table {SCHEMA}.load_log drop constraint load_log_pkey;
+    alter table {SCHEMA}.raw_trips drop constraint if exists raw_trips_pkey;
+    alter table {SCHEMA}.load_log drop constraint if exists load_log_pkey;
     alter table {SCHEMA}.raw_zones replica identity default;
 """
 NUMBERS = f"select table_name, file_id from {SCHEMA}.load_log order by file_id"
