@@ -159,6 +159,16 @@ def test_a_sequence_that_is_behind_catches_up_whatever_the_next_load_is(source, 
     assert len({each.kept_as for each in kept}) == 4
 
 
+def test_the_number_of_a_kept_version_is_not_given_again_where_the_month_was_forgotten_by_hand(source, dsn):
+    for version in range(1, 4):
+        write_month(source.folder, str(JANUARY), 50 + version, version)
+        load(source, dsn)
+    query(dsn, f"delete from {SCHEMA}.load_log where table_name = 'raw_trips'")
+    query(dsn, f"alter sequence {SCHEMA}.load_log_file_id_seq restart")
+    load(source, dsn)
+    assert query(dsn, f"select file_id from {SCHEMA}.load_log join {SCHEMA}.kept_versions using (file_id)") == []
+
+
 def test_a_sequence_that_is_ahead_stays(source, dsn):
     load(source, dsn)
     query(dsn, f"alter sequence {SCHEMA}.load_log_file_id_seq restart 1000")
