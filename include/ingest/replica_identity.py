@@ -64,8 +64,8 @@ def give_identities(warehouse: Warehouse) -> None:
     for schema, table in found:
         if warehouse.commit_unless_in_use(partial(_give_identity, warehouse, schema, table)) is None:
             log.warning(
-                "%s.%s has no replica identity, and is in use, so it gets none now. If it is published to a subscriber, "
-                "a load may fail until the next one finds it free",
+                "%s.%s has no replica identity, and is in use: it gets one at the next load. Until then, "
+                "loads may fail where it is published to a subscriber",
                 *(schema, table),
             )
 

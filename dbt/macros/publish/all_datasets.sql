@@ -13,18 +13,6 @@
     )) -%}
 {%- endmacro -%}
 
-{#- Makes the view anew where it has other columns than the model; else readers of it need not wait for that. -#}
-{%- macro renew_view_of_all_datasets(node) -%}
-    {%- set view = schema_of_first_dataset() ~ '.' ~ node.config.meta.view_of_all_datasets -%}
-    {%- set columns -%}
-        select string_agg(attname, ' ' order by attnum) as names from pg_attribute
-        where attrelid = to_regclass('{{ view }}') and attnum > 0 and not attisdropped
-    {%- endset -%}
-    {%- if run_query(columns).rows[0].names != (['dataset'] + node.columns.keys() | list) | join(' ') -%}
-        {%- do create_view_of_all_datasets(node) -%}
-    {%- endif -%}
-{%- endmacro -%}
-
 {#-
     Whether the view is missing beside the table of the first dataset, whose schema dbt has listed. A table that is still
     to get a column has to wait: the view would be made without it.
@@ -52,8 +40,12 @@
 {%- endmacro -%}
 
 {#-
-    SQL: creates or replaces the view. `schemas` is the schema of each dataset, `columns` the type of each column, in
-    order. The lock is the one that the loader takes for what it creates in `first_schema`.
+    SQL: creates or replaces the view, unless its comment says that it is as it would be made now. `schemas` is the schema
+    of each dataset, `columns` the type of each column, in order. The lock is the one that the loader takes for what it
+    creates in `first_schema`.
+
+    Postgres appends columns to a view, and does no other change of its columns. So a view of other columns is dropped and
+    made again, with its rights; one that somebody's view reads keeps its columns, and gets the new ones at the end.
 -#}
 {%- macro view_of_all_datasets(first_schema, view, table, schemas, columns) -%}
     {{ advisory_lock('create', first_schema) }};
@@ -61,40 +53,89 @@
     do $$
     declare
         schemas constant json := '{{ tojson(schemas) }}';
-        columns constant json := '{{ tojson(columns) }}';
+        columns json := '{{ tojson(columns) }}';
         dataset record;
         selected text;
         queries text[];
+        definition text;
+        note text;
+        rights text[];
+        each_right text;
     begin
-        for dataset in
-            select named.key as name, named.value as schema, pg_class.oid as table_id
-            from json_each_text(schemas) as named
-            join pg_namespace on pg_namespace.nspname = named.value
-            join pg_class on pg_class.relnamespace = pg_namespace.oid and pg_class.relname = '{{ table }}'
-            order by name
-        loop
-            -- a table of an earlier version may lack a column
-            select string_agg(
-                case
-                    when attname is null then format('null::%s as %I', declared.type, declared.name)
-                    else quote_ident(declared.name)
-                end, ', ' order by declared.place
-            )
-            into selected
-            from json_each_text(columns) with ordinality as declared (name, type, place)
-            left join pg_attribute on attrelid = dataset.table_id and attname = declared.name and not attisdropped;
+        for attempt in 1..2 loop
+            queries := '{}';
+            for dataset in
+                select named.key as name, named.value as schema, pg_class.oid as table_id
+                from json_each_text(schemas) as named
+                join pg_namespace on pg_namespace.nspname = named.value
+                join pg_class on pg_class.relnamespace = pg_namespace.oid and pg_class.relname = '{{ table }}'
+                order by name
+            loop
+                -- a table of an earlier version may lack a column
+                select string_agg(
+                    case
+                        when attname is null then format('null::%s as %I', declared.type, declared.name)
+                        else quote_ident(declared.name)
+                    end, ', ' order by declared.place
+                )
+                into selected
+                from json_each_text(columns) with ordinality as declared (name, type, place)
+                left join pg_attribute on attrelid = dataset.table_id and attname = declared.name and not attisdropped;
 
-            queries := queries || format(
-                'select %L as dataset, %s from %I.{{ table }}', dataset.name, selected, dataset.schema
-            );
+                queries := queries || format(
+                    'select %L as dataset, %s from %I.{{ table }}', dataset.name, selected, dataset.schema
+                );
+            end loop;
+            definition := array_to_string(queries, ' union all ');
+
+            if attempt = 1 then
+                note := 'The rows of {{ table }} of every dataset. Give source_month: each month is a partition. Definition '
+                    || md5(definition);
+                if obj_description(to_regclass('{{ view }}'), 'pg_class') = note then
+                    return;
+                end if;
+            end if;
+
+            begin
+                execute 'create or replace view {{ view }} as ' || definition;
+                exit;
+            exception when invalid_table_definition then -- other columns than before
+                if attempt = 2 then
+                    raise;
+                end if;
+            end;
+
+            begin
+                select array_agg(format(
+                    'grant %s on {{ view }} to %s %s', privilege_type,
+                    case grantee when 0 then 'public' else grantee::regrole::text end,
+                    case when is_grantable then 'with grant option' else '' end
+                ))
+                into rights
+                from pg_class, aclexplode(relacl)
+                where pg_class.oid = '{{ view }}'::regclass and grantee <> relowner;
+
+                drop view {{ view }};
+                execute 'create view {{ view }} as ' || definition;
+                foreach each_right in array coalesce(rights, '{}') loop
+                    execute each_right;
+                end loop;
+                exit;
+            exception when dependent_objects_still_exist then
+                -- the first column of the view is the dataset's name
+                select json_object_agg(name, type order by is_new, place)
+                into columns
+                from (
+                    select attname as name, format_type(atttypid, atttypmod) as type, attnum as place, false as is_new
+                    from pg_attribute where attrelid = '{{ view }}'::regclass and attnum > 1 and not attisdropped
+                    union all
+                    select name, type, place, true
+                    from json_each_text(columns) with ordinality as declared (name, type, place)
+                    where name not in (select attname from pg_attribute where attrelid = '{{ view }}'::regclass)
+                ) as in_order;
+            end;
         end loop;
-
-        execute 'create or replace view {{ view }} as ' || array_to_string(queries, ' union all ');
-    exception when invalid_table_definition then -- other columns than before
-        drop view {{ view }};
-        execute 'create view {{ view }} as ' || array_to_string(queries, ' union all ');
+        execute format('comment on view {{ view }} is %L', note);
     end $$;
-    comment on view {{ view }} is
-        'The rows of {{ table }} of every dataset. Give source_month: each month is a partition.';
     commit
 {%- endmacro -%}

@@ -24,17 +24,19 @@
         {%- if node.config.meta.view_of_all_datasets and (is_new or lacks_view_of_all_datasets(node, table)) -%}
             {%- do create_view_of_all_datasets(node) -%}
         {%- endif -%}
-        {%- if node.config.meta.logged and not is_dev()
-            and adapter.get_relation(table.database, table.schema, 'publication_log') is none -%}
-            {%- do run_query(new_publication_log(node, table)) -%}
+        {%- if node.config.meta.logged and not is_dev() -%}
+            {%- if adapter.get_relation(table.database, table.schema, 'publication_log') is none -%}
+                {%- do run_query(new_publication_log(node, table)) -%}
+            {%- else -%}
+                {%- do add_columns_to_publication_log(node) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
 {%- endmacro -%}
 
 {#-
     SQL: creates the table, unless another session has done so meanwhile. Columns, types and constraints come from the
-    model's contract, indexes from its configuration. dbt's own statement for an index is not used: it gives the index
-    another name each time.
+    model's contract, indexes from its configuration.
 -#}
 {%- macro new_published_table(node, table) -%}
     {%- set columns = adapter.render_raw_columns_constraints(raw_columns=node.columns) -%}
@@ -44,10 +46,7 @@
     create table if not exists {{ table }} ({{ (columns + constraints) | join(', ') }})
         {{- ' partition by list (source_month)' if 'source_month' in node.columns }};
     {{ replica_identity(node, table) }}
-    {%- for index in node.config.get('indexes') or [] %}
-    create index if not exists {{ table.identifier }}_{{ index.columns | join('_') }}
-        on {{ table }} ({{ index.columns | join(', ') }});
-    {%- endfor %}
+    {{ indexes_of(node, table.schema, table.identifier) }}
     {{ comments_of(node, table) }}
     commit
 {%- endmacro -%}

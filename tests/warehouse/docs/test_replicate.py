@@ -36,6 +36,7 @@ TABLES = """
     where relnamespace = 'airflow_default'::regnamespace and relkind in ('r', 'p') order by 1
 """
 ROWS = "select count(*), sum(hash_record_extended(each, 0)) from airflow_default.{} as each"
+ALL_COPIED = "select bool_and(srsubstate = 'r') from pg_subscription_rel"
 ALL_SENT = "select bool_and(confirmed_flush_lsn >= %s::pg_lsn) from pg_replication_slots"
 
 
@@ -97,7 +98,7 @@ def test_a_subscriber_equals_the_publisher_after_each_load_restatement_undo_and_
                 until(lambda: query(admin, ALL_SENT, now), [(True,)].__eq__, seconds=60)
                 return rows_of(subscriber) == rows_of(admin)
 
-            until(lambda: query(subscriber, "select bool_and(srsubstate = 'r') from pg_subscription_rel"), [(True,)].__eq__, seconds=60)
+            until(lambda: query(subscriber, ALL_COPIED), [(True,)].__eq__, seconds=60)
             assert equal()
             first = query(admin, "select sha256 from airflow_default.load_log where source_month is not null")[0][0]
             for month, version, rows in (("2023-12", 1, 400), ("2024-01", 2, 500)):

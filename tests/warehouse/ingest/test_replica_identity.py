@@ -29,8 +29,8 @@ WITHOUT_IDENTITY = """
 """
 # What an earlier revision made.
 AS_BEFORE = f"""
-    alter table {SCHEMA}.raw_trips drop constraint raw_trips_pkey;
-    alter table {SCHEMA}.load_log drop constraint load_log_pkey;
+    alter table {SCHEMA}.raw_trips drop constraint if exists raw_trips_pkey;
+    alter table {SCHEMA}.load_log drop constraint if exists load_log_pkey;
     alter table {SCHEMA}.raw_zones replica identity default;
 """
 NUMBERS = f"select table_name, file_id from {SCHEMA}.load_log order by file_id"
@@ -157,6 +157,16 @@ def test_a_sequence_that_is_behind_catches_up_whatever_the_next_load_is(source, 
         kept = kept_versions(session, "raw_trips", JANUARY.ds)
     assert {each.sha256 for each in kept} == set(shas)
     assert len({each.kept_as for each in kept}) == 4
+
+
+def test_the_number_of_a_kept_version_is_not_given_again_where_the_month_was_forgotten_by_hand(source, dsn):
+    for version in range(1, 4):
+        write_month(source.folder, str(JANUARY), 50 + version, version)
+        load(source, dsn)
+    query(dsn, f"delete from {SCHEMA}.load_log where table_name = 'raw_trips'")
+    query(dsn, f"alter sequence {SCHEMA}.load_log_file_id_seq restart")
+    load(source, dsn)
+    assert query(dsn, f"select file_id from {SCHEMA}.load_log join {SCHEMA}.kept_versions using (file_id)") == []
 
 
 def test_a_sequence_that_is_ahead_stays(source, dsn):
