@@ -79,8 +79,7 @@ class Backup:
         draft = file.with_name(f"{file.name}.{os.getpid()}")
         schemas = [f"--schema={each}" for each in schemas_of(self.published)]
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                self._run("pg_dump", "--format=custom", *schemas, output=out.fileno())
+            self._run("pg_dump", "--format=custom", *schemas, f"--file={draft}")
             draft.rename(file)
         finally:
             draft.unlink(missing_ok=True)
@@ -150,17 +149,17 @@ class Backup:
         listed = self._run("pg_restore", "--list", str(file), login=False)
         return re.findall(r"^\d+; \d+ \d+ SCHEMA - (\S+) ", listed, flags=re.MULTILINE)
 
-    def _run(self, program: str, *words: str, output: int = subprocess.PIPE, login: bool = True) -> str:
-        """Runs the program to its end; what it prints. The password is in its environment alone."""
+    def _run(self, program: str, *words: str, login: bool = True) -> str:
+        """Runs the program to its end; what it prints. The password is in its environment alone, its files are 0600."""
         where, password = self.address.login()
         done = subprocess.run(
             [self.program(program), *([f"--dbname={where}"] if login else []), *words],
             env=inherited_environment() | password,
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.PIPE,
+            capture_output=True,
+            umask=0o077,
             check=False,
         )
         if done.returncode:
             raise StackError(f"{program} failed:\n{done.stderr.decode(errors='replace')[-2000:].strip()}")
-        return (done.stdout or b"").decode(errors="replace")
+        return done.stdout.decode(errors="replace")

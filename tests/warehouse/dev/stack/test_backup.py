@@ -104,13 +104,14 @@ def test_what_is_there_is_replaced_only_where_that_was_asked_and_is_backed_up_fi
 
 
 def test_a_file_that_is_no_backup_of_this_stack_is_refused_and_nothing_was_changed(
-    built: Project, postgres: EmbeddedPostgres, tmp_path: Path
+    project: Project, postgres: EmbeddedPostgres, tmp_path: Path
 ):
-    backup, file, part = backup_of(postgres, built.dsn), tmp_path / "january.dump", tmp_path / "part.dump"
+    project.load("2024-01")
+    backup, file, part = backup_of(postgres, project.dsn), tmp_path / "january.dump", tmp_path / "part.dump"
     backup.write(file)
-    part.write_bytes(file.read_bytes()[:-2000])
+    part.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     (tmp_path / "text.dump").write_text("nothing")
-    before = relations(built.dsn)
+    before = relations(project.dsn)
     others = replace(backup, published=["airflow_ann", "airflow_ann_yellow"])
     for given, by, says in (
         (part, backup, "pg_restore failed"),
@@ -123,7 +124,7 @@ def test_a_file_that_is_no_backup_of_this_stack_is_refused_and_nothing_was_chang
         assert backup.address.password not in str(refusal.value)
     with pytest.raises(StackError, match="Nothing to back up"):
         others.write(tmp_path / "nothing.dump")
-    assert relations(built.dsn) == before
+    assert relations(project.dsn) == before
     assert sorted(each.name for each in tmp_path.glob("*.dump*")) == ["january.dump", "part.dump", "text.dump"]
 
 
