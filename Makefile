@@ -19,6 +19,8 @@
 # make test / test-long / test-unit / test-image / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
+# make backup      [FILE=] what is loaded and published, into .local/backups
+# make restore-backup FILE=... [REPLACE=yes]: into an empty warehouse, or in place of what is there
 #
 # Source: TLC_DIR=<folder> or TLC_BASE_URL=<address>. Schema: AIRFLOW_STUDENT=<name>. Own server: AZURE_PG=<dsn>.
 
@@ -52,7 +54,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas backup restore-backup test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
@@ -62,7 +64,7 @@ help:
 demo up backfill: manifest docs $(CELERY)
 	@$(RUN) -m dev $@
 
-down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas: env
+down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas backup restore-backup: env
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.

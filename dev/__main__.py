@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -192,6 +193,30 @@ def drop_run_schemas(stack: Stack) -> int:
     return 0
 
 
+def backup(stack: Stack) -> int:
+    """Write what is loaded and published into FILE, else into a new file below .local/backups."""
+    file = Path(given("FILE") or _new_backup())
+    stack.backup.write(file)
+    console.print(f"{file}: {file.stat().st_size / 2**20:,.1f} MiB, {_schemas(stack)}. Restore it: make restore-backup")
+    return 0
+
+
+def restore_backup(stack: Stack) -> int:
+    """Restore FILE into an empty warehouse; with REPLACE=yes in place of what is there, which is backed up first."""
+    if not (file := given("FILE")):
+        raise StackError("FILE is needed, a file that make backup has written, for example: make restore-backup FILE=…")
+    instead = _new_backup() if arguments.replace() else None
+    stack.backup.restore(Path(file), instead)
+    if instead and instead.exists():
+        console.print(f"What was there before: {instead}")
+    if stack.choices.warehouse:
+        console.print("The server is your own: give the rights of others anew (docs/how-to/rights.md)")
+    else:
+        stack.postgres.let_analysts_read([stack.published_schema(dataset) for dataset in DATASETS.values()])
+    console.print(f"Restored: {_schemas(stack)}. Its months: make ledger")
+    return 0
+
+
 def doctor(stack: Stack) -> int:
     """Say what Airflow's processes lack. 1 where tasks would fail."""
     checked = stack.check()
@@ -211,9 +236,17 @@ COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
         *(up, down, demo, backfill, restore, release, rebuild, ledger, log, doctor),
-        *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, airflow),
+        *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, backup, restore_backup, airflow),
     )
 }
+
+
+def _new_backup() -> Path:
+    return STATE / "backups" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
+
+
+def _schemas(stack: Stack) -> str:
+    return ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
 
 
 def _published_months(stack: Stack, dataset: Dataset) -> int | None:
@@ -308,10 +341,9 @@ def _show_published(stack: Stack, dataset: Dataset, months: list[Month]) -> None
 
 def _show_address(stack: Stack) -> None:
     user, password = stack.login
-    schemas = ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
-    console.print(f"Warehouse  schemas {schemas}; an address that reads them: make dsn")
+    console.print(f"Warehouse  schemas {_schemas(stack)}; an address that reads them: make dsn")
     if settings := stack.choices.shown_settings():
         console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")

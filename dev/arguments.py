@@ -64,6 +64,14 @@ def reprocess() -> str:
     return text
 
 
+def replace() -> bool:
+    """REPLACE: whether what is there may be replaced."""
+    text = given("REPLACE") or "no"
+    if text not in ("yes", "no"):
+        raise StackError(f"REPLACE={text}: yes or no is needed.")
+    return text == "yes"
+
+
 def role() -> str:
     """ROLE: of ROLES; without it the first, which can harm nothing."""
     name = given("ROLE") or ROLES[0]

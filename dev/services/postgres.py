@@ -110,10 +110,14 @@ class EmbeddedPostgres:
         database = str(login["dbname"])
         words = [word for command in commands for word in ("-c", command)]
         subprocess.run(
-            [self._binaries / "psql", "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", database, *words],
+            [self.program("psql"), "--quiet", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", database, *words],
             env=os.environ | environment | {"PGOPTIONS": "-c client_min_messages=warning"},
             check=True,
         )
+
+    def program(self, name: str) -> str:
+        """The path of a client program of Postgres 18: `psql`, `pg_dump`, `pg_restore`."""
+        return str(self._binaries / name)
 
     # ---------- place
 

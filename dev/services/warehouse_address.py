@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from dev.errors import StackError
 from include.settings import SettingError
@@ -107,6 +107,12 @@ class WarehouseAddress:
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         options = f"?{urlencode(self.settings, quote_via=quote)}" if self.settings else ""
         return f"postgresql://{login}@{self.host}:{self.port}/{quote(self.dbname, safe='')}{options}"
+
+    def login(self) -> tuple[str, dict[str, str]]:
+        """For programs: a libpq connection string without the password, and the variable that holds the password."""
+        fields = conninfo_to_dict(self.uri())
+        password = str(fields.pop("password", ""))
+        return make_conninfo("", **fields), {"PGPASSWORD": password}
 
     def airflow_connection(self) -> str:
         """The value of `AIRFLOW_CONN_<ID>`, as JSON; holds the password."""

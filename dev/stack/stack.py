@@ -17,6 +17,7 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.services.redis import Redis
 from dev.services.secrets import StackSecrets
 from dev.services.warehouse_address import WarehouseAddress
+from dev.stack.backup import Backup
 from dev.stack.choices import Choices
 from dev.system.files import locked
 from dev.system.ports import LOOPBACK, remembered_port, reserved_port
@@ -130,6 +131,11 @@ class Stack:
 
     def published_schema(self, dataset: Dataset) -> str:
         return dataset.published_schema(self.choices.student)
+
+    @property
+    def backup(self) -> Backup:
+        published = [self.published_schema(dataset) for dataset in DATASETS.values()]
+        return Backup(self.postgres.program, self.warehouse, published)
 
     def environment(self) -> dict[str, str]:
         """The variables that make a process a part of the stack; they hold passwords."""

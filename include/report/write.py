@@ -10,7 +10,7 @@ from include.month import Month, MonthError
 from include.report.figures import figures_of
 from include.report.page import page_of
 from include.report.store import replace_report
-from include.warehouse.partitions import partition_of
+from include.warehouse.partitions import partition_of, schema_of_partitions
 
 # Its own report, and those of the next month and of the same month a year later, which compare themselves with it.
 APPEARS_IN = (0, 1, 12)
@@ -48,7 +48,7 @@ def _write_report(connection: psycopg.Connection, dataset: Dataset, month: Month
     schema = dataset.published_schema()
     try:
         with connection.transaction():
-            connection.execute(LOCK.format(Identifier(f"{schema}_partitions", partition_of("fct_months", month))))
+            connection.execute(LOCK.format(Identifier(schema_of_partitions(schema), partition_of("fct_months", month))))
             if figures := figures_of(connection, schema, month):
                 return replace_report(schema, month, page_of(dataset.title, figures))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):

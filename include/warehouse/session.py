@@ -12,6 +12,8 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 from psycopg.sql import SQL, Composable, Identifier
 
+from include.warehouse.partitions import schema_of_partitions
+
 Result = TypeVar("Result")
 
 
@@ -23,7 +25,7 @@ class Warehouse:
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self.schema = schema
-        self.partitions = f"{schema}_partitions"
+        self.partitions = schema_of_partitions(schema)
         # no prepared statements: behind a pooler the next transaction may be in another session, which has none
         self._connection = psycopg.connect(conninfo, cursor_factory=psycopg.RawCursor, prepare_threshold=None)
 

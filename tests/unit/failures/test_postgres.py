@@ -6,8 +6,13 @@ import re
 import subprocess
 import sys
 
+import pytest
+from cosmos.exceptions import CosmosDbtRunError
+
 from include.failures.postgres import ANSWERS, Answer
+from include.failures.retry import heals
 from include.settings import ROOT
+from include.transform.dbt_log import DbtFailed, FailedNode
 
 REFERENCE = ROOT / "docs" / "reference" / "postgres-answers.md"
 # A group of states, `57P0[123]`, is written as `57P01`, `57P02`, `57P03`; a class, `08...`, as `08…`.
@@ -34,6 +39,34 @@ def spelled_out(part: str) -> list[str]:
 def test_the_reference_shows_every_row_in_order():
     rows = [line for line in REFERENCE.read_text().splitlines() if line.endswith(" |") and "RUNBOOK.md#" in line]
     assert rows == [row(each) for each in ANSWERS]
+
+
+AUDIT = FailedNode("test", "a", 2, "a: Guards.\n  road=connection refused")
+
+
+def node(sqlstate: str | None) -> FailedNode:
+    return FailedNode("model", "m", None, "words", sqlstate)
+
+
+@pytest.mark.parametrize(
+    ("failure", "healing"),
+    [
+        (DbtFailed("x", (node("40P01"),)), True),
+        (DbtFailed("x", (node("42P01"),)), False),
+        (DbtFailed("x", (node("42P01"), node("40P01"))), True),
+        (DbtFailed("x", (node("53400"), node("40P01"))), True),
+        (DbtFailed("x", (AUDIT, node("40P01"))), True),
+        (DbtFailed("connection refused", (AUDIT,)), False),  # an audit's words are its author's
+        (DbtFailed("connection refused", (node("42P01"),)), False),  # the SQLSTATE counts, not the words
+        (DbtFailed("connection refused", (node(None),)), True),
+        (DbtFailed("x", (), "25006"), True),
+        (DbtFailed("connection refused", ()), True),
+        (CosmosDbtRunError("connection refused"), True),
+        (CosmosDbtRunError("connection refused; password authentication failed"), False),
+    ],
+)
+def test_of_several_nodes_of_dbt_one_that_heals_decides(failure: CosmosDbtRunError, healing: bool):
+    assert heals(failure) == healing
 
 
 def test_the_table_is_read_without_dbt():

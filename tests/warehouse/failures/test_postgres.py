@@ -30,14 +30,13 @@ from include.alerts.runbook import FULL, LOCKED, POSTGRES, SETTING, TIME, Entry
 from include.failures.diagnosis import entry_of
 from include.failures.postgres import ANSWERS, answer_to
 from include.failures.retry import heals
-from include.transform.dbt_log import DbtFailed, DbtLog
+from include.transform.dbt_log import DbtLog
 from include.warehouse.libpq import is_english
 from tests.support.documents import shows
 from tests.support.helpers import error_of
 from tests.support.postgres.pgbouncer import pgbouncer
 from tests.support.postgres.postgres_proxy import postgres_proxy
 from tests.support.postgres.warehouses import warehouse
-
 
 DRIVERS = {"dbt": psycopg2.connect, "psycopg": psycopg.connect}
 
@@ -57,7 +56,7 @@ class Driver:
         return DRIVERS[self.name](dsn)
 
     def failure(self, action: Callable[[], object]) -> Exception:
-        """What the task fails with: the driver's own error, or DbtLog's about Cosmos' about dbt's about the driver's."""
+        """What the task fails with: the driver's own error, or DbtLog's of Cosmos' of dbt's of the driver's."""
         if self.name != "dbt":
             error = error_of(action)
             assert isinstance(error, psycopg.Error)
