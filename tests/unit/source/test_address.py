@@ -206,3 +206,11 @@ def test_a_file_of_another_server_is_asked_for_without_the_login():
     assert base.of(f"http://{LOOPBACK}:1/b").login == ("user", "password")
     for other in (f"http://{LOOPBACK}:2/b", f"https://{LOOPBACK}:1/b", "http://localhost:1/b"):
         assert (base.of(other).login, base.of(other).query) == (None, "")
+
+
+def test_the_login_that_an_earlier_revision_stored_is_not_shown():
+    base = Address.parse("https://user:password@mirror.example?sig=1")
+    stored = "https://user:of-before@mirror.example/a.parquet?sig=of-before"
+    assert base.of(stored) == base.below("a.parquet")
+    for text in ("https://user:12/of-before@mirror.example", "of-before"):
+        assert "of-before" not in repr(base.of(text))

@@ -25,13 +25,14 @@ from include.failures.diagnosis import entry_of
 from include.failures.retry import heals
 from include.settings import SettingError
 from include.source.address import Address
-from include.source.client import AUTHORITIES, Client, is_loopback
+from include.source.client import Client, is_loopback
 from include.source.download import download, is_available
 from include.source.etag_trigger import Asked, Pace, ask
 from tests.support.helpers import JANUARY, trips_path
 from tests.support.postgres.certificates import Authority
 
 PATH = trips_path(JANUARY)[1:]
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 ELSEWHERE = "tlc.invalid"  # a name that nobody has: only a proxy can lead there
 
@@ -39,7 +40,7 @@ ELSEWHERE = "tlc.invalid"  # a name that nobody has: only a proxy can lead there
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the machine's own."""
-    for name in (*AUTHORITIES, *PROXIES):
+    for name in (*CERTIFICATES, *PROXIES):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
@@ -95,7 +96,7 @@ def hashed(certificate: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", AUTHORITIES)
+@pytest.mark.parametrize("name", CERTIFICATES)
 def test_any_variable_alone_has_an_authority_trusted_in_every_question(
     name: str, secure: Address, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -123,7 +124,7 @@ def test_a_certificate_that_is_not_trusted_is_a_fault_of_the_source_and_not_trie
     assert daily(secure).silent["2024-01"].startswith("SSLError")
 
 
-@pytest.mark.parametrize("name", AUTHORITIES)
+@pytest.mark.parametrize("name", CERTIFICATES)
 def test_certificates_that_are_not_there_are_named_by_the_variable(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(name, "/nowhere/authority.pem")
     with pytest.raises(SettingError, match=f"^{name}=/nowhere/authority.pem: there is no such file") as caught:
