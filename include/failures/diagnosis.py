@@ -54,7 +54,6 @@ BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (OtherRevision, REVISION),
     (SettingError, SETTING),
     (AirflowTaskTimeout, TIME),
-    (requests.exceptions.SSLError, SETTING),
     (requests.RequestException, SOURCE),
     (FileChanged, SOURCE),
 )

@@ -19,6 +19,7 @@ from typing import Any
 import requests
 from airflow.configuration import conf
 from airflow.executors.base_executor import get_execution_api_server_url
+from requests.utils import get_environ_proxies, select_proxy
 
 from include.processes.drift import settings_tags
 from include.report.store import reports_place
@@ -108,7 +109,8 @@ def api(seconds: float = 0) -> Iterator[str]:
         time.sleep(1)
     if why:
         known = "" if conf.get("core", "execution_api_server_url", fallback="") else " (not set: this is the default)"
-        yield f"[core] execution_api_server_url is {url}{known}: no api-server answers there ({why})."
+        by = " by the proxy of the environment: name its host in NO_PROXY" if _by_proxy(url) else ""
+        yield f"[core] execution_api_server_url is {url}{known}: no api-server answers there{by} ({why})."
 
 
 def triggerer() -> Iterator[str]:
@@ -191,6 +193,11 @@ def _unhealthy(url: str) -> str:
         return "" if answer.ok and "healthy" in answer.text else f"it answers {answer.status_code}"
     except requests.RequestException as error:
         return type(error).__name__
+
+
+def _by_proxy(url: str) -> bool:
+    """Whether a task's process asks the address by a proxy. Airflow's client has the rules of requests for that."""
+    return select_proxy(url, get_environ_proxies(url)) is not None
 
 
 def main() -> int:

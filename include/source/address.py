@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 # Airflow's logs would have each of a masked word's occurrences starred out. A short value of the query may be any word.
 LEAST_MASKED = 8
+UNKNOWN = "http://unknown.invalid"  # a name that nobody has, RFC 2606
 NEEDED = "an address that begins with http:// or https:// is needed, with @, / and the like in a password as %40, %2F"
 
 
@@ -57,8 +58,14 @@ class Address:
         return replace(self, shown=f"{self.shown}/{path}")
 
     def of(self, shown: str) -> Address:
-        """Another address: with this one's login and query if it is on the same server, else without."""
-        other = Address.parse(shown)
+        """Another address: with this one's login and query if it is on the same server, else without.
+
+        UNKNOWN for one that `parse` refuses: an earlier revision may have stored such.
+        """
+        try:
+            other = Address.parse(shown)
+        except ValueError:
+            return Address(UNKNOWN)
         is_near = urlsplit(other.shown)[:2] == urlsplit(self.shown)[:2]
         return replace(self, shown=other.shown) if is_near else other
 

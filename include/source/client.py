@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import requests
-import urllib3
 from requests.auth import HTTPBasicAuth
 
 from include.settings import SettingError
@@ -107,7 +106,7 @@ class Client:
                 verify=self._verify,
             ) as response:
                 return use(response)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        except (requests.RequestException, ValueError) as error:
             failure = _without_secrets(error, address)
         raise failure  # here, where nothing is handled: else the error would be its context
 
@@ -162,10 +161,8 @@ def _without_secrets(error: Exception, address: Address) -> requests.RequestExce
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return http_error(address, _answer_of(error.response))
     kind = type(error) if isinstance(error, requests.RequestException) else requests.RequestException
-    if isinstance(error, requests.exceptions.InvalidProxyURL):
-        words = "the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY is no address"
-    elif isinstance(error, ValueError):  # of a URL: the text is the URL
-        words = "the address, or one that the source led to, cannot be asked"
+    if isinstance(error, ValueError):  # of a URL: the text is the URL
+        words = "it cannot be asked, or where it leads to, or the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
     else:
         cause = error.args[0] if error.args else ""
         words = str(getattr(cause, "reason", None) or cause)

@@ -190,7 +190,7 @@ class AskSource(BaseTrigger):
                 return
             asked = await ask(base, self.paths)
         except SettingError as error:
-            yield _event(fault=f"of the triggerer: {error}")
+            yield _event(fault=f"in the triggerer, {str(error).rstrip('.')}")
             return
         yield _event(answers=asked.answers, refused=asked.refused, silent=asked.silent)
 

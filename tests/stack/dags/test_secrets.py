@@ -1,4 +1,7 @@
-"""The warehouse's password shows nowhere after a month has been run, not even one that failed."""
+"""The warehouse's password shows nowhere after a month has been run, not even one that failed.
+
+Neither does what is secret in the source's address.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import requests
 from psycopg import sql
 
 from tests.support.stack.logins import asked_by
-from tests.support.stack.pipeline import Pipeline
+from tests.support.stack.pipeline import SOURCE_SECRETS, Pipeline
 
 # who may hold it: the stack's own record of its secrets, and Postgres' verifier of it (which is no password)
 KEPT = {"secrets.json", "choices.json"}
@@ -37,7 +40,7 @@ def used(pipeline: Pipeline) -> Pipeline:
 def spellings(pipeline: Pipeline) -> set[str]:
     password = pipeline.stack.warehouse.password
     assert len(password) >= 20, "long enough not to occur by chance"
-    return {password, quote(password, safe="")}
+    return {form for each in (password, *SOURCE_SECRETS) for form in (each, quote(each, safe=""))}
 
 
 def test_no_file_but_the_private_ones_holds_it(used: Pipeline, spellings: set[str]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
@@ -28,6 +30,7 @@ from tests.support.postgres.warehouse_content import content, drop_schemas
 from tests.support.until import POLL_SECONDS, until
 
 POOL = "/pools/default_pool"
+SOURCE_SECRETS = ("S3cret-p@ss/word", "S3cret/signature+=")
 
 
 @dataclass
@@ -224,11 +227,16 @@ class Pipeline:
 def running_pipeline(stack: Stack, folder: Path, **choices: Any) -> Iterator[Pipeline]:
     """The stack, up, over a mirror of the folder; stopped afterwards, its data left.
 
+    The mirror's address holds SOURCE_SECRETS, which it does not ask for: tests/stack/dags/test_secrets.py looks for
+    them.
+
     `choices`: of dev.stack.choices, all but the source.
     """
     with TlcMirror(folder) as tlc:
         try:
-            stack.up(Choices(Source("url", tlc.url), **choices))
+            password, signature = map(partial(quote, safe=""), SOURCE_SECRETS)
+            address = tlc.url.replace("//", f"//somebody:{password}@") + f"/?sv=1&sig={signature}"
+            stack.up(Choices(Source("url", address), **choices))
             yield Pipeline(stack, tlc)
         finally:
             stack.down()

@@ -50,7 +50,7 @@ CASES: list[tuple[BaseException, str, str]] = [
     (MonthUnavailable("x"), "wait_for_month", "UNAVAILABLE"),
     (requests.ConnectionError("x"), "wait_for_month", "SOURCE"),
     (requests.HTTPError("503"), "load_month", "SOURCE"),
-    (requests.exceptions.SSLError("x"), "load_month", "SETTING"),
+    (requests.exceptions.SSLError("x"), "load_month", "SOURCE"),
     (FileChanged("x"), "load_month", "SOURCE"),
     (FileContentError("x"), "load_month", "LOAD"),
     (psycopg.OperationalError("connection refused"), "load_month", "POSTGRES"),

@@ -93,6 +93,19 @@ def test_a_triggerer_that_is_missing_is_a_hint(monkeypatch, health: object, said
     assert asked == ["http://server.example:8080/api/v2/monitor/health"]
 
 
+def test_a_proxy_between_tasks_and_the_api_server_is_named(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "KubernetesExecutor")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", NOBODY)
+    monkeypatch.setenv("http_proxy", "http://user:S3cret@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    [fault] = check.faults()
+    assert "answers there by the proxy of the environment: name its host in NO_PROXY (ProxyError)" in fault
+    assert "S3cret" not in fault
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+    [fault] = check.faults()
+    assert "proxy" not in fault
+
+
 @pytest.mark.long
 def test_an_api_server_that_comes_up_while_a_worker_waits_is_enough(monkeypatch):
     class Healthy(BaseHTTPRequestHandler):

@@ -243,6 +243,25 @@ def test_a_triggerer_with_another_address_asks_nobody_and_says_which_setting(sou
     assert source.asked == []
 
 
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SSL_CERT_FILE", "/nowhere", "SSL_CERT_FILE=/nowhere: there is no such file or folder of certificates"),
+        ("AIRFLOW_VAR_TLC_BASE_URL", "S3cret", "Airflow variable tlc_base_url: an address that begins with http://"),
+    ],
+)
+def test_a_setting_of_the_triggerer_that_cannot_work_is_told(source: Source, monkeypatch, variable, value, words):
+    monkeypatch.setenv("AIRFLOW_VAR_TLC_BASE_URL", source.mirror.url)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, value)
+    fault = event_of(trigger_for(source.mirror.url))["fault"]
+    assert fault.startswith(f"in the triggerer, {words}")
+    assert "S3cret" not in fault
+    assert source.asked == []
+
+
 @pytest.mark.long
 def test_the_triggerer_imports_no_arrow_dbt_or_driver_beyond_what_airflow_does():
     listed = "import sys, airflow.triggers.base; own = set(sys.modules); import include.source.etag_trigger; "

@@ -256,12 +256,12 @@ def redirects(request: Request, of: Server, to: str) -> None:
         (
             partial(redirects, to="ftp://somebody:a-secret@host/x?sig=a-secret"),
             requests.exceptions.InvalidSchema,
-            "{url}: the address, or one that the source led to, cannot be asked",
+            "{url}: it cannot be asked, or where it leads to, or the proxy",
         ),
         (
             partial(redirects, to="http://somebody:a-secret@[::1/x?sig=a-secret"),
             requests.exceptions.RequestException,
-            "{url}: the address, or one that the source led to, cannot be asked",
+            "{url}: it cannot be asked, or where it leads to, or the proxy",
         ),
         (
             partial(redirects, to="http://127.0.0.1:9/x?sig=a-secret"),
