@@ -101,7 +101,7 @@ class Backup:
         self._run("pg_restore", "--file=/dev/null", str(file), login=False)  # reads all of it
         going = [*schemas_of(published), *self._run_schemas(published)]
         if there := self._relations(going):
-            told = "; ".join(f"{schema}: {number} tables and views" for schema, number in there.items())
+            told = ", ".join(f"{schema} (tables and views: {number})" for schema, number in there.items())
             if readers := self._readers(going):
                 told += f"; and, as they read these, the views {', '.join(readers)}"
             if instead is None:

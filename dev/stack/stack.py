@@ -172,7 +172,7 @@ class Stack:
         if (slots := self.api.call("GET", "/pools/default_pool")["slots"]) <= most:
             return None
         return (
-            f"Airflow's default_pool has {slots} slots, as an earlier version made it, and each task may open two "
+            f"Airflow's default_pool has {counted(slots, 'slot')}, as an earlier version made it, and each task may open two "
             f"connections to the warehouse: make airflow ARGS='pools set default_pool {most} \"\"'"
         )
 

@@ -67,14 +67,15 @@ def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
 
 
 def test_the_environment_is_read_in_one_place():
-    """But for the addresses of sources, whose names are those of Airflow's variables. `dbt_docs` sets it for dbt."""
+    """But for the addresses of sources, whose names are those of Airflow's variables, and for the certificates' variables,
+    which are those of other programs. `dbt_docs` sets it for dbt."""
     reading = {
         file.name
         for folder in ("dags", "include")
         for file in (ROOT / folder).rglob("*.py")
         if re.search(r"\bos\.environ\b|\bgetenv\b|\bfrom os\b", file.read_text())
     }
-    assert reading == {"settings.py", "drift.py", "dbt_docs.py"}
+    assert reading == {"settings.py", "drift.py", "client.py", "dbt_docs.py"}
 
 
 @pytest.mark.usefixtures("nothing_is_set")
