@@ -82,6 +82,7 @@ OBSTACLES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("obstacle", "statement"), OBSTACLES.items(), ids=OBSTACLES)
 def test_a_table_with_what_would_not_survive_is_left_alone(earlier: Project, obstacle: str, statement: str):
     query(earlier.dsn, statement)
@@ -92,6 +93,7 @@ def test_a_table_with_what_would_not_survive_is_left_alone(earlier: Project, obs
     assert columns(earlier.dsn) == CONTRACTS | {table: before}
 
 
+@pytest.mark.long
 def test_a_reader_who_holds_the_table_is_not_disturbed_and_the_next_publication_does_it(earlier: Project):
     with psycopg.connect(earlier.dsn) as reader:
         reader.execute(f"select count(*) from {SCHEMA}.dim_zones")
