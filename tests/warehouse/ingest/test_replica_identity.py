@@ -29,9 +29,10 @@ WITHOUT_IDENTITY = """
 """
 # What an earlier revision made.
 AS_BEFORE = f"""
-    alter table {SCHEMA}.raw_trips drop constraint if exists raw_trips_pkey;
-    alter table {SCHEMA}.load_log drop constraint if exists load_log_pkey;
+    alter table {SCHEMA}.raw_trips replica identity default;
+    alter table {SCHEMA}_partitions.raw_trips_202401 replica identity default;
     alter table {SCHEMA}.raw_zones replica identity default;
+    alter table {SCHEMA}.load_log drop constraint if exists load_log_pkey;
 """
 NUMBERS = f"select table_name, file_id from {SCHEMA}.load_log order by file_id"
 
@@ -113,6 +114,20 @@ def test_a_table_that_is_being_read_is_left_for_the_next_load_and_told(source, d
     assert f"{SCHEMA}.raw_zones has no replica identity, and is in use" in caplog.text
     load(source, dsn, FEBRUARY)
     assert query(dsn, WITHOUT_IDENTITY) == []
+
+
+def test_a_partition_has_its_table_s_identity(source, dsn):
+    """Else its deletes would have the key alone, and be sent as if they had all columns."""
+    load(source, dsn)
+    partition = f"{SCHEMA}_partitions.raw_trips_202401"
+    query(
+        dsn, f"alter table {partition} add primary key (source_row); alter table {partition} replica identity default"
+    )
+    load(source, dsn, FEBRUARY)
+    identities = (
+        "select distinct relreplident::text from pg_class where relname like 'raw_trips%' and relkind in ('r', 'p')"
+    )
+    assert query(dsn, identities) == [("f",)]
 
 
 def test_a_table_of_somebody_else_is_left_alone(source, dsn, postgres):
