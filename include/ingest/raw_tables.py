@@ -160,10 +160,10 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
         warehouse.execute("create schema if not exists {schema}")
         warehouse.execute("create schema if not exists {partitions}")
         for file in dataset.files:
-            # the key names a row to whoever replicates the table (docs/explanation/decisions/replication.md)
-            by_month = ", primary key (source_row, source_month)) partition by list (source_month)"
+            # no key: it would double what Postgres spends on a load (docs/explanation/decisions/replication.md)
+            by_month = " partition by list (source_month)" if file.is_monthly else ""
             warehouse.execute(
-                "create table {schema}.{table} ({columns}" + (by_month if file.is_monthly else ")"),
+                "create table {schema}.{table} ({columns})" + by_month,
                 table=Identifier(file.table),
                 columns=_columns(file),
             )
@@ -186,7 +186,7 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
 
 
 def bring_up_to_date(warehouse: Warehouse) -> None:
-    """Gives the tables what they lack where an earlier revision made them, or a backup, and commits."""
+    """Gives the tables what they lack, as new ones, or as those of an earlier revision or a backup, and commits."""
     create_tables_beside_load_log(warehouse)
     for table, (number, *beside) in NUMBERED.items():
         catch_up(warehouse, table, number, beside)

@@ -16,22 +16,29 @@ from include.warehouse.session import Warehouse
 log = logging.getLogger(__name__)
 
 # `d`: the primary key is to be the identity; `f`: all columns are. `i` and `n` are what somebody has chosen by hand:
-# an index, or nothing. Tables of other owners are not the pipeline's.
+# an index, or nothing. A partition without its table's identity would have its deletes sent in a form that the
+# subscriber does not find. Tables of other owners are not the pipeline's.
 WITHOUT_IDENTITY = """
-    select nspname, relname
-    from pg_class
-    join pg_namespace on pg_namespace.oid = relnamespace
-    cross join lateral (
+    with tables as (
         select
-            coalesce(bool_or(indisprimary), false) as has_key,
-            coalesce(bool_or(indisreplident), false) as has_chosen
-        from pg_index where indrelid = pg_class.oid
-    ) as indexes
-    where nspname in ($1, $2) and relkind in ('r', 'p') and relpersistence = 'p' and pg_has_role(relowner, 'usage')
-        and (
-            not case relreplident when 'f' then true when 'd' then has_key when 'i' then has_chosen else false end
-            or (nspname = $1 and relname = 'load_log' and not has_key)
-        )
+            pg_class.oid, nspname, relname, relreplident, has_primary,
+            coalesce(pg_partition_root(pg_class.oid), pg_class.oid) as whole,
+            case relreplident when 'd' then has_primary when 'i' then has_chosen else false end as has_key
+        from pg_class
+        join pg_namespace on pg_namespace.oid = relnamespace
+        cross join lateral (
+            select
+                coalesce(bool_or(indisprimary), false) as has_primary,
+                coalesce(bool_or(indisreplident), false) as has_chosen
+            from pg_index where indrelid = pg_class.oid
+        ) as indexes
+        where nspname in ($1, $2) and relkind in ('r', 'p') and relpersistence = 'p' and pg_has_role(relowner, 'usage')
+    )
+    select each.nspname, each.relname
+    from tables as each
+    join tables as whole on whole.oid = each.whole
+    where (each.relreplident <> 'f' and not (each.has_key and whole.has_key))
+        or (each.nspname = $1 and each.relname = 'load_log' and not each.has_primary)
     order by 1, 2
 """
 # Two files that share a number, which a sequence that was behind has given twice. The later one gets a new number. So
@@ -55,8 +62,8 @@ NUMBER_ANEW = """
 def give_identities(warehouse: Warehouse) -> None:
     """Gives each table of the pipeline's that has no replica identity one, and commits after each.
 
-    load_log gets its key, which an earlier revision did not make; every other table all its columns, as nothing else is
-    sure to tell its rows apart. Neither writes the rows anew. A table that somebody has been reading for 2 s is left
+    load_log gets its key, which an earlier revision did not make; every other table all its columns, which changes the
+    catalogue alone. A table that somebody has been reading for 2 s is left
     for the next time, as its readers would have to wait. Raises psycopg.Error for other trouble.
     """
     found = warehouse.execute(WITHOUT_IDENTITY, values=(warehouse.schema, warehouse.partitions))

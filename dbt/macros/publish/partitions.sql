@@ -52,13 +52,14 @@
     SQL: makes and attaches the month's partition, without rows, unless another session has done so meanwhile. That one
     holds the lock of attaching; a session looks anew at what is there when it has waited for a table's lock.
 -#}
-{%- macro empty_partition(table) -%}
+{%- macro empty_partition(node, table) -%}
     {%- set partition = partition_of(table) -%}
     commit;
     lock table only {{ table }} in share update exclusive mode;
     do $$ begin
         if to_regclass('{{ partition }}') is null then
             create table {{ partition }} (like {{ table }} including all);
+            {{ replica_identity(node, partition) }}
             alter table {{ table }} attach partition {{ partition }} for values in ({{ source_month() }});
         end if;
     end $$;

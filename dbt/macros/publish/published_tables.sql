@@ -19,7 +19,7 @@
             {%- do adapter.cache_added(table) -%}
         {%- endif -%}
         {%- if 'source_month' in node.columns and is_published_without_partition(table) -%}
-            {%- do run_query(empty_partition(table)) -%}
+            {%- do run_query(empty_partition(node, table)) -%}
         {%- endif -%}
         {%- if node.config.meta.view_of_all_datasets and (is_new or lacks_view_of_all_datasets(node, table)) -%}
             {%- do create_view_of_all_datasets(node) -%}

@@ -276,18 +276,12 @@ def test_rows_that_a_file_left_here_are_left_alone_from_its_third_load_on(source
     assert query(dsn, f"select distinct dag_run from {SCHEMA}.load_log") == [("scheduled__2",)]
 
 
-ONE_MORE_ROW = """
-    insert into {}.raw_trips select (jsonb_populate_record(trip, '{"source_row": 0}')).*
-    from {}.raw_trips as trip where source_row = 7
-"""
-
-
 @pytest.mark.parametrize(
     "damage",
     [
         "delete from {}.raw_trips where source_row = 7",
         "update {}.raw_trips set total_amount = total_amount + 0.01 where source_row = 7",
-        ONE_MORE_ROW,
+        "insert into {}.raw_trips select * from {}.raw_trips where source_row = 7",
         "update {}.raw_zones set borough = 'Jersey' where locationid = 7",
     ],
 )
