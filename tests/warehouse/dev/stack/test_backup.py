@@ -19,6 +19,7 @@ from dev.change.workshop import Workshop
 from dev.errors import StackError
 from dev.services.postgres import EmbeddedPostgres
 from dev.services.warehouse_address import WarehouseAddress
+from dev.stack import backup as module
 from dev.stack.backup import Backup, schemas_of
 from include.datasets import DATASETS, GREEN, YELLOW
 from include.ingest.restore import restore_month
@@ -78,7 +79,7 @@ OTHERS = ["public", "information_schema"]
 
 
 def test_what_is_there_is_replaced_only_where_that_was_asked_and_is_backed_up_first(
-    project: Project, postgres: EmbeddedPostgres, tmp_path: Path
+    project: Project, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     backup, file, before = backup_of(postgres, project.dsn), tmp_path / "of" / "january.dump", tmp_path / "before.dump"
     project.load("2024-01")
@@ -106,6 +107,15 @@ def test_what_is_there_is_replaced_only_where_that_was_asked_and_is_backed_up_fi
     assert relations(project.dsn) == changed
     with pytest.raises(StackError, match="is there already"):
         backup.write(before)
+
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    with psycopg.connect(project.dsn) as reader:
+        reader.execute("select from airflow_default.raw_trips")
+        with pytest.raises(StackError, match="Somebody uses the tables"):
+            backup.restore(file, tmp_path / "used.dump")
+    assert relations(project.dsn) == changed
+    backup.restore(file, tmp_path / "rest.dump")
+    assert relations(project.dsn) == as_backed_up
 
 
 def test_a_file_that_is_no_backup_of_this_stack_is_refused_and_nothing_was_changed(
