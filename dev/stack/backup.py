@@ -18,6 +18,7 @@ from dev.services.warehouse_address import WarehouseAddress
 from dev.system.process import inherited_environment
 from include.warehouse.partitions import schema_of_partitions
 
+LOCK_SECONDS = 30
 # Which run schemas a published schema has: their rows are made from those that a restore replaces.
 RUN_SCHEMA = r"_\d{8}(_[0-9a-f]{8})?"
 RELATIONS = """
@@ -137,7 +138,18 @@ class Backup:
 
     def _drop(self, schemas: list[str]) -> None:
         with self._connect() as connection:
-            connection.execute("set lock_timeout = '30s'; set client_min_messages = warning")
+            connection.execute(f"set lock_timeout = '{LOCK_SECONDS}s'; set client_min_messages = warning")
+            try:
+                with connection.transaction(
+                    force_rollback=True
+                ):  # a lock for each table: fewer than dropping them takes
+                    for schema, table in connection.execute(PARENTS, [schemas]).fetchall():
+                        connection.execute(SQL("lock table {}").format(Identifier(schema, table)))
+            except psycopg.errors.LockNotAvailable:
+                raise StackError(
+                    "Somebody uses the tables: a month runs, or a reader has a transaction open. Nothing was changed. "
+                    "Wait for their end, then run this again."
+                ) from None
             for schema, table in connection.execute(TABLES, [schemas]).fetchall():
                 connection.execute(SQL("drop table if exists {} cascade").format(Identifier(schema, table)))
             for schema in schemas:

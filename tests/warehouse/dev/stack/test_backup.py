@@ -19,6 +19,7 @@ from dev.change.workshop import Workshop
 from dev.errors import StackError
 from dev.services.postgres import EmbeddedPostgres
 from dev.services.warehouse_address import WarehouseAddress
+from dev.stack import backup as module
 from dev.stack.backup import Backup, schemas_of
 from include.datasets import DATASETS, GREEN, YELLOW
 from include.ingest.restore import restore_month
@@ -78,29 +79,43 @@ OTHERS = ["public", "information_schema"]
 
 
 def test_what_is_there_is_replaced_only_where_that_was_asked_and_is_backed_up_first(
-    built: Project, postgres: EmbeddedPostgres, tmp_path: Path
+    project: Project, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    backup, file, before = backup_of(postgres, built.dsn), tmp_path / "of" / "january.dump", tmp_path / "before.dump"
+    backup, file, before = backup_of(postgres, project.dsn), tmp_path / "of" / "january.dump", tmp_path / "before.dump"
+    project.load("2024-01")
+    query(project.dsn, f"create schema {RUN_SCHEMA}; create table {RUN_SCHEMA}.int_months ()")
     backup.write(file)
     assert file.stat().st_mode & 0o777 == 0o600
-    as_backed_up = relations(built.dsn)
-    query(built.dsn, "create view public.of_an_analyst as select * from airflow_default.fct_trips")
-    query(built.dsn, "delete from airflow_default.fct_trips; create table airflow_default.newer ()")
-    changed = relations(built.dsn)
+    as_backed_up = relations(project.dsn)
+    query(
+        project.dsn,
+        "create schema analysts; create view analysts.of_an_analyst as select * from airflow_default.raw_trips",
+    )
+    query(project.dsn, "delete from airflow_default.raw_trips; create table airflow_default.newer ()")
+    changed = relations(project.dsn)
     with pytest.raises(StackError) as refusal:
         backup.restore(file)
     for told in ("airflow_default: ", "airflow_default_partitions: ", RUN_SCHEMA, "of_an_analyst", "REPLACE=yes"):
         assert told in str(refusal.value)
-    assert relations(built.dsn) == changed
+    assert relations(project.dsn) == changed
 
     backup.restore(file, before)
-    assert relations(built.dsn) == as_backed_up
-    assert query(built.dsn, f"select to_regnamespace('{RUN_SCHEMA}')::text") == [(None,)]
+    assert relations(project.dsn) == as_backed_up
+    assert query(project.dsn, f"select to_regnamespace('{RUN_SCHEMA}')::text") == [(None,)]
     assert before.stat().st_mode & 0o777 == 0o600
     backup.restore(before, tmp_path / "after.dump")
-    assert relations(built.dsn) == changed
+    assert relations(project.dsn) == changed
     with pytest.raises(StackError, match="is there already"):
         backup.write(before)
+
+    monkeypatch.setattr(module, "LOCK_SECONDS", 0.1)
+    with psycopg.connect(project.dsn) as reader:
+        reader.execute("select from airflow_default.raw_trips")
+        with pytest.raises(StackError, match="Somebody uses the tables"):
+            backup.restore(file, tmp_path / "used.dump")
+    assert relations(project.dsn) == changed
+    backup.restore(file, tmp_path / "rest.dump")
+    assert relations(project.dsn) == as_backed_up
 
 
 def test_a_file_that_is_no_backup_of_this_stack_is_refused_and_nothing_was_changed(
@@ -128,6 +143,45 @@ def test_a_file_that_is_no_backup_of_this_stack_is_refused_and_nothing_was_chang
     assert sorted(each.name for each in tmp_path.glob("*.dump*")) == ["january.dump", "part.dump", "text.dump"]
 
 
+def test_a_backup_is_restored_under_another_owner_and_loads_go_on(
+    project: Project, postgres: EmbeddedPostgres, elsewhere: str, tmp_path: Path
+):
+    for version in (1, 2):
+        project.load("2024-01", version)
+    file = tmp_path / "backup.dump"
+    backup_of(postgres, project.dsn).write(file)
+    said = subprocess.run(
+        [postgres.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [
+        line for line in said.stdout.splitlines() if line.startswith(("GRANT", "ALTER DEFAULT")) or "OWNER TO" in line
+    ] == []
+    backup_of(postgres, elsewhere).restore(file)
+    assert relations(elsewhere) == relations(project.dsn)
+    for each in (project, replace(project, dsn=elsewhere)):
+        each.load_file("2024-01")  # the same file once more
+        undo(each)
+        each.load("2024-02")
+        each.load("2024-02", version=2)
+    assert content(elsewhere, RAW) == content(project.dsn, RAW)
+    ids = query(
+        elsewhere,
+        "select file_id from airflow_default.load_log union all select file_id from airflow_default.kept_versions",
+    )
+    assert len(ids) == len(set(ids)) == 6  # zones, two months, and three kept versions
+
+
+def undo(project: Project) -> None:
+    """Puts January's replaced version back."""
+    loaded = "select sha256 from airflow_default.load_log where source_month = '2024-01-01'"
+    kept = f"select sha256 from airflow_default.kept_versions where sha256 not in ({loaded})"
+    [(replaced,)] = query(project.dsn, kept)
+    restore_month(GREEN, JANUARY, chosen(replaced), project.dsn, project.schema, "a restore")
+
+
 @pytest.mark.long
 def test_the_pipeline_goes_on_from_a_backup_under_another_owner_as_from_the_original(
     built: Project, postgres: EmbeddedPostgres, elsewhere: str, tmp_path: Path
@@ -140,15 +194,6 @@ def test_the_pipeline_goes_on_from_a_backup_under_another_owner_as_from_the_orig
     yellow.publish("2024-01")
     file = tmp_path / "backup.dump"
     backup_of(postgres, built.dsn).write(file)
-    said = subprocess.run(
-        [postgres.program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", file],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert [
-        line for line in said.stdout.splitlines() if line.startswith(("GRANT", "ALTER DEFAULT")) or "OWNER TO" in line
-    ] == []
     backup_of(postgres, elsewhere).restore(file)
     assert relations(elsewhere) == relations(built.dsn)
     restored, restored_yellow = replace(built, dsn=elsewhere), replace(yellow, dsn=elsewhere)
@@ -165,8 +210,7 @@ def test_the_pipeline_goes_on_from_a_backup_under_another_owner_as_from_the_orig
 
     for project in (built, restored):
         project.load_file("2024-01")  # the same file once more
-        [(replaced,)] = query(project.dsn, "select sha256 from airflow_default.kept_versions")
-        restore_month(GREEN, JANUARY, chosen(replaced), project.dsn, project.schema, "a restore")
+        undo(project)
         project.publish("2024-01")
     for project in (built, restored, yellow, restored_yellow):
         project.load("2024-02")
@@ -175,12 +219,6 @@ def test_the_pipeline_goes_on_from_a_backup_under_another_owner_as_from_the_orig
         there, here = (content(dsn, (*PUBLISHED, *RAW, "all_trips"), schema) for dsn in (built.dsn, elsewhere))
         assert here == there
         assert len(here["fct_trips"] or ()) > 700
-    ids = query(
-        elsewhere,
-        "select file_id from airflow_default.load_log union all select file_id from airflow_default.kept_versions",
-    )
-    assert len(ids) == len(set(ids))
-
     workshop = Workshop(
         GREEN, Month.parse("2024-02"), WarehouseAddress.from_dsn(elsewhere), restored.schema, "ana", tmp_path
     )
