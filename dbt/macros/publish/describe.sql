@@ -7,6 +7,10 @@
 -#}
 {%- macro describe_published() -%}
     {%- if not execute or is_dev() -%} {{ return('') }} {%- endif -%}
+    {%- set names = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == target.schema -%}
+        {%- do names.append(node.alias) -%}
+    {%- endfor -%}
     {%- set found -%}
         select
             coalesce(obj_description(to_regclass('{{ target.schema }}.dim_vendors'), 'pg_class'), '') as noted,
@@ -17,7 +21,7 @@
             (
                 select string_agg(concat_ws(' ', attrelid::regclass, attname, format_type(atttypid, atttypmod)), ', ' order by attrelid, attnum)
                 from pg_attribute join pg_class on pg_class.oid = attrelid
-                where relnamespace = to_regnamespace('{{ target.schema }}') and relkind in ('r', 'p')
+                where relnamespace = to_regnamespace('{{ target.schema }}') and relname in ('{{ names | join("', '") }}')
                     and attnum > 0 and not attisdropped
             ) as columns
     {%- endset -%}
