@@ -51,7 +51,7 @@ def faults() -> Iterator[str]:
 
 def hints() -> Iterator[str]:
     """What makes a process like this one slow, or differs from what this project was measured with."""
-    spec = PathFinder.find_spec("airflow_local_settings", sys.path[1:])
+    spec = PathFinder.find_spec("airflow_local_settings", _search_path())
     ours = ROOT / "config" / "airflow_local_settings.py"
     if spec is None or spec.origin is None or Path(spec.origin).resolve() != ours:
         found = spec.origin if spec else "none"
@@ -75,9 +75,17 @@ def hints() -> Iterator[str]:
                 yield f"[{section}] {name} is {own}; config/airflow.cfg, which says why, has {value}."
 
 
+def _search_path() -> list[str]:
+    """Where modules are found, without the folder of the script, which is another in other processes.
+
+    With Python's option -P, or PYTHONSAFEPATH, that folder is not among them.
+    """
+    return sys.path if sys.flags.safe_path else sys.path[1:]
+
+
 def files() -> Iterator[str]:
     """Files of the project that are not where Airflow looks for them."""
-    if PathFinder.find_spec("include", sys.path[1:]) is None:
+    if PathFinder.find_spec("include", _search_path()) is None:
         yield f"PYTHONPATH must name {ROOT}: tasks import `include` from there."
     if why := manifest.fault():
         yield f"{DBT_MANIFEST} {why}: python -m include manifest, in {ROOT}."
