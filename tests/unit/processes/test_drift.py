@@ -67,8 +67,8 @@ def test_every_setting_that_the_code_takes_from_the_environment_is_compared():
 
 
 def test_the_environment_is_read_in_one_place():
-    """But for the addresses of sources, whose names are those of Airflow's variables, and for the certificates' variables,
-    which are those of other programs. `dbt_docs` sets it for dbt."""
+    """But for the addresses of sources, whose names are those of Airflow's variables, and for the variables of
+    certificates, which are those of other programs. `dbt_docs` sets it for dbt."""
     reading = {
         file.name
         for folder in ("dags", "include")
