@@ -46,7 +46,7 @@ def source(tlc: TlcMirror) -> TlcMirror:
 
 
 def load(source: TlcMirror, dsn: str, month=JANUARY) -> str:
-    return load_month(GREEN, month, source.url, dsn, SCHEMA, "a load")[0]["sha256"]
+    return load_month(GREEN, month, source.address, dsn, SCHEMA, "a load")[0]["sha256"]
 
 
 def publish_all_tables(postgres: EmbeddedPostgres, dsn: str) -> None:
