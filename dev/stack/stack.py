@@ -172,8 +172,8 @@ class Stack:
         if (slots := self.api.call("GET", "/pools/default_pool")["slots"]) <= most:
             return None
         return (
-            f"Airflow's default_pool has {counted(slots, 'slot')}, as an earlier version made it, and each task may open "
-            f"two connections to the warehouse: make airflow ARGS='pools set default_pool {most} \"\"'"
+            f"Airflow's default_pool has {counted(slots, 'slot')}, as an earlier version made it, and each task may "
+            f"open two connections to the warehouse: make airflow ARGS='pools set default_pool {most} \"\"'"
         )
 
     def write_sample(self, dataset: Dataset, months: Sequence[Month]) -> None:

@@ -46,6 +46,7 @@ def test_a_column_amidst_the_contract_comes_to_the_view_in_its_place_and_rights_
     assert query(built.dsn, f"select count(reversals) > 0 from {VIEW}") == [(True,)]
 
 
+@pytest.mark.long
 def test_a_view_that_somebodys_view_reads_gets_the_column_at_its_end(built: Project):
     as_of_an_earlier_revision(built)
     query(built.dsn, f"create view airflow_default.theirs as select * from {VIEW}")
@@ -69,6 +70,7 @@ def test_a_view_in_which_a_dataset_has_no_value_yet_reads_the_column_once_the_ta
     assert query(built.dsn, f"select sum(reversals) from {VIEW} where dataset = 'green'") == before
 
 
+@pytest.mark.long
 def test_a_view_that_is_as_it_would_be_made_is_left_alone(built: Project):
     made = "select xmin::text, oid from pg_class where oid = 'airflow_default.all_zone_days'::regclass"
     before = query(built.dsn, made)
@@ -77,6 +79,7 @@ def test_a_view_that_is_as_it_would_be_made_is_left_alone(built: Project):
     assert query(built.dsn, made) == before
 
 
+@pytest.mark.long
 def test_an_index_that_a_model_names_since_is_made_in_every_month_and_once(built: Project):
     indexes = """
         select count(*) from pg_index join pg_class on pg_class.oid = indrelid
@@ -91,6 +94,7 @@ def test_an_index_that_a_model_names_since_is_made_in_every_month_and_once(built
         assert query(built.dsn, indexes) == [(2,)]
 
 
+@pytest.mark.long
 def test_the_log_of_publications_gets_the_columns_that_it_lacks(built: Project):
     lacking = "drop column total_amount_accepted, drop column rows_rejected_change"
     query(built.dsn, f"alter table airflow_default.publication_log {lacking}")

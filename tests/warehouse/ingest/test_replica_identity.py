@@ -78,7 +78,9 @@ def test_a_month_is_loaded_restated_put_back_and_published_where_all_tables_are_
     assert query(built.dsn, WITHOUT_IDENTITY) == []
 
 
-@pytest.mark.parametrize("chosen_by_hand", ["default", "nothing", "full"])
+@pytest.mark.parametrize(
+    "chosen_by_hand", ["default", *(pytest.param(each, marks=pytest.mark.long) for each in ("nothing", "full"))]
+)
 def test_the_tables_of_an_earlier_revision_can_be_published_from_its_next_load_on(
     source, dsn, postgres, chosen_by_hand
 ):
