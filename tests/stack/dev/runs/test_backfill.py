@@ -128,8 +128,8 @@ def test_what_holds_a_backfill_up_is_said_within_a_minute(running: Pipeline, wai
     backfill.create()
     with followed(backfill) as outcome, running.slots(0):
         try:
-            said = wait_until_said("tasks could run and none does", "0 of 0 slots of default_pool")
-            shows("Tasks stay queued, or scheduled", "tasks could run and none does", said)
+            said = wait_until_said("could run and none does", "0 of 0 slots of default_pool")
+            shows("Tasks stay queued, or scheduled", "could run and none does", said)
             api.call("PATCH", DAG, json={"is_paused": True})
             wait_until_said("The DAG is paused", f"{api.url}{DAG}")
             api.call("PATCH", DAG, json={"is_paused": False})
