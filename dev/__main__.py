@@ -197,7 +197,8 @@ def backup(stack: Stack) -> int:
     """Write what is loaded and published into FILE, else into a new file below .local/backups."""
     file = Path(given("FILE") or _new_backup())
     stack.backup.write(file)
-    console.print(f"{file}: {file.stat().st_size / 2**20:,.1f} MiB, {_schemas(stack)}. Restore it: make restore-backup")
+    schemas = ", ".join(stack.published_schemas)
+    console.print(f"{file}: {file.stat().st_size / 2**20:,.1f} MiB, {schemas}. Restore it: make restore-backup")
     return 0
 
 
@@ -212,8 +213,8 @@ def restore_backup(stack: Stack) -> int:
     if stack.choices.warehouse:
         console.print("The server is your own: give the rights of others anew (docs/how-to/rights.md)")
     else:
-        stack.postgres.let_analysts_read([stack.published_schema(dataset) for dataset in DATASETS.values()])
-    console.print(f"Restored: {_schemas(stack)}. Its months: make ledger")
+        stack.postgres.let_analysts_read(stack.published_schemas)
+    console.print(f"Restored: {', '.join(stack.published_schemas)}. Its months: make ledger")
     return 0
 
 
@@ -243,10 +244,6 @@ COMMANDS = {
 
 def _new_backup() -> Path:
     return STATE / "backups" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
-
-
-def _schemas(stack: Stack) -> str:
-    return ", ".join(stack.published_schema(dataset) for dataset in DATASETS.values())
 
 
 def _published_months(stack: Stack, dataset: Dataset) -> int | None:
@@ -343,7 +340,7 @@ def _show_address(stack: Stack) -> None:
     user, password = stack.login
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
-    console.print(f"Warehouse  schemas {_schemas(stack)}; an address that reads them: make dsn")
+    console.print(f"Warehouse  schemas {', '.join(stack.published_schemas)}; an address that reads them: make dsn")
     if settings := stack.choices.shown_settings():
         console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)
     console.print(f"Source     {stack.choices.source}; another: TLC_DIR=<folder> or TLC_BASE_URL=<address>")

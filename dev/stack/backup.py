@@ -140,9 +140,8 @@ class Backup:
         with self._connect() as connection:
             connection.execute(f"set lock_timeout = '{LOCK_SECONDS}s'; set client_min_messages = warning")
             try:
-                with connection.transaction(
-                    force_rollback=True
-                ):  # a lock for each table: fewer than dropping them takes
+                # a lock for each table: fewer than dropping them takes
+                with connection.transaction(force_rollback=True):
                     for schema, table in connection.execute(PARENTS, [schemas]).fetchall():
                         connection.execute(SQL("lock table {}").format(Identifier(schema, table)))
             except psycopg.errors.LockNotAvailable:

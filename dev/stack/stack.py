@@ -126,16 +126,19 @@ class Stack:
                 "(docs/how-to/rights.md), or with the rights of the pipeline: make dsn ROLE=owner"
             )
         address = WarehouseAddress.from_dsn(self.postgres.dsn(role="analyst"))
-        self.postgres.let_analysts_read([self.published_schema(dataset) for dataset in DATASETS.values()])
+        self.postgres.let_analysts_read(self.published_schemas)
         return address
 
     def published_schema(self, dataset: Dataset) -> str:
         return dataset.published_schema(self.choices.student)
 
     @property
+    def published_schemas(self) -> list[str]:
+        return [self.published_schema(dataset) for dataset in DATASETS.values()]
+
+    @property
     def backup(self) -> Backup:
-        published = [self.published_schema(dataset) for dataset in DATASETS.values()]
-        return Backup(self.postgres.program, self.warehouse, published)
+        return Backup(self.postgres.program, self.warehouse, self.published_schemas)
 
     def environment(self) -> dict[str, str]:
         """The variables that make a process a part of the stack; they hold passwords."""

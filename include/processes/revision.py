@@ -38,20 +38,16 @@ def forget_replaced_code() -> None:
     The next import reads the new files. Where nothing was replaced it takes 2 ms. Call it by a fresh import, as it
     forgets its own module too.
     """
-    if _states(CODE) != _STATES and digest_of(_files(CODE)) != _CODE:
+    if (states := _states(CODE)) != _STATES and digest_of(states) != _CODE:
         for name in [name for name in sys.modules if name.partition(".")[0] == CODE.name]:
             del sys.modules[name]
         importlib.invalidate_caches()
 
 
-def _files(folder: Path) -> list[Path]:
-    """The files of code and pages below the folder."""
-    found = (Path(below, name) for below, _, names in os.walk(folder) for name in names)
-    return sorted(file for file in found if file.suffix in (".py", ".html"))
-
-
 def _states(folder: Path) -> dict[Path, State]:
-    return {file: state_of(file) for file in _files(folder)}
+    """The files of code and pages below the folder, in order, each with its state."""
+    found = (Path(below, name) for below, _, names in os.walk(folder) for name in names)
+    return {file: state_of(file) for file in sorted(found) if file.suffix in (".py", ".html")}
 
 
 @lru_cache(maxsize=1)
@@ -74,4 +70,5 @@ def _without_changing_fields(content: Any) -> Any:
 
 
 # The files as they were when this process, or the one it was forked from, imported this module: the code that runs.
-_STATES, _CODE = _states(CODE), digest_of(_files(CODE))
+_STATES = _states(CODE)
+_CODE = digest_of(_STATES)
