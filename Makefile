@@ -1,6 +1,7 @@
 # make help        these lines, as does bare make; nothing is started
 # make demo        the whole stack, months of both datasets, what was published   [DATASET= FROM= TO= PARALLEL=3]
 # make up / down   start (again) / stop the local stack; the data stay
+# make database    of that stack only Postgres, with Airflow's tables; a first make demo or up does so meanwhile
 # make backfill    FROM=2024-01 TO=2024-03 [DATASET=green|yellow] [PARALLEL=3] [REPROCESS=none|completed|failed]
 #                  EXECUTOR=celery|local [WORKERS=2] [BROKER_URL=] PIPELINE_NOTIFY=... AIRFLOW_CONN_<ID>=...: remembered,
 #                  as the source is; what is given empty is forgotten
@@ -14,6 +15,7 @@
 # make dev         MONTH=2024-01 [ARGS="-s +fct_zone_days"] [BASE=HEAD]: a changed model, in schemas of your own
 # make diff        MONTH=2024-01 [MODEL=fct_trips]: your tables beside the published ones; fails where they differ
 # make dbt-ci      BASE=main [MONTH=2024-01] [TLC_DIR=]: what a change of dbt/ builds, tests and changes
+# make lineage     COLUMN=fct_zone_days.total_amount [DATASET=]: what a column comes from, and what stands on it
 # make dsn         the warehouse's address, to read [ROLE=analyst|developer|owner]
 # make dbt         ARGS="build --vars ..." [DATASET=yellow]           make airflow ARGS="dags list"
 # make test / test-long / test-unit / test-image / lint / bench
@@ -54,17 +56,24 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci drop-run-schemas backup restore-backup test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs env install
+.PHONY: help demo up down backfill database restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci lineage drop-run-schemas backup restore-backup test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs openlineage env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
 
-demo up backfill: manifest docs $(CELERY)
+# Two at once: the manifest and a new stack's database; then the docs and Airflow, whose months do not need them.
+demo up backfill: env $(CELERY)
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going with-airflow-$@ docs
+
+with-airflow-%: manifest $(if $(wildcard .local/airflow/migrated-*),,database)
+	@$(RUN) -m dev $*
+
+lineage: docs
 	@$(RUN) -m dev $@
 
-down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas backup restore-backup: env
+database down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci airflow drop-run-schemas backup restore-backup: env
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.
@@ -88,7 +97,7 @@ test-others: manifest docs celery pgbouncer
 test-long-stack: manifest docs browser nginx $(CELERY)
 	@$(RUN) -m pytest tests/stack -m long
 
-test-long-others: manifest docs celery redis pgbouncer
+test-long-others: manifest docs celery openlineage redis pgbouncer
 	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse tests/unit)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'. They give way to those of the stack, which
@@ -101,7 +110,7 @@ endef
 
 # The pictures of the documents, made by the tests of Airflow's pages.
 images: manifest docs browser
-	@PICTURES="$$PWD/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py
+	@PICTURES="$$PWD/docs/images" $(RUN) -m pytest tests/stack/ledger/test_pages.py tests/stack/lineage/test_page.py
 
 # What the tests need of Debian's: a browser for Airflow's pages, a proxy before them, a pooler of connections.
 browser:
@@ -147,9 +156,21 @@ $(VENV)/.celery: dev/celery.lock $(VENV)/.locked
 	@$(RUN) -m dev.system.install_packages install dev/celery.lock
 	@touch $@
 
+# Airflow's provider of OpenLineage, which its tests need, beside the others.
+openlineage: $(VENV)/.openlineage
+
+$(VENV)/.openlineage: dev/openlineage.lock $(VENV)/.locked
+	@echo "Installing OpenLineage's provider into $(VENV)"
+	@$(RUN) -m dev.system.install_packages install dev/openlineage.lock
+	@touch $@
+
 env: $(VENV)/.locked
 
-# uv is the one package outside the lock: it installs the rest, by hash.
+# uv and pip are the packages outside the lock: uv installs the rest, by hash, from where pip is configured to. The copy of
+# pip that Python brings is compiled whole, which made the environment take 3.9 s of CPU; the user's pip installs another
+# in 1.1 s. Some Pythons have none.
+INSTALL_UV := install --quiet --disable-pip-version-check --no-compile uv==$(UV_VERSION)
+
 $(VENV)/.locked: dev/requirements.lock
 	@cmp -s $< $@ || $(MAKE) --no-print-directory install
 	@touch $@
@@ -157,8 +178,9 @@ $(VENV)/.locked: dev/requirements.lock
 install:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}. Name another: make PYTHON=python3.12 ...")'
 	@echo "Installing the environment into $(VENV)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@if $(PYTHON) -c 'import pip' 2>/dev/null; \
+	then $(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(RUN) $(INSTALL_UV) pip; \
+	else $(PYTHON) -m venv --clear $(VENV) && $(RUN) -m pip $(INSTALL_UV); fi
 	@$(RUN) -m dev.system.install_packages sync dev/requirements.lock
 	@cp dev/requirements.lock $(VENV)/.locked
 
@@ -168,8 +190,8 @@ manifest: env
 	@$(RUN) -c 'import sys; from include.transform.manifest import fault, stale; sys.exit(bool(fault() or stale()))' || $(RUN) -m include manifest
 	@$(MAKE) --silent --no-print-directory $(MANIFEST)
 
-# dbt's docs, which Airflow shows. They need no database either.
-docs: env
+# dbt's docs, which Airflow shows. They need no database either. After the manifest, which leaves dbt's bytecode.
+docs: manifest
 	@$(MAKE) --silent --no-print-directory $(DOCS)
 
 # for another version of dbt

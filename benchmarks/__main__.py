@@ -102,10 +102,28 @@ def developer() -> list[Measure]:
         return measure_developer(server, Path(scratch))
 
 
+def rest() -> list[Measure]:
+    from benchmarks.rest import measure_rest
+
+    return measure_rest(STATE / "rest")
+
+
+def cold() -> list[Measure]:
+    from benchmarks.cold import measure_cold
+
+    return measure_cold(STATE / "cold")
+
+
+def trigger() -> list[Measure]:
+    from benchmarks.trigger import measure_trigger
+
+    return measure_trigger(STATE / "trigger")
+
+
 DEFAULT = (load, dags, transform, growth, yellow, yellow_2012, developer, backfill)
 # the others take long: they run when they are named
 BENCHMARKS: dict[str, Callable[[], list[Measure]]] = {
-    benchmark.__name__: benchmark for benchmark in (*DEFAULT, scale, executors)
+    benchmark.__name__: benchmark for benchmark in (*DEFAULT, scale, executors, rest, cold, trigger)
 }
 
 

@@ -21,6 +21,7 @@ from dev.system.process import BackgroundProcess
 from tests.support.meanwhile import meanwhile
 
 TASKS = "tasks and their workers"
+SCHEDULER = "scheduler"
 CELERY = "Celery's main processes"
 POSTGRES = "Postgres"
 LOOK_SECONDS = 0.05  # a task takes several times as long, so that no two of a worker end between two looks
@@ -47,8 +48,9 @@ class Usage:
 class CpuMeter:
     """Of a stack that is up, and until it is restarted: then a part that has ended raises psutil.NoSuchProcess.
 
-    LocalExecutor's workers are children of the scheduler from its start on; each forks its tasks one by one. A Celery
-    worker is a main process and its pool, whose children do the same. Workers and their tasks are one part.
+    LocalExecutor's workers are children of the scheduler, which ends them after a rest and forks others; each forks its
+    tasks one by one. A Celery worker is a main process and its pool, whose children do the same. Workers and their
+    tasks are one part.
     """
 
     def __init__(self, stack: Stack, warehouse: EmbeddedPostgres | None = None) -> None:
@@ -56,8 +58,7 @@ class CpuMeter:
         names = [record.stem for record in (stack.state / "run").glob("*.json")]
         found = {name: psutil.Process(BackgroundProcess(stack.state, name).pid()) for name in names}
         self._celery = [found.pop(name) for name in names if name.startswith("worker-")]
-        self._local = [child for child in found["scheduler"].children() if "LocalExecutor" in " ".join(child.cmdline())]
-        assert bool(self._celery) != bool(self._local)
+        self._scheduler = None if self._celery else found.pop("scheduler")
         servers = {POSTGRES: stack.postgres}
         if warehouse:
             servers = {f"{POSTGRES}, metadata": stack.postgres, f"{POSTGRES}, warehouse": warehouse}
@@ -72,6 +73,14 @@ class CpuMeter:
         besides, machine = (now - then for now, then in zip(after, others_before, strict=True))
         return Usage(wall, {name: parts[name] - parts_before[name] for name in parts}, besides, machine)
 
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        """The processes of each part that live now. Not for a stack of Celery's."""
+        assert self._scheduler
+        found = {name: [process, *process.children(recursive=True)] for name, process in self._parts.items()}
+        workers = [each for worker in self._workers() for each in [worker, *worker.children(recursive=True)]]
+        others = [each for each in self._scheduler.children(recursive=True) if each not in workers]
+        return found | {SCHEDULER: [self._scheduler, *others], TASKS: workers}
+
     @contextmanager
     def of_tasks(self) -> Iterator[list[float]]:
         """Yields the CPU seconds of each task that ends meanwhile under LocalExecutor, in its own process alone.
@@ -79,11 +88,11 @@ class CpuMeter:
         A worker forks one task at a time, and the kernel adds what it has used to the worker's count when it has ended.
         """
         ended: list[float] = []
-        last = {worker: _of_children(worker) for worker in self._local}
+        last = {worker: _of_children(worker) for worker in self._workers()}
 
         def look() -> None:
-            for worker in self._local:
-                if (now := _of_children(worker)) > last[worker]:
+            for worker in self._workers():
+                if (now := _of_children(worker)) > last.setdefault(worker, 0.0):
                     ended.append(now - last[worker])
                     last[worker] = now
 
@@ -93,17 +102,24 @@ class CpuMeter:
 
     def _read(self) -> tuple[dict[str, float], float, float]:
         parts = Counter({name: _tree(process) for name, process in self._parts.items()})
-        for worker in self._local:
-            used = _tree(worker)
-            parts[TASKS] += used
-            parts["scheduler"] -= used
-        for worker in self._celery:
-            times = worker.cpu_times()
-            parts[CELERY] += times.user + times.system
-            parts[TASKS] += _tree(worker) - times.user - times.system
+        mains = {SCHEDULER: [self._scheduler]} if self._scheduler else {CELERY: self._celery}
+        for part, processes in mains.items():
+            for process in processes:
+                times = process.cpu_times()
+                parts[part] += times.user + times.system
+                parts[TASKS] += _tree(process) - times.user - times.system
         all_processes = psutil.cpu_times()
         busy = ("user", "nice", "system", "irq", "softirq")
         return dict(parts), sum(psutil.Process().cpu_times()[:4]), sum(getattr(all_processes, name) for name in busy)
+
+    def _workers(self) -> list[psutil.Process]:
+        """LocalExecutor's workers that live now."""
+        found = []
+        for child in self._scheduler.children() if self._scheduler else []:
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if "LocalExecutor" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
 
 def postmaster(server: EmbeddedPostgres) -> psutil.Process:

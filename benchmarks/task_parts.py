@@ -30,17 +30,23 @@ def parts_of_tasks(pipeline: Pipeline, run_id: str) -> dict[str, float]:
     the last task that it waited for, and ends when the scheduler has queued it.
     """
     tasks = pipeline.tasks(run_id)
-    graph = pipeline.stack.api.call("GET", f"{PATHS.dag}/tasks")["tasks"]
-    waits_for: dict[str, list[str]] = {name: [] for name in tasks}
-    for task in graph:
-        for downstream in task["downstream_task_ids"]:
-            waits_for[downstream].append(task["task_id"])
+    waits_for = tasks_before_each(pipeline)
     found = [
         _parts(task, max(instant(tasks[before]["end_date"]) for before in waits_for[name]), _log(pipeline, task))
         for name, task in tasks.items()
         if "." in name and task["queued_when"]  # Airflow does not run tasks that do nothing, such as those of sources
     ]
     return {part: median(parts[part] for parts in found) for part in found[0]}
+
+
+def tasks_before_each(pipeline: Pipeline) -> dict[str, list[str]]:
+    """By task of the pipeline's DAG, the tasks that it waits for."""
+    graph = pipeline.stack.api.call("GET", f"{PATHS.dag}/tasks")["tasks"]
+    before: dict[str, list[str]] = {task["task_id"]: [] for task in graph}
+    for task in graph:
+        for downstream in task["downstream_task_ids"]:
+            before[downstream].append(task["task_id"])
+    return before
 
 
 def _parts(task: dict, ready: float, log: list[tuple[float, str]]) -> dict[str, float]:

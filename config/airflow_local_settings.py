@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
 from airflow.configuration import conf
@@ -27,3 +29,13 @@ elif "dag-processor" in COMMAND:
 
     read_dag_files()
     before_each_fork("read_dag_files")
+elif "triggerer" in COMMAND:
+    # It forks once, for the process that runs triggers. A collection of garbage writes to each object that it looks at,
+    # and so to its memory page, of which the other process then has a copy. None looks at what is frozen.
+    os.register_at_fork(before=gc.freeze)
+    os.register_at_fork(before=gc.collect)  # what is registered last is called first
+elif COMMAND == ["tasks", "test"] or "airflow.sdk.execution_time.execute_workload" in sys.orig_argv:
+    # One task in a process that inherits nothing; the second is how a Kubernetes pod runs one. It allocates half a
+    # million objects that live as long as it does, those of Airflow's and dbt's modules. Collections that find no
+    # garbage took 0.7 s of 5.7, and 1.4 s of 12.4.
+    gc.set_threshold(100_000)

@@ -21,7 +21,7 @@ from include.alerts.outbox import send_pending
 from include.datasets import DATASETS
 from include.failures.task_defaults import task_arguments
 from include.ingest.versions import drop_kept_versions
-from include.processes.drift import settings_tags
+from include.processes.drift import settings_tag
 from include.settings import KEEP_MEBIBYTES
 from include.warehouse.connection import warehouse_dsn
 from include.warehouse.run_schemas import drop_run_schemas
@@ -31,7 +31,7 @@ with DAG(
     dag_id="taxi_maintenance",
     description="Drops the run schemas of months published a while ago, and versions replaced a while ago",
     doc_md=__doc__,
-    tags=["tlc", "maintenance", *settings_tags()],
+    tags=["tlc", "maintenance", settings_tag()],
     schedule=CronTriggerTimetable("@daily", timezone="UTC"),
     start_date=min(dataset.first_month for dataset in DATASETS.values()).start,
     catchup=False,

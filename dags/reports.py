@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, PartitionedAssetTimetable, task
+from airflow.sdk import DAG, PartitionedAssetTimetable
 
 from include.datasets import DATASETS, Dataset
 from include.failures.task_defaults import task_arguments
-from include.processes.drift import settings_tags
-from include.report.write import write_reports as write
+from include.month import Month
+from include.openlineage.functions import described_task, lineage_of_report
+from include.processes.drift import settings_tag
+from include.report.queries import TABLES
 from include.runs.assets import mark_events, report_asset, report_path, table_asset
 from include.runs.month_of_run import month_of_partition
 from include.runs.params import month_param
@@ -32,7 +34,7 @@ def reports(dataset: Dataset, dag_id: str) -> None:
         dag_id=dag_id,
         description=f"A page for each published month of {dataset.title}",
         doc_md=DAG_TEXT.format(dataset=dataset),
-        tags=[dataset.models, dataset.name, "report", *settings_tags()],
+        tags=[dataset.models, dataset.name, "report", settings_tag()],
         schedule=PartitionedAssetTimetable(assets=months),
         start_date=dataset.first_month.start,
         catchup=False,
@@ -41,8 +43,18 @@ def reports(dataset: Dataset, dag_id: str) -> None:
         default_args=task_arguments(execution_timeout=timedelta(minutes=30)),
     ):
 
-        @task(inlets=[months], outlets=[report])
+        def lineage(month: Month, _: Any) -> Any:
+            return lineage_of_report(dataset, TABLES, month)
+
+        @described_task(
+            month="{{ params.month or dag_run.partition_key }}",
+            lineage=lineage,
+            inlets=[months],
+            outlets=[report],
+        )
         def write_reports(dag_run: Any = None, params: Any = None, **context: Any) -> list[str]:
+            from include.report.write import write_reports as write  # pandas and matplotlib, for the task alone
+
             month = month_of_partition(dag_run, params)
             mark_events(context, [report], month, report=report_path(dataset, month))
             return write(dataset, month, warehouse_dsn())

@@ -18,7 +18,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, task_group
 from include.datasets import DATASETS, Dataset
 from include.failures.task_defaults import task_arguments
 from include.ingest.restatements import FindRestated
-from include.processes.drift import settings_tags
+from include.processes.drift import settings_tag
 
 
 def restatements(dataset: Dataset) -> None:
@@ -40,7 +40,7 @@ with DAG(
     dag_id="taxi_restatements",
     description="Marks the months that the source has another file for",
     doc_md=__doc__,
-    tags=["tlc", "restatements", *settings_tags()],
+    tags=["tlc", "restatements", settings_tag()],
     schedule=CronTriggerTimetable("30 6 * * *", timezone="UTC"),
     start_date=min(dataset.first_month for dataset in DATASETS.values()).start,
     catchup=False,

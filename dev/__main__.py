@@ -17,6 +17,7 @@ from rich.markdown import Markdown
 from dev import arguments
 from dev.arguments import given
 from dev.change.base_manifest import base_manifest, branch_point, commit_of, read_manifest
+from dev.change.column_text import lineage_text
 from dev.change.diff_text import as_markdown
 from dev.change.table_diff import NoRows, compare
 from dev.change.workshop import Workshop
@@ -35,6 +36,7 @@ from dev.stack.stack import Stack
 from dev.system.process import forget_postgres_variables
 from dev.system.programs import run
 from include.datasets import DATASETS, TLC, Dataset
+from include.lineage.graph import read as read_lineage
 from include.month import Month
 from include.settings import DBT_MANIFEST, ROOT, SettingError
 from include.support.counted import counted
@@ -53,6 +55,12 @@ def up(stack: Stack) -> int:
     _tell_of_outdated(stack)
     _tell_of_slots(stack)
     _show_address(stack)
+    return 0
+
+
+def database(stack: Stack) -> int:
+    """Start what Airflow's processes need, with Airflow's tables; `up` starts these processes."""
+    stack.prepare(Choices.made(os.environ, stack.state))
     return 0
 
 
@@ -184,6 +192,16 @@ def dbt_ci(stack: Stack) -> int:
     return try_change(base, arguments.dataset(), arguments.month(CI_MONTH), STATE, given("TLC_DIR"), months)
 
 
+def lineage(stack: Stack) -> int:
+    """Say where COLUMN comes from, and what stands on it."""
+    if not (asked := given("COLUMN")):
+        raise StackError("COLUMN is needed, for example: make lineage COLUMN=fct_zone_days.total_amount")
+    dataset = arguments.dataset().name
+    for part in lineage_text(dataset, read_lineage()[dataset], asked):
+        console.print(part, soft_wrap=isinstance(part, str), highlight=False)
+    return 0
+
+
 def drop_run_schemas(stack: Stack) -> int:
     older = arguments.older_than()
     for dataset in [arguments.dataset()] if given("DATASET") else DATASETS.values():
@@ -236,8 +254,8 @@ def airflow(stack: Stack) -> int:
 COMMANDS = {
     command.__name__.replace("_", "-"): command
     for command in (
-        *(up, down, demo, backfill, restore, release, rebuild, ledger, log, doctor),
-        *(dsn, dbt, dev, diff, dbt_ci, drop_run_schemas, backup, restore_backup, airflow),
+        *(up, database, down, demo, backfill, restore, release, rebuild, ledger, log, doctor),
+        *(dsn, dbt, dev, diff, dbt_ci, lineage, drop_run_schemas, backup, restore_backup, airflow),
     )
 }
 
@@ -340,6 +358,7 @@ def _show_address(stack: Stack) -> None:
     user, password = stack.login
     console.print(f"Airflow    {stack.airflow.url}  user {user}, password {password}")
     console.print(f"Months     {stack.airflow.url}/plugin/months  all months, their reports, dbt's docs")
+    console.print(f"Lineage    {stack.airflow.url}/plugin/lineage  where each column comes from, and what reads it")
     console.print(f"Warehouse  schemas {', '.join(stack.published_schemas)}; an address that reads them: make dsn")
     if settings := stack.choices.shown_settings():
         console.print(f"Settings   {', '.join(settings)}; to forget one: make up <NAME>=", markup=False)

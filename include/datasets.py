@@ -17,6 +17,16 @@ from include.settings import KEEP_RUN_SCHEMAS, KEEP_VERSIONS, STUDENT, SettingEr
 
 TIMES = pa.timestamp("us")  # without a time zone: in TLC's files New York wall clock
 MONEY = pa.float64()  # as in the file; dbt turns it into numeric, which sums exactly in any order
+POSTGRES_TYPES = {
+    pa.bool_(): "boolean",
+    pa.int32(): "integer",
+    pa.int64(): "bigint",
+    pa.float64(): "double precision",
+    pa.string(): "text",
+    pa.timestamp("us"): "timestamp without time zone",
+    pa.date32(): "date",
+    pa.json_(): "jsonb",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class SourceFile:
     never_null: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The file's own name, with `{month}` where it has one."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
     def is_monthly(self) -> bool:
         return "{month}" in self.path
 
@@ -60,6 +75,21 @@ class SourceFile:
         """Names of the columns that the month's file must have."""
         lacking = {name for name, since in self.may_lack.items() if since is None or month < since}
         return set(self.columns.names) - lacking
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The figures of a published month that are compared with those of the months nearest to it, and what is tolerated.
+
+    `table`: the published table that has them as columns, in one row for each month. One more is `trips_a_day`: the
+    accepted rows of the table of months. `ratios`: by figure, how much more than the others' median it may be, and as
+    many times less; 0.25: from four fifths to five quarters. `differences`: of figures such as shares, how much more or
+    less it may be. A figure that stands in neither is not compared.
+    """
+
+    table: str
+    ratios: Mapping[str, float]
+    differences: Mapping[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +122,9 @@ class Dataset:
     # which is audited before anything is published. The events of the published tables carry its figures.
     months_table: str | None = None
     audited_months: str = "int_months"
+    # What marks a published month that departs from its neighbours. It takes a `months_table` that has `rows_accepted`.
+    # None: no month is marked.
+    profile: Profile | None = None
     # The DAG that reports each published month, from tables such as those of taxi trips. None: there is none.
     report_dag_id: str | None = None
     # Meanwhile a model of the month can be cleared alone. The schema takes as much as the month's published rows.
@@ -129,6 +162,43 @@ ZONES = SourceFile(
         [("locationid", pa.int32()), ("borough", pa.string()), ("zone", pa.string()), ("service_zone", pa.string())]
     ),
     never_null=("locationid",),
+)
+# What real months differ by is less, but for a few: docs/explanation/decisions/departures.md.
+TRIPS = Profile(
+    table="fct_month_profile",
+    ratios={
+        "trips_a_day": 0.3,
+        "median_fare_a_mile": 0.25,
+        "median_total_amount": 0.25,
+        "median_miles": 0.25,
+        "median_minutes": 0.25,
+        "median_speed": 0.25,
+        "pickup_zones": 0.25,
+    },
+    differences={
+        "median_pickup_hour": 0.8,
+        "commonest_vendor_share": 0.1,
+        "commonest_pickup_zone_share": 0.08,
+        "paid_by_card": 0.12,
+        "tipped": 0.12,
+        "tips_without_card": 0.1,
+        "tolled": 0.05,
+        "one_passenger": 0.1,
+        "standard_rate": 0.05,
+        "without_details": 0.3,
+        "details_apart": 0.2,
+        "unknown_codes": 0.1,
+        "zero_miles": 0.05,
+        "without_duration": 0.02,
+        "duration_distance_correlation": 0.2,
+        "totals_off": 0.2,
+        "whole_dollar_totals": 0.15,
+        "whole_mile_distances": 0.1,
+        "reversals_share": 0.02,
+        "unpaired_reversals": 0.05,
+        "opposite_signs": 0.05,
+        "repeated_rides": 0.01,
+    },
 )
 CBD_FEE_SINCE = Month(date(2025, 1, 1))  # Manhattan's congestion pricing began on 2025-01-05
 
@@ -177,6 +247,7 @@ GREEN = Dataset(
     usually_published_after=TLC_USUAL,
     overdue_after=TLC_OVERDUE,
     months_table="fct_months",
+    profile=TRIPS,
     report_dag_id="taxi_report",
 )
 
@@ -224,6 +295,7 @@ YELLOW = Dataset(
     usually_published_after=TLC_USUAL,
     overdue_after=TLC_OVERDUE,
     months_table="fct_months",
+    profile=TRIPS,
     report_dag_id="taxi_report_yellow",
     # Fifty times green's rows: a month's run schema takes some 0.5 GB.
     run_schemas_stay=timedelta(days=1),

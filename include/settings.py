@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DBT_PROJECT = ROOT / "dbt"
 DBT_MANIFEST = DBT_PROJECT / "manifest" / "manifest.json"  # include.transform.manifest makes it
 DBT_DOCS = DBT_PROJECT / "site" / "index.html"  # include.transform.dbt_docs makes it
+DBT_LINEAGE = DBT_PROJECT / "site" / "lineage.json"  # and this; include.lineage.graph reads it
 DBT_PROFILES = ROOT / "profiles" / "profiles.yml"
 
 WAREHOUSE_CONNECTION = "azure_pg"
@@ -67,15 +69,16 @@ class Setting(Generic[Value]):
 
     def shown(self) -> str:
         """The value as it is compared between processes: `not set` for None, and a secret's text as a hash."""
-        if self.is_secret:
-            return hashed(self.text())
-        value = self.value()
+        return hashed(self.text()) if self.is_secret else self.as_text(self.value())
+
+    def as_text(self, value: Value) -> str:
+        """The value in words: `not set` for None."""
         return NOT_SET if value is None else self.show(value)
 
 
-def hashed(secret: str | None) -> str:
-    """A hash of the text, from which nobody can read it; `not set` where there is none."""
-    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()[:8] if secret else NOT_SET
+def hashed(text: str | None) -> str:
+    """`#` and 24 bits of a hash of the text, from which nobody can read it; `not set` where there is none."""
+    return f"#{urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:3]).decode()}" if text else NOT_SET
 
 
 def _seconds(at_least: int = 1) -> Callable[[str], timedelta]:

@@ -11,6 +11,7 @@ from rich.markdown import Markdown
 from dev.change.base_manifest import base_manifest, commit_of, dbt_project_of, project_differs, read_manifest
 from dev.change.build import build
 from dev.change.diff_text import as_markdown
+from dev.change.reached_columns import reached
 from dev.change.table_diff import compare
 from dev.change.workshop import Workshop
 from dev.console import console
@@ -22,10 +23,12 @@ from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import file_of, write_month, write_zones
 from include.datasets import DATASETS, Dataset
 from include.ingest.load import load_month
+from include.lineage.graph import tables_of
 from include.month import Month
+from include.settings import DBT_PROJECT
 from include.support.counted import counted
-from include.transform.code_version import version_of_manifest
-from include.transform.manifest import make_manifest, places
+from include.transform.code_version import variables_of, version_of_manifest
+from include.transform.manifest import compiled_sql, places, run_dbt
 
 STUDENT, USER = "ci", "ci"
 ROWS = 20_000
@@ -52,7 +55,7 @@ def try_change(
     try:
         published = dataset.published_schema(STUDENT)
         before = version_of_manifest(manifest, dataset.models)
-        _publish_as_of(commit, before.version, dataset, month, published, postgres, tlc_dir)
+        built = _publish_as_of(commit, before.version, dataset, month, published, postgres, tlc_dir)
         developer = WarehouseAddress.from_dsn(postgres.dsn(role="developer"))
         workshop = Workshop(dataset, month, developer, published, USER, postgres.state / "dbt")
         console.rule("The change")
@@ -64,7 +67,9 @@ def try_change(
             if tlc_dir
             else f"{ROWS:,} made-up rows (dev/tlc/sample_months.py), no real ones"
         )
-        text = f"Compared on {rows}.\n\n{text}\n{_outdated_by(manifest, postgres.state, published_months)}"
+        parse, present = _parsed(postgres.state)
+        text = f"Compared on {rows}.\n\n{text}\n{_outdated_by(manifest, present, published_months)}"
+        text += _reached_by(built, present, parse, dataset, month, published, before.version)
         console.print(Markdown(text), soft_wrap=False)
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             outcome = "A build or a test failed.\n\n" if ended else ""
@@ -76,11 +81,40 @@ def try_change(
         shutil.rmtree(postgres.state, ignore_errors=True)
 
 
-def _outdated_by(base: dict[str, Any], scratch: Path, published_months: dict[str, int | None]) -> str:
+def _parsed(target: Path) -> tuple[Any, dict[str, Any]]:
+    """The changed project as dbt parses it, and as a manifest."""
+    parse = run_dbt(target, "parse")
+    if parse is None:
+        raise StackError("dbt refuses the changed project: see above.")
+    manifest = read_manifest(target / "manifest.json")
+    manifest["metadata"]["env"] |= variables_of(DBT_PROJECT)
+    return parse, manifest
+
+
+def _reached_by(
+    base: dict[str, Any], present: dict[str, Any], parse: Any, dataset: Dataset, month: Month, published: str, code: str
+) -> str:
+    """Which published columns the change reaches, and which way, as Markdown.
+
+    `base`: the manifest of the project as it was, with the SQL that was run. The present one is compiled alike.
+    """
+    os.environ |= {"PG_SCHEMA": published, "CODE_VERSION": code}
+    os.environ.pop("PG_RUN_SCHEMA", None)
+    models = {
+        id: node["compiled_code"]
+        for id, node in base["nodes"].items()
+        if node["resource_type"] == "model" and node.get("compiled_code")
+    }
+    with tempfile.TemporaryDirectory() as target:
+        compiled = compiled_sql(Path(target), parse, dataset.models, month.ds)
+    if compiled is None:
+        raise StackError("dbt refuses to compile the changed project: see above.")
+    found = reached(tables_of(dataset, base, models), tables_of(dataset, present, compiled))
+    return f"\n### Published columns that the change reaches\n\n{found}\n"
+
+
+def _outdated_by(base: dict[str, Any], present: dict[str, Any], published_months: dict[str, int | None]) -> str:
     """Which published months the change makes outdated, and by which models, as Markdown."""
-    if not make_manifest(file := scratch / "manifest.json"):
-        return "dbt refuses the changed project: which months it makes outdated is not known.\n"
-    present = read_manifest(file)
     lines = []
     for dataset in DATASETS.values():
         before, after = (version_of_manifest(each, dataset.models) for each in (base, present))
@@ -110,8 +144,11 @@ def _publish_as_of(
     published: str,
     postgres: EmbeddedPostgres,
     tlc_dir: str | None,
-) -> None:
-    """Loads the month and builds all of it with the dbt project as of the commit, as production would."""
+) -> dict[str, Any]:
+    """Loads the month and builds all of it with the dbt project as of the commit, as production would.
+
+    Returns dbt's manifest, with the SQL of each model.
+    """
     with tempfile.TemporaryDirectory() as scratch, dbt_project_of(commit) as project:
         folder = Path(tlc_dir) if tlc_dir else Path(scratch)
         if not tlc_dir:
@@ -128,3 +165,4 @@ def _publish_as_of(
             done = run("dbt", *words, environment=connection | {"PG_SCHEMA": published, "CODE_VERSION": code})
         if done.returncode:
             raise StackError(f"The project as of {commit[:12]} does not build {month}: nothing to compare with.")
+        return read_manifest(Path(scratch) / "target" / "manifest.json")

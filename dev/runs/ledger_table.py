@@ -21,7 +21,7 @@ ROWS = ("rows_in_file", "rows_accepted", "rows_rejected")
 MADE_BY = ("code_version", "git_revision", "is_outdated", "changed_models")
 IN_JSON = (
     *("dataset", "month", "state", *ROWS, "failed_task", "restated", "kept"),
-    *("is_published", "readers_see", "pinned", *MADE_BY),
+    *("is_published", "readers_see", "pinned", "accepted", "may_accept", "departures", *MADE_BY),
 )
 SIGNS = {
     "published": ("✓", "green"),
@@ -33,6 +33,8 @@ SIGNS = {
     "never": ("·", "dim"),
 }
 PINNED = "•"
+ACCEPTED = "~"  # beside the sign of a published month, of whose file somebody has accepted that an audit fails
+DEPARTS = "!"  # beside the sign of a published month that departs from the months around it
 OUTDATED = "*"  # beside the sign of a month that another version of the SQL made
 
 
@@ -50,7 +52,9 @@ def as_json(lines: Iterable[Line]) -> str:
     `kept`: the versions that can be put back, the one replaced last first. `readers_see`: what is published of a month
     whose latest run has not published it; else null. `pinned`: the version at which the month stays, since when, by
     whom and by which run; null where the source counts. `is_outdated`: whether another version of the SQL than the
-    present one made the month; `changed_models`: those that are others since, null if not known.
+    present one made the month; `changed_models`: those that are others since, null if not known. `accepted`: the audits
+    that the published file may fail, with reason, who and when; `may_accept`: those that failed and may be accepted.
+    `departures`: the figures in which a published month departs from the months around it, in words.
     """
     return json.dumps([{name: line[name] for name in IN_JSON} for line in lines], indent=1)
 
@@ -58,7 +62,12 @@ def as_json(lines: Iterable[Line]) -> str:
 def as_calendars(lines: list[Line]) -> Group:
     """A table of years and months for each dataset; below them what failed, and why."""
     signs = [f"{sign} {state}" for state, (sign, _) in SIGNS.items()]
-    marks = [f"{PINNED} stays at the version that was put back", f"{OUTDATED} made by another version of the SQL"]
+    marks = [
+        f"{PINNED} stays at the version that was put back",
+        f"{ACCEPTED} odd, and accepted",
+        f"{OUTDATED} made by another version of the SQL",
+        f"{DEPARTS} departs from the months around it",
+    ]
     parts: list[Any] = [Text("  ".join([*signs, *marks]))]
     for title, found in groupby(lines, key=lambda line: str(line["title"])):
         parts.append(_calendar(title, list(found)))
@@ -67,6 +76,7 @@ def as_calendars(lines: list[Line]) -> Group:
             parts.append(Text(failure(line), style="red"))
         if line["pinned"]:
             parts.append(Text(pin(line)))
+        parts += [Text(told, style="yellow") for told in told_of_accepted(line)]
         if restated := line["restated"]:
             since = restated["since"][:10]
             now = f"{counted(restated['bytes'], 'byte')}, ETag {restated['etag'] or 'none'}"
@@ -75,7 +85,7 @@ def as_calendars(lines: list[Line]) -> Group:
                 f"{line['dataset']} {line['month']}: the source has another file since {since}: {now}; loaded: {loaded}"
             )
             parts.append(Text(what, style="magenta"))
-    parts += [Text(told, style="yellow") for told in told_of_outdated(lines)]
+    parts += [Text(told, style="yellow") for told in [*told_of_departures(lines), *told_of_outdated(lines)]]
     return Group(*parts)
 
 
@@ -84,17 +94,38 @@ def failure(line: Line) -> str:
     dataset, month, task = line["dataset"], line["month"], line["failed_task"]
     said = f"{dataset} {month} failed: {task or 'its run'}. {line['reason'] or ''}"
     its_log = f" Its log: make log DATASET={dataset} MONTH={month}" if task else ""
-    return f"{said} {line['readers_see'] or 'Nothing of it is published.'}{its_log}"
+    if_right = " If the month is right all the same: docs/how-to/accept-a-month.md" if line["may_accept"] else ""
+    return f"{said} {line['readers_see'] or 'Nothing of it is published.'}{its_log}{if_right}"
 
 
 def pin(line: Line) -> str:
     """At which version the month stays, since when, by whom, and how to end it."""
     month, pinned = line["month"], line["pinned"]
-    since = f"{datetime.fromisoformat(pinned['since']).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    since = instant(pinned["since"])
     return (
         f"{line['dataset']} {month}: stays at the version {pinned['version'][:12]}, which {pinned['by'] or 'somebody'} "
         f"put back {since}. The source counts again after: make release DATASET={line['dataset']} MONTH={month}"
     )
+
+
+def told_of_departures(lines: Iterable[Line]) -> list[str]:
+    """For each month that departs from the months around it: which figures, and by how much."""
+    departing = [line for line in lines if line["departures"]]
+    return [f"{line['dataset']} {line['month']}: {'; '.join(line['departures'])}" for line in departing]
+
+
+def told_of_accepted(line: Line) -> list[str]:
+    """For each audit that the published file may fail: who has accepted it, when and why."""
+    return [
+        f"{line['dataset']} {line['month']}: {each['audit']} failed, which {each['by'] or 'somebody'} accepted "
+        f"{instant(each['at'])}: “{each['reason']}”"
+        for each in line["accepted"]
+    ]
+
+
+def instant(text: str) -> str:
+    """The time, to the minute."""
+    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def told_of_outdated(lines: Iterable[Line]) -> list[str]:
@@ -150,4 +181,5 @@ def _cell(line: Line | None) -> Text:
     if not line:
         return Text("")
     sign, style = SIGNS[line["state"]]
-    return Text(sign + PINNED * bool(line["pinned"]) + OUTDATED * bool(line["is_outdated"]), style)
+    marks = {PINNED: "pinned", ACCEPTED: "accepted", OUTDATED: "is_outdated", DEPARTS: "departures"}
+    return Text(sign + "".join(mark for mark, of in marks.items() if line[of]), style)

@@ -22,6 +22,7 @@ MOST_WORKERS = 8
 OLDEST_POSTGRES = 15
 CONNECT_SECONDS = 10
 CONNECTIONS = "AIRFLOW_CONN_"
+OPENLINEAGE = "AIRFLOW__OPENLINEAGE__"
 # The student and the warehouse's connection are choices of their own.
 SETTINGS_OF_PROCESSES = tuple(each for each in SETTINGS if each is not STUDENT)
 
@@ -30,8 +31,8 @@ SETTINGS_OF_PROCESSES = tuple(each for each in SETTINGS if each is not STUDENT)
 class Choices:
     """`warehouse` is None for the embedded one, `broker` for the stack's own Redis. `executor`: of EXECUTORS.
 
-    `settings`: the variables of include.settings and the Airflow connections that were given for Airflow's processes.
-    They may hold passwords.
+    `settings`: the variables of include.settings, the Airflow connections and the settings of its section
+    `[openlineage]` that were given for Airflow's processes. They may hold passwords.
     """
 
     source: Source
@@ -137,7 +138,7 @@ def _given_to_processes(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: text
         for name, text in environment.items()
-        if name in names or (name.startswith(CONNECTIONS) and name != warehouse)
+        if name in names or (name.startswith((CONNECTIONS, OPENLINEAGE)) and name != warehouse)
     }
 
 

@@ -1,19 +1,15 @@
-"""Makes dbt's manifest anew when somebody changes the dbt project, and has Airflow draw the DAGs from it at once.
+"""Looks whether somebody has changed the dbt project, and has the manifest made anew where it was.
 
-`python -m dev.stack.manifest_watcher <state>` runs as a process of the stack of that state folder. Where dbt refuses
-the project, its log says why, and the manifest stays as it was until a file is changed again.
+`python -m dev.stack.manifest_watcher <state>` runs as a process of the stack of that state folder. It imports neither
+dbt nor the stack. A process of its own, manifest_maker.py, does, and runs for as long as somebody edits.
 """
 
+import subprocess
 import sys
-import tempfile
 import time
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 
-import requests
-
-from dev.errors import StackError
-from dev.stack.stack import Stack
 from include.transform import manifest
 from include.transform.project_files import parsed_files
 
@@ -22,61 +18,40 @@ from include.transform.project_files import parsed_files
 # kernel, the process took 2 ms of CPU a second less and 0.7 MiB more; the kernel does not tell what another machine
 # writes to a shared folder.
 LOOK_SECONDS = 1.0
-# dbt's first parse in a process takes 8 s of CPU, each later one 2 s (2 busy cores). So that no edit waits for the
-# first, it is made so long after the start, when the command that started the stack is over.
-WARM_SECONDS = 60
-AGAIN_SECONDS = 10  # after a full disk, or a file that went away while it was copied
+# How long the maker stays after an edit. The next edit then needs neither imports nor dbt's first parse.
+STAYS_SECONDS = 600
+AGAIN_SECONDS = 10  # after a maker that was killed
 
 
-def watch(stack: Stack) -> None:
+def watch(state: Path, stays: float = STAYS_SECONDS) -> None:
     """Never returns."""
     seen = parsed_files()
     answered = None if manifest.stale() else seen
-    warm_from: float | None = time.monotonic() + WARM_SECONDS
+    maker: subprocess.Popen[str] | None = None
+    asked = 0.0
     while True:
         time.sleep(LOOK_SECONDS)
         now = parsed_files()
-        if now == seen and now != answered:
-            answered, warm_from = now, None
-            try:
-                if made_anew():
-                    stack.workers.renew_dbt()
-                    draw_dags(stack)
-            except OSError as error:
-                say(f"{error}. It is tried again.")
-                answered = None
-                time.sleep(AGAIN_SECONDS)
-        elif warm_from and time.monotonic() > warm_from:
-            with tempfile.TemporaryDirectory() as nowhere:
-                manifest.make_manifest(Path(nowhere) / "manifest.json")
-            warm_from = None
+        if maker and maker.poll() is not None:
+            time.sleep(AGAIN_SECONDS)
+            maker, answered = None, None
+        elif now != answered:
+            maker = maker or start_maker(state)  # it imports what it needs meanwhile
+            if now == seen:
+                with suppress(BrokenPipeError):  # the next look finds that it has ended
+                    print(file=maker.stdin, flush=True)
+                answered, asked = now, time.monotonic()
+        elif maker and time.monotonic() - asked > stays:
+            maker.communicate()  # ends its input, and waits for its end
+            maker = None
         seen = now
 
 
-def made_anew() -> bool:
-    """Makes the manifest of the present files, unless somebody has. False where dbt refuses them."""
-    if not (why := manifest.fault() or manifest.stale()):
-        return True
-    say(f"The manifest {why}. It is made anew.")
-    if not manifest.make_manifest():
-        say("dbt refuses the project; see above. The manifest stays as it was. Correct the project.")
-        return False
-    return True
-
-
-def draw_dags(stack: Stack) -> None:
-    """Tells the DAG processor to read every DAG file now. By itself it does so within 30 s."""
-    try:
-        for token in {dag["file_token"] for dag in stack.api.pages("/dags", "dags")}:
-            stack.api.call("PUT", f"/parseDagFile/{token}")
-        say("The DAG processor is told to draw the DAGs.")
-    except (requests.RequestException, StackError) as error:
-        say(f"Airflow's API does not answer ({error}): the DAG processor draws the DAGs when it reads them next.")
-
-
-def say(text: str) -> None:
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}", flush=True)
+def start_maker(state: Path) -> subprocess.Popen[str]:
+    """It makes the manifest anew for each line that it is sent, and ends when its input does, or this process."""
+    command = [sys.executable, "-m", "dev.stack.manifest_maker", str(state)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":
-    watch(Stack(Path(sys.argv[1])))
+    watch(Path(sys.argv[1]))

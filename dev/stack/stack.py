@@ -52,16 +52,7 @@ class Stack:
     def up(self, choices: Choices) -> None:
         """Starts what does not run, restarts what runs under other choices, returns when all of it is healthy."""
         with locked(self.state / "stack.lock"):
-            choices.check()
-            choices.remember(self.state)
-            self.postgres.start()
-            self.postgres.ensure_database(choices.metadata_database, "airflow")
-            self._ensure_mirror(choices)
-            self.airflow.choose_port()
-            if choices.executor == "celery":
-                self._ensure_broker(choices)
-            else:
-                self._stop_celery()
+            self._prepare(choices)
             environment = self.environment()
             self.airflow.ensure(environment, self.postgres.started())
             if choices.executor == "celery":
@@ -69,6 +60,11 @@ class Stack:
                 self.workers.ensure(choices.workers, max(1, tasks_at_once() // choices.workers), environment)
             watcher = [sys.executable, "-m", "dev.stack.manifest_watcher", str(self.state)]
             self._manifest_watcher.ensure(watcher, {"PYTHONPATH": str(ROOT)}, code_version())
+
+    def prepare(self, choices: Choices) -> None:
+        """Starts what Airflow's processes need, and makes their tables: what `up` does before it starts them."""
+        with locked(self.state / "stack.lock"):
+            self._prepare(choices)
 
     def down(self) -> None:
         """Stops everything; the data stay."""
@@ -187,6 +183,19 @@ class Stack:
         for month in months:
             if not file_of(folder, dataset, month).exists():
                 write_month(folder, str(month), dataset=dataset)
+
+    def _prepare(self, choices: Choices) -> None:
+        choices.check()
+        choices.remember(self.state)
+        self.postgres.start()
+        self.postgres.ensure_database(choices.metadata_database, "airflow")
+        self._ensure_mirror(choices)
+        self.airflow.choose_port()
+        if choices.executor == "celery":
+            self._ensure_broker(choices)
+        else:
+            self._stop_celery()
+        self.airflow.prepare(self.environment())
 
     def _check_process(self, process: BackgroundProcess) -> subprocess.CompletedProcess[str]:
         words = ("-m", "include", "check")

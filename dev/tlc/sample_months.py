@@ -1,13 +1,14 @@
-"""Made-up months of green and yellow trips in TLC's format, with the oddities of the real files.
+"""Made-up months of green and yellow trips in TLC's format, as regular as the real files, with their oddities.
 
-Each oddity was counted in real green files of 2020-04 to 2025-11; shares and extremes here are of their order. The same
-dataset, month, row count and version give the same rows everywhere. Months of BOUNDS_FROM_ROWS and more also hold rows
-on both sides of every rule's bound, so that a changed bound changes what is published.
+Hours, weekdays, zones, speeds, fares and tips follow six real green files of 2020-04 to 2025-11 and five samples of
+real yellow ones of 2018-01 to 2025-02. Each oddity was counted in the green ones; shares and extremes here are of their
+order. The same dataset, month, row count and version give the same rows everywhere. Months of BOUNDS_FROM_ROWS and more
+also hold rows on both sides of every rule's bound, so that a changed bound changes what is published.
 """
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,20 @@ from include.transform.code_version import declared_variables
 FEWEST_ROWS = 50
 BOUNDS_FROM_ROWS = 10_000  # in fewer, the rows that rules reject would be more than an audit lets pass
 ROW_GROUP_ROWS = 500_000
+CELLS = 2**16  # a value is drawn by a number of 16 bits
 CLOCK_ERRORS = np.array(["2008-12-31T23:02:22", "2009-01-01T00:11:05"], "datetime64[us]")
 # The number of zones in each borough.
 BOROUGHS = {"Manhattan": 69, "Queens": 69, "Brooklyn": 61, "Bronx": 43, "Staten Island": 20, "EWR": 1}
+# Pickups of each hour, beginning at midnight, and of each weekday, beginning on Monday. The quietest hour has 0.25 to
+# 0.9 % of real pickups; here it has more, so that a month of 1,000 rows has every hour.
+HOURS = [2.1, 1.7, 1.3, 1.2, 1.1, 1.2, 1.8, 3.9, 4.8, 5.3, 5.3, 5.4]
+HOURS += [5.4, 5.7, 6.3, 7.1, 7.5, 7.8, 7.5, 6, 4.6, 3.5, 2.8, 2.2]
+WEEKDAYS = [0.93, 1.05, 1.07, 1.1, 1.15, 1.05, 0.8]
+# The commonest zones, the commonest first; the others follow by their numbers. 264 and 265 lie outside of the city.
+COMMON_ZONES = {
+    GREEN.name: [74, 75, 95, 43, 166, 82, 41, 97, 65, 7, 129, 130, 244, 42, 260, 134, 66, 83, 33, 116, 265, 264],
+    YELLOW.name: [236, 237, 161, 186, 230, 162, 48, 142, 170, 138, 163, 234, 239, 79, 141, 68, 132, 107, 164, 264],
+}
 NULL_BLOCK = (
     "passenger_count",
     "RatecodeID",
@@ -176,52 +188,61 @@ def _trips(
 ) -> dict[str, np.ndarray | np.ma.MaskedArray]:
     """The columns of both datasets, by TLC's names; money in dollars."""
 
-    def some(values: list[Any], shares: list[float]) -> np.ndarray:
-        return random.choice(values, rows, p=shares)
+    def some(values: Sequence[Any], shares: Sequence[float]) -> np.ndarray:
+        return _drawn(values, shares, _cells(random, rows))
 
     start, end = (np.datetime64(moment.replace(tzinfo=None), "us") for moment in (month.start, month.end))
-    seconds = (end - start) // np.timedelta64(1, "s")
-    pickup = start + random.integers(0, seconds, rows).astype("timedelta64[s]")
-    if dataset == YELLOW:  # in its files the trips of a day are near each other, in no order
-        pickup = np.sort(pickup)
-        pickup = pickup[np.argsort(np.arange(rows) + random.integers(0, max(1, rows // 31), rows))]
-    minutes = np.clip(random.lognormal(2.4, 0.6, rows), 1, 180)
-    dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
-    miles = np.round(minutes * random.uniform(0.08, 0.35, rows), 2)
+    # Each oddity gets rows of its own, before a block at the end.
+    ordinary = rows - max(10, rows * 6 // 100)
 
+    pickup = start + _seconds(random, month, rows).astype("timedelta64[s]")
+    if dataset == YELLOW:  # in its files the trips of a day are near each other, in no order
+        pickup = np.concatenate([_nearly_sorted(random, part) for part in np.split(pickup, [ordinary])])
+    pickup_zone, dropoff_zone = _zones(random, rows, dataset)
+    minutes = random.lognormal(2.5, 0.6, rows) * np.where(pickup_zone == dropoff_zone, 0.35, 1)
+    minutes = np.clip(minutes, 1, 180)
+    dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
+    miles = np.round(minutes * random.uniform(0.09, 0.27, rows), 2)
+    payment_type = some([1, 2, 3, 4, 5], [0.69, 0.3, 0.006, 0.003, 0.001])
+
+    # The meter counts parts of a mile, and minutes where the cab is slow.
+    start_cents, count_cents = (300, 70) if str(month) >= "2023-01" else (250, 50)
     cents = {
-        "fare_amount": 300 + (miles * 250).astype(int) // 10 * 10,
+        "fare_amount": start_cents + count_cents * (miles * 4 + minutes * 0.5).astype(int),
         "extra": some([0, 50, 100, 250], [0.5, 0.2, 0.2, 0.1]),
         "mta_tax": np.full(rows, 50),
-        "tip_amount": random.integers(0, 900, rows) * some([0, 1], [0.45, 0.55]),
         "tolls_amount": some([0, 655, 694], [0.97, 0.02, 0.01]),
         "improvement_surcharge": np.full(rows, 100 if str(month) >= "2023-01" else 30),
-        "congestion_surcharge": some([0, 275], [0.7, 0.3]),
+        "congestion_surcharge": some([0, 275], [0.7, 0.3]) * (str(month) >= "2019-01"),
         "cbd_congestion_fee": some([0, 75], [0.8, 0.2]) * (str(month) >= "2025-01"),
     }
     if dataset == YELLOW:
         cents["airport_fee"] = some([0, 125], [0.92, 0.08]) * (str(month) >= "2020-11")
+    # Only tips by card are known: a share of the rest, at times up to the next whole dollar.
+    rest = sum(cents.values())
+    tip = (rest * some([0, 0.1, 0.15, 0.2, 0.25, 0.3], [0.12, 0.1, 0.15, 0.38, 0.15, 0.1])).astype(int)
+    tip += -(rest + tip) % 100 * (tip > 0) * some([0, 1], [0.94, 0.06])
+    cents["tip_amount"] = tip * (payment_type == 1)
     # In 2 to 20 % of real rows the total is not the sum of its parts.
-    cents["total_amount"] = sum(cents.values()) + some([0, 275, -100], [0.93, 0.05, 0.02])
+    cents["total_amount"] = rest + cents["tip_amount"] + some([0, 275, -100], [0.93, 0.05, 0.02])
+    miles *= some([1, 0], [0.97, 0.03])  # a meter that counted, and sent no distance
 
     columns = {
         "VendorID": some([1, 2, 6], [0.13, 0.868, 0.002]),
         "store_and_fwd_flag": some(["N", "Y"], [0.99, 0.01]),
         "RatecodeID": some([1, 2, 3, 4, 5, 6, 99], [0.95, 0.01, 0.005, 0.005, 0.027, 0.001, 0.002]),
-        "PULocationID": np.minimum(random.integers(1, 271, rows), 265),
-        "DOLocationID": np.minimum(random.integers(1, 273, rows), 265),
+        "PULocationID": pickup_zone,
+        "DOLocationID": dropoff_zone,
         "passenger_count": some(list(range(10)), [0.01, 0.83, 0.08, 0.02, 0.01, 0.02, 0.02, 0.004, 0.003, 0.003]),
-        "payment_type": some([1, 2, 3, 4, 5], [0.65, 0.34, 0.006, 0.003, 0.001]),
+        "payment_type": payment_type,
         "trip_type": some([1, 2], [0.97, 0.03]),
         "request_source": some(["hail", "app"], [0.9, 0.1]),
         "ehail_fee": np.ma.masked_array(np.zeros(rows), mask=True),
     }
 
-    # Each oddity gets rows of its own, before the block at the end; at least one, so that a small file has them all.
-    ordinary = rows - max(10, rows * 6 // 100)
     order = iter(random.permutation(ordinary - 1))
 
-    def draw(share: float) -> np.ndarray:
+    def draw(share: float) -> np.ndarray:  # at least one row, so that a small file has every oddity
         return np.fromiter(order, int, max(1, round(rows * share)))
 
     before, after = draw(0.00004), draw(0.00004)
@@ -263,6 +284,47 @@ def _trips(
         columns["payment_type"] = np.where(block, 0, np.ma.getdata(columns["payment_type"]))
         columns["Airport_fee"] = np.ma.masked_array(columns["airport_fee"], mask=block)
     return columns
+
+
+def _cells(random: np.random.Generator, rows: int) -> np.ndarray:
+    return random.integers(0, CELLS, rows, dtype=np.uint16)
+
+
+def _drawn(values: Sequence[Any] | np.ndarray, weights: Sequence[float] | np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """The value of each cell, where a value has as many cells as its weight: four times as fast as random.choice."""
+    reached = np.cumsum(weights) / np.sum(weights)
+    drawn: np.ndarray = np.asarray(values)[np.searchsorted(reached, (np.arange(CELLS) + 0.5) / CELLS)][cells]
+    return drawn
+
+
+def _seconds(random: np.random.Generator, month: Month, rows: int) -> np.ndarray:
+    """Pickups, in seconds since the month's start; one day has fewer, as in snow or on a holiday.
+
+    Each hour and each day has its share to the row. By chance alone, 4 % of months of 1,000 rows would be quietest at
+    one o'clock.
+    """
+    days = np.resize(np.roll(WEEKDAYS, -month.start.weekday()), (month.end - month.start).days)
+    days *= random.uniform(0.93, 1.07, days.size)
+    days[random.integers(days.size)] *= 0.6
+    begins = np.add.outer(np.arange(24), np.arange(days.size) * 24).ravel() * 3600
+    cells = random.permutation(rows) * CELLS // rows
+    return _drawn(begins, np.outer(HOURS, days).ravel(), cells) + random.integers(0, 3600, rows)
+
+
+def _nearly_sorted(random: np.random.Generator, pickup: np.ndarray) -> np.ndarray:
+    order = np.arange(pickup.size) + random.integers(0, max(1, pickup.size // 31), pickup.size)
+    return np.sort(pickup)[np.argsort(order)]
+
+
+def _zones(random: np.random.Generator, rows: int, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The zones of pickups and of drop-offs: 12 % of green trips stay in one, 7 % of yellow ones."""
+    zones = list(dict.fromkeys([*COMMON_ZONES[dataset.name], *range(1, 266)]))
+    rank = np.arange(1, 266)
+    # The shares of real zones fall like this, from rank to rank.
+    yellow = np.exp(-rank / 23)
+    weights = (yellow, yellow) if dataset == YELLOW else ((rank + 3.0) ** -2, (rank + 30.0) ** -2)
+    pickup, dropoff = (_drawn(zones, each, _cells(random, rows)) for each in weights)
+    return pickup, np.where(random.random(rows) < (0.055 if dataset == YELLOW else 0.1), pickup, dropoff)
 
 
 def _bounds() -> tuple[float, int]:

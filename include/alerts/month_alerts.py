@@ -1,4 +1,4 @@
-"""Tells someone of a month that is late, and of a file that was restated or withdrawn."""
+"""Tells someone of a month that is late, or departs from others, and of a file that was restated or withdrawn."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from include.alerts.outbox import notify
-from include.alerts.runbook import RESTATED, UNAVAILABLE
+from include.alerts.channels import Message
+from include.alerts.outbox import close_alerts, notify, title_of
+from include.alerts.runbook import DEPARTED, RESTATED, UNAVAILABLE
 from include.datasets import Dataset
 from include.month import Month
+from include.profiles.departures import Departure, affected_by
+from include.profiles.published import published_departures
 from include.settings import LATE_AFTER
 from include.support.counted import counted
+from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -58,3 +62,24 @@ def tell_of_withdrawn(dataset: Dataset, month: Month, why: str) -> None:
     text = f"The source no longer gives the file of {dataset.name} {month} ({why}). What is loaded stays."
     log.warning(text)
     notify(dataset=dataset, month=month, cause="its file was withdrawn", text=text, section=RESTATED.heading)
+
+
+def close_after_publication(dataset: Dataset, month: Month) -> None:
+    """Closes the month's alerts, and tells of each month that departs from its neighbours since then. Raises nothing.
+
+    Only months are looked at that this one has a part in, so it takes as long however many are published.
+    """
+
+    def find(warehouse: Warehouse) -> dict[Month, Message | None]:
+        affected = affected_by(month)
+        found = published_departures(warehouse.execute, dataset, warehouse.schema, affected)
+        return {each: _told(dataset, each, found[each]) if each in found else None for each in affected}
+
+    close_alerts(dataset, month, find if dataset.profile else None)
+
+
+def _told(dataset: Dataset, month: Month, found: Iterable[Departure]) -> Message:
+    """Without a link: most such months are others than that of the task that runs here."""
+    text = f"{dataset.name} {month} is published, and its audits have passed. But it departs from the months around it:"
+    title = title_of(dataset, month, DEPARTED.cause)
+    return Message(title, "\n".join([text, *map(str, found)]), DEPARTED.heading, link="")

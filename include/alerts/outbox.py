@@ -10,7 +10,7 @@ import logging
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import psycopg
@@ -18,6 +18,7 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 
 from include.alerts.channels import Message, NotSent, send
+from include.alerts.runbook import DEPARTED
 from include.datasets import Dataset
 from include.month import Month
 from include.settings import NOTIFY, SettingError
@@ -26,6 +27,9 @@ from include.warehouse.connection import warehouse_dsn
 from include.warehouse.session import Warehouse
 
 log = logging.getLogger(__name__)
+
+# For each month that may depart since a publication: what is told of it; None where it does not depart.
+FindDepartures = Callable[[Warehouse], Mapping[Month, Message | None]]
 
 # For the warehouse and the notifier together. A failure is told when the task has ended, and Airflow ends the process
 # 20 s after that ([core] task_success_overtime).
@@ -46,6 +50,11 @@ NOTIFICATION_LOG = """
     noted_at timestamptz not null default now(),
     told_at timestamptz,
     healed_at timestamptz
+"""
+# The open alerts of these months: of this cause, or of all others.
+CLOSE = """
+    update {schema}.notification_log set healed_at = clock_timestamp()
+    where healed_at is null and source_month = any($1::text[]::date[]) and (cause = $2) = $3
 """
 NOTE = """
     insert into {schema}.notification_log (source_month, cause, title, text, section, link)
@@ -68,14 +77,17 @@ def notify(*, dataset: Dataset, month: Month, cause: str, text: str, section: st
     sent later: with the next message, or daily. Where the warehouse does not answer whether an alert is open, the
     message is sent all the same.
     """
-    title = " ".join(f"{dataset.dag_id} {month}: {cause}".split())  # a mail's subject is one line
-    message = Message(title, text, section, _this_task() if link is None else link)
+    message = Message(title_of(dataset, month, cause), text, section, _this_task() if link is None else link)
     _if_set("tell", partial(_note_and_send, dataset, month, cause, message))
 
 
-def close_alerts(dataset: Dataset, month: Month) -> None:
-    """Closes the alerts of a month that was published: a cause that comes up again is told again. Raises nothing."""
-    _if_set("close the alerts", partial(_heal_and_send, dataset, month))
+def close_alerts(dataset: Dataset, month: Month, find_departures: FindDepartures | None = None) -> None:
+    """Closes the alerts of a month that was published: a cause that comes up again is told again. Raises nothing.
+
+    A publication does not end a departure. `find_departures` says which months depart now: each of them is told, unless
+    its alert is open, and the alerts of the others that it names are closed.
+    """
+    _if_set("close the alerts", partial(_heal_and_send, dataset, month, find_departures))
 
 
 def send_pending(dataset: Dataset) -> None:
@@ -83,9 +95,13 @@ def send_pending(dataset: Dataset) -> None:
 
     Raises psycopg.Error where the warehouse does not answer, or takes no note: its task is tried again.
     """
-    error = _if_set("send", partial(_heal_and_send, dataset, None))
+    error = _if_set("send", partial(_heal_and_send, dataset, None, None))
     if isinstance(error, psycopg.Error):
         raise error
+
+
+def title_of(dataset: Dataset, month: Month, cause: str) -> str:
+    return " ".join(f"{dataset.dag_id} {month}: {cause}".split())  # a mail's subject is one line
 
 
 def _this_task() -> str:
@@ -110,8 +126,7 @@ def _note_and_send(dataset: Dataset, month: Month, cause: str, message: Message,
     try:
         with _warehouse(dataset) as warehouse:
             _create(warehouse)
-            row = (month.ds, cause, message.title, message.text, message.section, message.link)
-            warehouse.execute(NOTE, values=row)
+            _note(warehouse, month, cause, message)
             warehouse.commit()
     except (psycopg.Error, SettingError, AirflowRuntimeError) as error:
         log.warning("It is not known whether this was told before (%s): %s", _words(error), message.title)
@@ -121,16 +136,36 @@ def _note_and_send(dataset: Dataset, month: Month, cause: str, message: Message,
         _send_pending(warehouse, connection_id)
 
 
-def _heal_and_send(dataset: Dataset, month: Month | None, connection_id: str) -> None:
+def _heal_and_send(
+    dataset: Dataset, month: Month | None, find_departures: FindDepartures | None, connection_id: str
+) -> None:
     with _warehouse(dataset) as warehouse:
-        if warehouse.exists(warehouse.schema, "notification_log"):
-            warehouse.execute(
-                "update {schema}.notification_log set healed_at = clock_timestamp() "
-                "where source_month = $1::text::date and healed_at is null",
-                values=(month and month.ds,),
-            )
+        if month and warehouse.exists(warehouse.schema, "notification_log"):
+            warehouse.execute(CLOSE, values=([month.ds], DEPARTED.cause, False))
             warehouse.commit()
+        if find_departures:
+            _note_departures(warehouse, find_departures)
+        if warehouse.exists(warehouse.schema, "notification_log"):
             _send_pending(warehouse, connection_id)
+
+
+def _note_departures(warehouse: Warehouse, find_departures: FindDepartures) -> None:
+    warehouse.lock("departures")  # of several publications at once, the one that writes last has also read last
+    found = find_departures(warehouse)
+    departing = {month: message for month, message in found.items() if message}
+    if departing:
+        _create(warehouse)
+    if warehouse.exists(warehouse.schema, "notification_log"):
+        others = [month.ds for month in found.keys() - departing.keys()]
+        warehouse.execute(CLOSE, values=(others, DEPARTED.cause, True))
+    for month, message in departing.items():
+        _note(warehouse, month, DEPARTED.cause, message)
+    warehouse.commit()
+
+
+def _note(warehouse: Warehouse, month: Month, cause: str, message: Message) -> None:
+    row = (month.ds, cause, message.title, message.text, message.section, message.link)
+    warehouse.execute(NOTE, values=row)
 
 
 def _warehouse(dataset: Dataset) -> Warehouse:

@@ -51,6 +51,11 @@ RESTATED = Entry(
     'psql "$(make -s dsn ROLE=owner)" -c "select source_month, rows, sha256, etag, loaded_at from {schema}.load_log '
     'order by 1"',
 )
+DEPARTED = Entry(
+    "A published month departs from its neighbours",
+    "its figures depart from its neighbours'",
+    'psql "$(make -s dsn ROLE=owner)" -c "select * from {schema}.fct_month_profile order by source_month"',
+)
 UNDO = Entry(
     "A restated month turns out wrong: undo",
     "no such version is kept",
@@ -84,6 +89,6 @@ TIME = Entry("A task takes too long", "a task took too long", RUNS)
 OTHER = Entry("A failure without an entry of its own", "a task failed", "make ledger")
 
 ENTRIES = (
-    *(UNAVAILABLE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, UNDO, ASKED),
+    *(UNAVAILABLE, MONTH, LOAD, SOURCE, AUDIT, PUBLISHED_TEST, REFUSED, MODEL, RESTATED, DEPARTED, UNDO, ASKED),
     *(DROPPED, REPORT, POSTGRES, FULL, LOCKED, KILLED, REVISION, API_SERVER, SETTING, TIME, OTHER),
 )

@@ -31,6 +31,7 @@ from include.alerts.runbook import (
 )
 from include.datasets import dataset_of
 from include.failures.retry import answer_of
+from include.ingest.acceptances import NotAccepted
 from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
@@ -49,6 +50,7 @@ BY_CLASS: tuple[tuple[type[BaseException], Entry], ...] = (
     (FileContentError, LOAD),
     (VersionNotKept, UNDO),
     (NothingLoaded, LOAD),
+    (NotAccepted, AUDIT),
     (SourceNotAsked, ASKED),
     (TaskDeferralTimeout, ASKED),
     (OtherRevision, REVISION),

@@ -8,11 +8,10 @@ from typing import Any
 
 from psycopg.sql import Identifier
 
-from include.datasets import Dataset, SourceFile
+from include.datasets import POSTGRES_TYPES, Dataset, SourceFile
 from include.ingest.choices import ChoiceChanged, choice_of_month, require_choice, write_down
 from include.ingest.duplicates import refuse_another_months_file
 from include.ingest.raw_tables import (
-    POSTGRES_TYPES,
     FilePlace,
     create_raw_tables,
     describe_rows,

@@ -13,24 +13,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
-from include.datasets import Dataset, SourceFile
+from include.datasets import POSTGRES_TYPES, Dataset, SourceFile
 from include.ingest.replica_identity import give_identities
 from include.month import Month
 from include.source.download import FileVersion
 from include.warehouse.partitions import partition_of
 from include.warehouse.sequences import catch_up
 from include.warehouse.session import Warehouse
-
-POSTGRES_TYPES = {
-    pa.bool_(): "boolean",
-    pa.int32(): "integer",
-    pa.int64(): "bigint",
-    pa.float64(): "double precision",
-    pa.string(): "text",
-    pa.timestamp("us"): "timestamp without time zone",
-    pa.date32(): "date",
-    pa.json_(): "jsonb",
-}
 
 # One row for each file whose rows are in a raw table. file_id changes when the file's content does, and only then. dbt
 # carries it along, so that rows made from one version never replace rows made from a newer one.
@@ -50,13 +39,17 @@ LOAD_LOG = """
 """
 
 # What each data test of the dbt project found, and on which rows: `inputs` names the slices that it read, with their
-# content, and the files. One row for each test and content. A mart is published only from slices that passed.
+# content, and the files. One row for each test and content. A mart is published only from slices that passed. A test
+# that may be accepted has a row for the month's file too, `file <sha256>`: what it found last. Once somebody has
+# accepted that it fails on this file, with a reason, the row says so (include/ingest/acceptances.py).
 AUDIT_LOG = """
     source_month date not null,
     audit text not null,
     inputs text not null,
     passed boolean not null,
     judged_at timestamptz not null,
+    accepted_by text,
+    reason text,
     primary key (source_month, audit, inputs)
 """
 
@@ -103,6 +96,8 @@ TABLES_BESIDE_LOAD_LOG = {
     "chosen_versions": CHOSEN_VERSIONS,
     "code_versions": CODE_VERSIONS,
 }
+# The columns of these tables that an earlier revision of the project did not make.
+LATER_COLUMNS = {"audit_log": {"accepted_by": "text", "reason": "text"}}
 # The tables whose rows a sequence numbers: the number's column, and further tables that have numbers of that sequence.
 NUMBERED = {
     "load_log": ("file_id", "kept_versions"),
@@ -188,10 +183,20 @@ def create_raw_tables(warehouse: Warehouse, dataset: Dataset, month: Month) -> N
 def bring_up_to_date(warehouse: Warehouse) -> None:
     """Gives the tables what they lack, as new ones, or as those of an earlier revision or a backup, and commits."""
     create_tables_beside_load_log(warehouse)
+    add_later_columns(warehouse)
     for table, (number, *beside) in NUMBERED.items():
         catch_up(warehouse, table, number, beside)
     warehouse.commit()
     give_identities(warehouse)
+
+
+def add_later_columns(warehouse: Warehouse) -> None:
+    """Adds LATER_COLUMNS where they are missing. Commits before: nobody waits for it who does not use the table."""
+    for table, columns in LATER_COLUMNS.items():
+        there = columns_of(warehouse, table)
+        if missing := [f"add column if not exists {name} {columns[name]}" for name in columns if name not in there]:
+            warehouse.commit()
+            warehouse.execute(f"alter table {{schema}}.{{table}} {', '.join(missing)}", table=Identifier(table))
 
 
 def other_columns(warehouse: Warehouse, file: SourceFile) -> dict[str, str | None]:
@@ -199,18 +204,23 @@ def other_columns(warehouse: Warehouse, file: SourceFile) -> dict[str, str | Non
 
     None: the table lacks the column. It keeps the columns that it was made with.
     """
-    there = dict(
-        warehouse.execute(
-            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute "
-            "where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
-            values=(Identifier(warehouse.schema, file.table).as_string(),),
-        )
-    )
+    there = columns_of(warehouse, file.table)
     return {
         column.name: there.get(column.name)
         for column in file.columns
         if there.get(column.name) != POSTGRES_TYPES[column.type]
     }
+
+
+def columns_of(warehouse: Warehouse, table: str) -> dict[str, str]:
+    """The types of the columns of a table of the published schema, by name."""
+    return dict(
+        warehouse.execute(
+            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute "
+            "where attrelid = to_regclass($1) and attnum > 0 and not attisdropped",
+            values=(Identifier(warehouse.schema, table).as_string(),),
+        )
+    )
 
 
 def create_tables_beside_load_log(warehouse: Warehouse) -> None:
@@ -248,9 +258,13 @@ def describe_rows(warehouse: Warehouse, place: FilePlace, file: FileVersion, col
 
 
 def _rows(warehouse: Warehouse, place: FilePlace) -> tuple[int, str]:
-    """The number of rows, and a text about their content: equal for equal rows, in any order."""
+    """The number of rows, and a text about their content: equal for equal rows, in any order.
+
+    Postgres' hash of a number in JSON leaves out its sign; that of a text does not.
+    """
     [[rows, sum_of_hashes]] = warehouse.execute(
-        "select count(*), coalesce(sum(hash_record_extended(held, 0)), 0)::text from {place} as held",
+        "select count(*), coalesce(sum(hash_record_extended("
+        "held, coalesce(hashtextextended(held.extra_columns::text, 0), 0))), 0)::text from {place} as held",
         place=Identifier(*place.relation),
     )
     return rows, f"{rows} rows, {sum_of_hashes}"

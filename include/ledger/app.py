@@ -4,44 +4,51 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_authenticated
-from fastapi import Depends, FastAPI, HTTPException
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from include.alerts.month_alerts import is_late
 from include.alerts.runbook import OTHER, SETTING
-from include.datasets import DATASETS, Dataset, dataset_of
+from include.datasets import DATASETS, Dataset
 from include.failures.postgres import answer_to
 from include.ledger.made_by import MadeBy
 from include.ledger.months import PUBLISHED, judge
-from include.ledger.queries import connect, figures_by_month, models_by_version, next_scheduled_month, tasks_by_month
+from include.ledger.queries import (
+    connect,
+    figures_by_month,
+    models_by_version,
+    next_scheduled_month,
+    profiles_by_month,
+    tasks_by_month,
+)
 from include.month import Month, MonthError
+from include.profiles.published import departing
 from include.report.store import report_file
 from include.runs.timetable import MonthlyOncePublished
 from include.settings import DBT_DOCS, SettingError
+from include.support.access import NO_STORE, app_behind_login, may, readable
 from include.support.timezone import default_timezone
+from include.transform.acceptable import audits_of
 from include.transform.code_version import code_version
 from include.warehouse.connection import warehouse_dsn
 
 LOG = logging.getLogger(__name__)
-NO_STORE = {"Cache-Control": "no-store"}  # else a browser would show pages after a logout
-
-app = FastAPI(
-    title="Ledger of months",
-    # these pages would answer anyone
-    docs_url=None,
-    redoc_url=None,
-    openapi_url=None,
-    dependencies=[Depends(requires_authenticated())],
+# The first charts of the page. A month's report has all of the profile.
+FIRST_OF_PROFILE = (
+    *("poorest_day", "median_fare_a_mile", "median_miles", "median_minutes", "paid_by_card", "tipped"),
+    *("without_details", "unpaired_reversals"),
 )
+
+app = app_behind_login("Ledger of months")
 
 
 @app.get("/")
@@ -53,7 +60,7 @@ def page() -> FileResponse:
 @app.get("/docs")
 def docs(user: GetUserDep) -> FileResponse:
     """dbt's docs, for users who may read the runs of any dataset."""
-    if not any(may("GET", dataset, user) for dataset in DATASETS.values()):
+    if not any(readable(user)):
         raise HTTPException(HTTPStatus.FORBIDDEN, "dbt's docs are for who may read the runs of a pipeline.")
     if not DBT_DOCS.exists():
         raise HTTPException(HTTPStatus.NOT_FOUND, f"{DBT_DOCS} is missing. Make it: python -m include docs")
@@ -81,9 +88,8 @@ def months(user: GetUserDep, session: SessionDep, dag_id: str | None = None) -> 
 
     `dag_id`: only the dataset of this DAG. Amounts are text, which keeps the cents; times are ISO 8601, UTC.
     """
-    asked = filter(None, DATASETS.values() if dag_id is None else [dataset_of(dag_id)])
     try:
-        lines = [line for dataset in asked if may("GET", dataset, user) for line in ledger_of(dataset, session, user)]
+        lines = [line for dataset in readable(user, dag_id) for line in ledger_of(dataset, session, user)]
     except (psycopg.Error, SettingError) as error:
         LOG.exception("The ledger cannot read the warehouse")
         # the error's text names the server
@@ -107,13 +113,6 @@ def as_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def may(method: Any, dataset: Dataset, user: Any) -> bool:
-    """Whether the user may GET the dataset's runs, or POST a backfill of them."""
-    return get_auth_manager().is_authorized_dag(
-        method=method, access_entity=DagAccessEntity.RUN, details=DagDetails(id=dataset.dag_id), user=user
-    )
-
-
 def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]:
     """A line for each month of the dataset, from the first to the present one."""
     timezone = default_timezone()
@@ -121,7 +120,11 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
     schema = dataset.published_schema()
     with connect(warehouse_dsn()) as connection:
         figures = figures_by_month(connection, dataset, schema)
+        profiles = profiles_by_month(connection, dataset, schema)
         code = MadeBy(code_version(dataset.models), models_by_version(connection, schema))
+    audits, departures = audits_of(dataset.models), departing(profiles, dataset)
+    compared = (*dataset.profile.ratios, *dataset.profile.differences) if dataset.profile else ()
+    names = dict.fromkeys((*FIRST_OF_PROFILE, *compared))
     common = {
         "dataset": dataset.name,
         "title": dataset.title,
@@ -138,10 +141,11 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
         expected_at = due(month)
         of_month = tasks.get(month, [])
         restated, kept = known.pop("restated", None), known.pop("kept", None) or []
-        pinned = known.pop("pinned", None)
+        pinned, odd = known.pop("pinned", None), known.pop("odd", None) or []
         comes_by_itself = scheduled is not None and month >= scheduled and expected_at > now
         judged = judge(of_month, is_published, comes_by_itself, is_restated=restated is not None)
         run = next((task for task in of_month if task.run_id == judged.run_id), None)
+        profile = profiles.get(month, {})
         lines.append(
             common
             | {
@@ -149,6 +153,7 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 "starts_at": month.start_in(timezone).isoformat(),
                 "expected_at": expected_at.isoformat(),
                 "state": judged.state,
+                "is_late": judged.state == "waiting" and is_late(dataset, month, now),
                 "is_published": is_published or judged.state in PUBLISHED,
                 "readers_see": None if judged.state in PUBLISHED else readers_see(known),
                 "failed_task": judged.task and judged.task.task_id,
@@ -162,12 +167,39 @@ def ledger_of(dataset: Dataset, session: Any, user: Any) -> list[dict[str, Any]]
                 **{name: known.get(name) for name in ("rows_in_file", "rows_accepted", "rows_rejected")},
                 **code.of_month(known if is_published else None),
                 "figures": known,
+                "profile": {name: profile[name] for name in names if profile.get(name) is not None},
                 "restated": restated,
                 "kept": kept,
                 "pinned": pinned,
+                "departures": [str(each) for each in departures.get(month, [])],
+                "accepted": accepted(odd, known.get("file_sha256")),
+                "may_accept": may_accept(odd, known.get("loaded_sha256"), audits) if judged.state == "failed" else [],
             }
         )
     return lines
+
+
+def accepted(odd: Iterable[dict[str, Any]], published: str | None) -> list[dict[str, Any]]:
+    """What was accepted for the file that is published: audit, reason, who and when."""
+    return [
+        {"audit": name_of(each["audit"]), **{key: each[key] for key in ("reason", "by", "at")}}
+        for each in odd
+        if each["reason"] and each["sha256"] == published
+    ]
+
+
+def may_accept(odd: Iterable[dict[str, Any]], loaded: str | None, audits: Mapping[str, str | None]) -> list[str]:
+    """The audits that may be accepted, and failed on the file that is loaded: they keep it out.
+
+    `audits`: by name, the id of each that may be accepted.
+    """
+    failed = (each["audit"] for each in odd if not each["reason"] and each["sha256"] == loaded)
+    return [name_of(audit) for audit in failed if audit in audits.values()]
+
+
+def name_of(audit: str) -> str:
+    """The name of a test, from its id in dbt."""
+    return audit.split(".")[2]
 
 
 def readers_see(figures: dict[str, Any]) -> str | None:

@@ -21,7 +21,8 @@ from airflow.configuration import conf
 from airflow.executors.base_executor import get_execution_api_server_url
 from requests.utils import get_environ_proxies, select_proxy
 
-from include.processes.drift import settings_tags
+from include.processes.drift import shared_settings
+from include.processes.revision import revision
 from include.report.store import reports_place
 from include.settings import DBT_MANIFEST, REPORTS, ROOT, SettingError
 from include.transform import manifest
@@ -30,6 +31,7 @@ from include.transform import manifest
 API_SECONDS = 90
 # A pool child that ends after few tasks is replaced by a cold one (docs/explanation/decisions/warm-up.md).
 FEW_TASKS = 50
+IDLE_SLEEP, BESIDE_RESTING = "scheduler_idle_sleep_time", "0.05"
 
 
 def end_unfit_worker() -> None:
@@ -71,8 +73,11 @@ def hints() -> Iterator[str]:
     project.read(ROOT / "config" / "airflow.cfg")
     for section in project.sections():
         for name, value in project[section].items():
+            why = "config/airflow.cfg, which says why, has"
+            if name == IDLE_SLEEP and "RestingLocalExecutor" in _executor():
+                why, value = "include/processes/executor.py, which says why, needs", BESIDE_RESTING
             if _meant(own := conf.get(section, name, fallback="not set")) != _meant(value):
-                yield f"[{section}] {name} is {own}; config/airflow.cfg, which says why, has {value}."
+                yield f"[{section}] {name} is {own}; {why} {value}."
 
 
 def _search_path() -> list[str]:
@@ -104,7 +109,7 @@ def stale_manifest() -> Iterator[str]:
 def settings() -> Iterator[str]:
     """The project's first setting with a value that cannot work."""
     try:
-        settings_tags()
+        shared_settings()
     except SettingError as error:
         yield str(error)
 
@@ -186,7 +191,7 @@ def _executor() -> str:
 
 
 def _runs_tasks_itself() -> bool:
-    return _executor() == "LocalExecutor"
+    return "LocalExecutor" in _executor()
 
 
 def _reads_the_dags_folder() -> bool:
@@ -214,5 +219,6 @@ def main() -> int:
     for line in found + slow:
         print(line)
     if not found + slow:
-        print(f"Nothing is missing: {', '.join(settings_tags())}; executor {_executor()}")
+        in_effect = [*(f"{each.name}={each.value}" for each in shared_settings()), f"revision={revision()}"]
+        print(f"Nothing is missing: {', '.join(in_effect)}; executor {_executor()}")
     return 1 if found else 0

@@ -1,13 +1,14 @@
 """Compares the settings and the revision of a task's process with those that its DAG was drawn with.
 
 A worker reads its own copy of the DAG file, in its own environment. Airflow's server has the settings of the DAG
-processor, and the revision of its copy, as the DAG's tags.
+processor, and the revision of its copy, in one of the DAG's tags.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Context
@@ -15,11 +16,13 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 from include.datasets import DATASETS, checked_student
 from include.processes.revision import revision
-from include.settings import RETRY, SETTINGS, STUDENT, SettingError, hashed
+from include.settings import NOT_SET, RETRY, SETTINGS, SettingError, hashed
 from include.support.timezone import default_timezone
 
 TIMEZONE_SETTING = "AIRFLOW__CORE__DEFAULT_TIMEZONE"
-REVISION = "revision"
+UTC_NAME = "UTC"  # Airflow's default
+# Airflow sorts a DAG's tags by their names, and shows the first three in its list of DAGs.
+TAG_BEGINS, TAG_HOLDS = "zz:", 100
 # How long a try waits for a deployment to reach its worker, or the DAG processor. With the four retries that is 2.5 h.
 PATIENCE = timedelta(minutes=30)
 # Airflow's scheduler ends if it hears of the end of one attempt after the next has begun (apache/airflow#71923).
@@ -32,9 +35,33 @@ class OtherRevision(RuntimeError):
     """A task's process has another version of the project than its DAG was drawn from."""
 
 
-def settings_tags() -> list[str]:
-    """`NAME=value` for each setting that the DAG files and their tasks read, and for the revision."""
-    return [f"{name}={value}" for name, value in (_settings() | {REVISION: revision()}).items()]
+@dataclass(frozen=True)
+class SharedSetting:
+    """A setting that the DAG files and their tasks read, with its value in this process and its default, as text."""
+
+    name: str
+    value: str
+    default: str
+
+    @property
+    def field(self) -> str:
+        """The value as a tag holds it where there is room: nothing for the default."""
+        return "" if self.value == self.default else self.value
+
+
+def settings_tag() -> str:
+    """The tag of a DAG that is drawn here: the revision, and a field for each of `shared_settings`, in its order.
+
+    A field is empty where the setting has its default. The longest values are hashed if the tag would be too long.
+    Raises SettingError.
+    """
+    settings, begins = shared_settings(), f"{TAG_BEGINS}{revision()}"
+    fields = [each.field for each in settings]
+    for place in sorted(range(len(fields)), key=lambda place: -len(fields[place])):
+        if len(",".join([begins, *fields])) <= TAG_HOLDS:
+            break
+        fields[place] = hashed(settings[place].value)
+    return ",".join([begins, *fields])
 
 
 def require_drawn_settings(context: Context) -> None:
@@ -42,20 +69,15 @@ def require_drawn_settings(context: Context) -> None:
 
     Raises AirflowRescheduleException where it has other files of the project, as a new version reaches one process
     first: the task leaves its worker, keeps its try, and begins again after PIPELINE_RETRY_SECONDS, or 10 s. After 30
-    minutes it raises OtherRevision, which is tried again. Runs before each task. Calls the api-server once; once more
-    where it refuses again (docs/explanation/decisions/drawn-settings.md).
+    minutes it raises OtherRevision, which is tried again. The settings are compared once the files are the same: only
+    then do the tag's fields mean the same. Runs before each task. Calls the api-server once; once more where it refuses
+    again (docs/explanation/decisions/drawn-settings.md).
     """
-    drawn = dict(tag.split("=", 1) for tag in context["ti"].get_dag(context["dag"].dag_id).tags if "=" in tag)
-    if differing := [
-        f"{name} is {value} where this task runs, and {drawn.get(name, 'unknown')} where its DAG was drawn"
-        for name, value in _settings().items()
-        if drawn.get(name) != value
-    ]:
-        raise SettingError(
-            f"{'; '.join(differing)}. Nothing was changed. Set it to the same for every Airflow process (scheduler, "
-            "worker, DAG processor), restart those that had another, and clear this task."
-        )
-    if (own := revision()) != (other := drawn.get(REVISION, "unknown")):
+    tags = context["ti"].get_dag(context["dag"].dag_id).tags
+    tag = next((tag for tag in tags if tag.startswith(TAG_BEGINS)), f"{TAG_BEGINS}unknown")
+    other, *fields = tag.removeprefix(TAG_BEGINS).split(",")
+    settings = shared_settings()
+    if (own := revision()) != other or len(fields) != len(settings):
         why = (
             f"This worker has revision {own} of the project, and its DAG was drawn from revision {other}. Nothing was "
             "changed. Deploy the same files, dbt/manifest among them, to every Airflow process. The task begins again "
@@ -67,14 +89,26 @@ def require_drawn_settings(context: Context) -> None:
             log.warning("%s", why)
             raise AirflowRescheduleException(now + max(RETRY.value(), AT_LEAST))  # type: ignore[no-untyped-call]
         raise OtherRevision(why)
+    if differing := [
+        f"{each.name} is {each.value} where this task runs, and {field or each.default} where its DAG was drawn"
+        for each, field in zip(settings, fields, strict=True)
+        if field not in (each.field, hashed(each.value))
+    ]:
+        raise SettingError(
+            f"{'; '.join(differing)}. Nothing was changed. Set it to the same for every Airflow process (scheduler, "
+            "worker, DAG processor), restart those that had another, and clear this task."
+        )
 
 
-def _settings() -> dict[str, str]:
-    """The values in effect, by name. A source's address is hashed, as it may hold a password."""
+def shared_settings() -> list[SharedSetting]:
+    """The settings that a task's process must share with the DAG processor. Of what may hold a password, a hash.
+
+    Raises SettingError for a value that cannot work.
+    """
     addresses = sorted({f"AIRFLOW_VAR_{each.host.variable.upper()}" for each in DATASETS.values()})
-    return (
-        {each.name: each.shown() for each in SETTINGS}
-        | {STUDENT.name: checked_student()}
-        | {name: hashed(os.environ.get(name)) for name in addresses}
-        | {TIMEZONE_SETTING: str(default_timezone())}
-    )
+    checked_student()
+    return [
+        *(SharedSetting(each.name, each.shown(), each.as_text(each.default)) for each in SETTINGS),
+        *(SharedSetting(name, hashed(os.environ.get(name)), NOT_SET) for name in addresses),
+        SharedSetting(TIMEZONE_SETTING, str(default_timezone()), UTC_NAME),
+    ]

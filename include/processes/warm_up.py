@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import runpy
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
@@ -13,17 +14,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-# a dbt task imports these when it runs; a parse does not
-import dbt.task.run
-import dbt.task.test  # noqa: F401
-import dbt_common.clients.agate_helper  # noqa: F401
-import sqlparse
-from dbt.artifacts.resources.v1.config import Hook
-
+from include.openlineage.switch import sends_events
 from include.processes.dag_cache import cache_dags, renew_dags
 from include.processes.revision import forget_replaced_code
 from include.settings import ROOT
 from include.transform.parse_cache import cache_parse, renewed_parse
+
+# Modules that a task imports when it runs. Neither the DAG files nor, of dbt, a parse import them: the DAG processor
+# shares this module, and needs none of them.
+RUN_BY_TASKS = (
+    *("dbt.task.run", "dbt.task.test", "dbt_common.clients.agate_helper"),
+    *("include.report.write", "airflow.sdk.execution_time.supervisor"),
+)
 
 
 def warm_up() -> None:
@@ -34,26 +36,45 @@ def warm_up() -> None:
     macros; the DAGs, and the modules that they import; Airflow's plugins; and `inspect`'s table of modules. A project
     or DAG file that cannot be read raises nothing here: the DAG processor and the tasks report it.
     Where a file of dbt, or of the project's code, is changed later, each process that forks tasks reads it once more,
-    instead of each task. The process that warmed up does not, as it is the scheduler, which must not be held up.
+    instead of each task. The process that warmed up, which forks those, does so too, as it forks them anew after a
+    rest; but it keeps the code that it has.
     """
     read_once()
-    # dbt calls inspect.stack(), which resolves the real path of each module loaded since the last such call. One call
-    # here would not be enough, as Airflow loads some 500 modules after this. So each fork is preceded by a call.
-    os.register_at_fork(before=inspect.stack)
-    before_each_fork("renew", but_of=os.getpid())  # called before inspect.stack: the last hook is called first
+    look_at_modules_before_each_fork()
+    before_each_fork("renew", keeps_code=os.getpid())
 
 
-def before_each_fork(name: str, but_of: int | None = None) -> None:
-    """Calls this module's function before each fork of this process and of its descendants; not of the pid `but_of`.
+def look_at_modules_before_each_fork() -> None:
+    """Calls inspect.stack() before a fork of this process, not of its descendants, if a module was loaded since.
+
+    dbt calls it, and it resolves the real path of each module loaded since the last call. One call in the warm-up would
+    not be enough, as Airflow loads some 500 modules after that. But a call looks at every module, and so writes to all
+    their reference counts: the memory pages of these, 23 MiB, are then no longer shared with what was forked before. So
+    the workers are forked after one call, and make none when they fork tasks.
+    """
+    warm, looked_at = os.getpid(), 0
+
+    def look() -> None:
+        nonlocal looked_at
+        if os.getpid() == warm and len(sys.modules) != looked_at:
+            inspect.stack()
+            looked_at = len(sys.modules)
+
+    os.register_at_fork(before=look)
+
+
+def before_each_fork(name: str, keeps_code: int | None = None) -> None:
+    """Calls this module's function before each fork of this process and of its descendants.
 
     By its name: where a deployment has replaced the project's files since, they are imported anew, and the new function
-    is called. Otherwise a process that lives long would hand on old code for ever.
+    is called. Otherwise a process that lives long would hand on old code for ever. Not in the process `keeps_code`: the
+    scheduler's own work goes on with the classes that it has.
     """
 
     def call() -> None:
-        if os.getpid() != but_of:
+        if os.getpid() != keeps_code:
             import_module(forget_replaced_code.__module__).forget_replaced_code()
-            getattr(import_module(__name__), name)()
+        getattr(import_module(__name__), name)()
 
     os.register_at_fork(before=call)
 
@@ -69,14 +90,33 @@ def renew() -> None:
 @cache
 def read_once() -> None:
     """Reads all that tasks inherit."""
+    _import_what_tasks_import()
     if manifest := cache_parse():
         _compile(manifest.macros.values())
         for node in chain(manifest.nodes.values(), manifest.sources.values(), manifest.unit_tests.values()):
             node.to_dict(omit_none=True)  # every dbt run does this, for its summary of the graph
     # a dbt run validates its hooks and uses the lexer of sqlparse; a parse does neither
-    Hook.validate({"sql": ""})
-    sqlparse.parse("")
+    import_module("dbt.artifacts.resources.v1.config").Hook.validate({"sql": ""})
+    import_module("sqlparse").parse("")
     _for_each_dag_file(cache_dags)
+    if sends_events():
+        read_lineage()
+
+
+def read_lineage() -> None:
+    """Loads what a task needs for its OpenLineage events: modules, the dbt manifest, the lineage of columns."""
+    from include.lineage.graph import read
+    from include.openlineage.processor import project
+
+    project()
+    with suppress(OSError, ValueError):  # no column has a lineage then
+        read()
+
+
+def _import_what_tasks_import() -> None:
+    """Imports the modules that a task imports when it runs, and the DAG files and a parse do not."""
+    for name in RUN_BY_TASKS:
+        import_module(name)
 
 
 def warm_up_celery_results() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
 from include.month import Month
+from include.report.queries import BOROUGHS, DAYS, MONTHS, PAYMENTS, PROFILES, TABLES, ZONES
 
 TOP_ZONES = 12
 CARD = 1
@@ -28,47 +30,12 @@ PAYMENT_TYPES = {  # by TLC's data dictionary; a code that is not here is its ow
 }
 TIP_STEPS = (5, 10, 15, 20, 25, 30, 35, 40)  # per cent of the fare
 
-MONTHS = "select * from {fct_months} where source_month = any(%(months)s)"
-DAYS = """
-    select source_month, pickup_date, sum(trips)::bigint as trips
-    from {fct_zone_days}
-    where source_month = any(%(months)s)
-    group by source_month, pickup_date
-"""
-ZONES = """
-    select
-        pickup_zone_id as zone_id, coalesce(zone_name, '') as name, coalesce(borough, '') as borough,
-        sum(trips)::bigint as trips, sum(total_amount) as total_amount
-    from {fct_zone_days}
-    left join {dim_zones} on pickup_zone_id = zone_id
-    where source_month = %(month)s
-    group by pickup_zone_id, zone_name, borough
-    order by trips desc, pickup_zone_id
-    limit %(top_zones)s
-"""
-BOROUGHS = """
-    select coalesce(borough, '') as borough, pickup_date, sum(trips)::bigint as trips
-    from {fct_zone_days}
-    left join {dim_zones} on pickup_zone_id = zone_id
-    where source_month = %(month)s
-    group by 1, pickup_date
-"""
-# tip_class, of trips paid by card whose fare is positive, else null: 0 for no tip, 1 for up to 5 % of the fare (5 not
-# included), 2 for 5 to 10 % and so on by TIP_STEPS. A charge that a later row reverses is among these trips.
-PAYMENTS = """
-    select coalesce(payment_type_id::text, '') as payment_type, tip_class, count(*) as trips,
-        sum(total_amount) as total_amount, sum(fare_amount) as fare_amount, sum(tip_amount) as tip_amount
-    from (
-        select *,
-            case
-                when payment_type_id is distinct from %(card)s or fare_amount <= 0 then null
-                when tip_amount <= 0 then 0
-                else 1 + width_bucket(100 * tip_amount / fare_amount, %(tip_steps)s::numeric[])
-            end as tip_class
-        from {fct_trips}
-        where source_month = %(month)s
-    ) as trips
-    group by payment_type_id, tip_class
+# `to_jsonb`, as an audit_log of an earlier revision has no such columns before the next load.
+ACCEPTED = """
+    select split_part(audit, '.', 3), noted ->> 'reason', noted ->> 'accepted_by', judged_at
+    from (select audit_log.*, to_jsonb(audit_log) as noted from {} as audit_log) as audits
+    where source_month = %s and inputs = %s and noted ->> 'reason' is not null
+    order by 1
 """
 
 
@@ -95,6 +62,16 @@ class PublishedMonth:
     git_revision: str | None = None
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """An audit that failed on the month's file, which `by` has accepted. `by`: a user's name; None: not known."""
+
+    audit: str
+    reason: str
+    by: str | None
+    at: datetime
+
+
 @dataclass(frozen=True, eq=False)
 class MonthFigures:
     """All that the report of a month shows. In the tables, trips are accepted trips, and amounts exact: Decimals.
@@ -103,8 +80,10 @@ class MonthFigures:
     `days`: trips by day of the month; a column for each of these months, NA where it has no such day. `boroughs`: trips
     by day of the month; a column for each borough of the pickup, most trips first. `zones`: the pickup zones with most
     trips, most first; a name or borough that dim_zones lacks is empty. `payments`: trips and total_amount by payment
-    type, most trips first. `tips`: trips, fare_amount and tip_amount by tip_class. `bounds`: the numbers of the rules
-    that judged the month, by the names that dbt_project.yml gives them; empty where they are not known.
+    type, most trips first. `tips`: trips, fare_amount and tip_amount by tip_class. `profile`: the figures of
+    fct_month_profile, by name; a column for each of these months that has them. `bounds`: the numbers of the rules
+    that judged the month, by the names that dbt_project.yml gives them; empty where they are not known. `accepted`: the
+    audits that the month's file may fail.
     """
 
     month: PublishedMonth
@@ -115,7 +94,9 @@ class MonthFigures:
     zones: DataFrame
     payments: DataFrame
     tips: DataFrame
+    profile: DataFrame
     bounds: dict[str, Any] = field(default_factory=dict)
+    accepted: list[Accepted] = field(default_factory=list)
 
 
 def figures_of(connection: psycopg.Connection[Any], schema: str, month: Month) -> MonthFigures | None:
@@ -132,7 +113,7 @@ def figures_of(connection: psycopg.Connection[Any], schema: str, month: Month) -
         "card": CARD,
         "tip_steps": list(TIP_STEPS),
     }
-    tables = {name: Identifier(schema, name) for name in ("fct_months", "fct_zone_days", "fct_trips", "dim_zones")}
+    tables = {name: Identifier(schema, name) for name in TABLES}
 
     def read(query: str) -> DataFrame:
         cursor = connection.execute(SQL(query).format(**tables), values)
@@ -158,16 +139,36 @@ def figures_of(connection: psycopg.Connection[Any], schema: str, month: Month) -
         zones=read(ZONES),
         payments=by_type.sort_values(["trips", "payment_type"], ascending=[False, True]),
         tips=by_class.reindex(range(len(TIP_STEPS) + 2), fill_value=0),
+        profile=_profile(read, compared) if _exists(connection, tables["fct_month_profile"]) else DataFrame(),
         bounds=_bounds(connection, schema, published[month].code_version),
+        accepted=_accepted(connection, schema, published[month]),
     )
 
 
 def _bounds(connection: psycopg.Connection[Any], schema: str, version: str | None) -> dict[str, Any]:
     table = Identifier(schema, "code_versions")
-    [there] = connection.execute("select to_regclass(%s) is not null", [table.as_string()]).fetchone() or [False]
     query = SQL("select variables from {} where code_version = %s").format(table)
-    found = connection.execute(query, [version]).fetchone() if there and version else None
+    found = connection.execute(query, [version]).fetchone() if version and _exists(connection, table) else None
     return dict(found[0]) if found else {}
+
+
+def _accepted(connection: psycopg.Connection[Any], schema: str, month: PublishedMonth) -> list[Accepted]:
+    table = Identifier(schema, "audit_log")
+    values = [month.month.first_day, f"file {month.file_sha256}"]
+    found = connection.execute(SQL(ACCEPTED).format(table), values).fetchall() if _exists(connection, table) else []
+    return [Accepted(*row) for row in found]
+
+
+def _exists(connection: psycopg.Connection[Any], table: Identifier) -> bool:
+    """False where an earlier version of the project has published the months, and nothing has since."""
+    [there] = connection.execute("select to_regclass(%s) is not null", [table.as_string()]).fetchone() or [False]
+    return bool(there)
+
+
+def _profile(read: Callable[[str], DataFrame], compared: tuple[Month, ...]) -> DataFrame:
+    profiles: DataFrame = read(PROFILES).set_index("source_month").T
+    there = [each for each in compared if each.first_day in profiles]
+    return DataFrame({each: profiles[each.first_day] for each in there})
 
 
 def _published_month(month: Month, row: dict[str, Any]) -> PublishedMonth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pandas import DataFrame
 
+from include.profiles.departures import Departure
 from include.report import charts
 from include.report.figures import MonthFigures, PublishedMonth
-from include.report.wording import borough_label, change, count, money, per_cent, tip_labels, utc, zone_labels
+from include.report.wording import borough_label, change, count, money, per_cent, plain, tip_labels, utc, zone_labels
 
 REASONS = {  # what fct_months counts as rejected_<reason>
     "value_missing": "a time, zone or amount that every trip has is missing",
@@ -28,11 +29,11 @@ BOUNDED = {
 }
 
 
-def page_of(title: str, figures: MonthFigures) -> str:
+def page_of(title: str, figures: MonthFigures, departures: Sequence[Departure] = ()) -> str:
     """The page as HTML: tables with the exact figures, and charts of them as inline SVG.
 
-    `title`: the dataset's. The same figures give the same text. Not for several threads at once: matplotlib has one set
-    of settings in a process.
+    `title`: the dataset's. `departures`: the figures in which the month departs from the months around it. The same
+    figures give the same text. Not for several threads at once: matplotlib has one set of settings in a process.
     """
     month = figures.month.month
     compared = {month.plus(-1): figures.before, month.plus(-12): figures.year_before}
@@ -41,6 +42,7 @@ def page_of(title: str, figures: MonthFigures) -> str:
         title=title,
         figures=figures,
         this=figures.month,
+        departures=departures,
         compared=published,
         absent=[each for each in compared if not compared[each]],
         accepted_spillover=figures.month.rows_accepted - figures.days[month].sum(),
@@ -53,6 +55,9 @@ def page_of(title: str, figures: MonthFigures) -> str:
             "payments": _payments(figures),
             "tips": _tips(figures),
             "rejected": _rejected(figures),
+            "profile": figures.profile.map(plain)
+            .rename(index=lambda name: name.replace("_", " "))
+            .rename_axis("Figure"),
         },
     )
 

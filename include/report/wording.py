@@ -29,6 +29,11 @@ def per_cent(part: int | Decimal, whole: int | Decimal) -> str:
     return "< 0.1 %" if share == "0.0" and part else f"{share} %"
 
 
+def plain(figure: object) -> str:
+    """A figure of the profile: a number without needless zeros, a date, or nothing where it is not known."""
+    return "" if figure is None else f"{figure.normalize():f}" if isinstance(figure, Decimal) else str(figure)
+
+
 def change(value: int | Decimal, base: int | Decimal) -> str:
     """The value's difference from an earlier one, in per cent of that."""
     return f"{Decimal(100) * (value - base) / base:+.1f} %" if base else NOTHING

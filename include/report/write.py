@@ -7,6 +7,7 @@ from psycopg.sql import SQL, Identifier
 
 from include.datasets import Dataset
 from include.month import Month, MonthError
+from include.profiles.published import on, published_departures
 from include.report.figures import figures_of
 from include.report.page import page_of
 from include.report.store import replace_report
@@ -29,7 +30,8 @@ def write_reports(dataset: Dataset, month: Month, conninfo: str) -> list[str]:
     the month itself is not published; psycopg.Error; and OSError, or what the object store's client raises.
     """
     written = []
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    # behind a pooler in transaction mode, another session may have a prepared statement of the same name
+    with psycopg.connect(conninfo, autocommit=True, prepare_threshold=None) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         for each in (month.plus(later) for later in APPEARS_IN):
@@ -50,7 +52,8 @@ def _write_report(connection: psycopg.Connection, dataset: Dataset, month: Month
         with connection.transaction():
             connection.execute(LOCK.format(Identifier(schema_of_partitions(schema), partition_of("fct_months", month))))
             if figures := figures_of(connection, schema, month):
-                return replace_report(schema, month, page_of(dataset.title, figures))
+                departures = published_departures(on(connection), dataset, schema, [month]).get(month, [])
+                return replace_report(schema, month, page_of(dataset.title, figures, departures))
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         pass  # the month, or any, was never published
     return None

@@ -17,7 +17,7 @@ RUN_SCHEMA = "{{ run_schema_of(dag_run, params) }}"
 
 # A `version` that is no SHA-256: what the source has.
 SOURCE = "source"
-KEYS = ("month", "version", "rebuild")  # of a run's configuration
+KEYS = ("month", "version", "rebuild", "accept", "reason")  # of a run's configuration
 HOW_TO_TRIGGER = 'Nothing was changed. Delete this run; to load one month, trigger the DAG with {"month": "2024-01"}.'
 
 
@@ -73,14 +73,16 @@ def choice_of(dag_run: Any, params: Mapping[str, Any]) -> Choice | None:
 def is_rebuild(params: Mapping[str, Any]) -> bool:
     """Whether the run is to make its month anew from the raw rows that are loaded, without asking the source.
 
-    Raises MonthError where it is to put a kept version back too.
+    So does a run that accepts an audit: what somebody has looked at is what is loaded. Raises MonthError where it is to
+    put a kept version back too.
     """
-    if params.get("rebuild") and params.get("version"):
+    key = next((key for key in ("rebuild", "accept") if params.get(key)), None)
+    if key and params.get("version"):
         raise MonthError(
-            "This run has both rebuild, which keeps the rows that are loaded, and version, which replaces them. "
+            f"This run has both {key}, which keeps the rows that are loaded, and version, which replaces them. "
             "Nothing was changed. Delete this run, and trigger the DAG with one of them."
         )
-    return bool(params.get("rebuild"))
+    return key is not None
 
 
 def month_of_partition(dag_run: Any, params: Mapping[str, Any]) -> Month:

@@ -1,4 +1,4 @@
-"""The parameters of the DAGs, `month`, `version` and `rebuild`, as Airflow's forms show them."""
+"""The parameters of the DAGs, such as `month` and `version`, as Airflow's forms show them."""
 
 from __future__ import annotations
 
@@ -47,3 +47,26 @@ def rebuild_param() -> Param:
         description_md="Off: the month is loaded from the source. On: it is not asked, and the models are built, "
         "audited and published anew from the raw rows that are loaded, for example after a model has changed.",
     )
+
+
+def accept_params() -> dict[str, Param]:
+    """The params `accept`, empty or names of audits, and `reason`."""
+    return {
+        "accept": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^[\w\s,]*$",
+            title="Audits to accept",
+            description_md="Empty: an audit that fails keeps the month out. To let a month through that is odd and "
+            "right: the name of the audit that failed on the file that is loaded, for this file alone; several with "
+            "commas between them. The month is then rebuilt from the loaded rows.",
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            maxLength=500,
+            title="Why the month is right",
+            description_md="Needed with *Audits to accept*. Readers of *Months* and of the month's report see it, with "
+            "your name.",
+        ),
+    }

@@ -22,7 +22,7 @@ from include.support.counted import counted
 
 NAIVE_TIMES = tuple(pa.timestamp(unit) for unit in ("s", "ms", "us", "ns"))
 # Postgres' first timestamp, 4714-11-24 BC, in microseconds since 1970. Its last, in 294276, is later than Arrow's last.
-FIRST_TIME = pa.scalar(-210_866_803_200_000_000, pa.int64()).cast(TIMES)
+FIRST_TIME = -210_866_803_200_000_000
 TEXT = (pa.string(), pa.large_string(), pa.string_view())
 
 # Rows decoded, cast and sent at a time: memory does not grow with the file, and the server takes in one batch while
@@ -181,7 +181,7 @@ def _cast_whole(values: pa.Array, declared: pa.DataType) -> pa.Array:
         cast.validate(full=True)
         if pc.any(pc.match_substring(cast, "\0")).as_py():
             raise pa.ArrowInvalid("a NUL, which Postgres cannot hold in text")
-    elif declared == TIMES and pc.any(pc.less(cast, FIRST_TIME)).as_py():
+    elif declared == TIMES and pc.any(pc.less(cast, pa.scalar(FIRST_TIME, TIMES))).as_py():
         raise pa.ArrowInvalid("a time before 4713 BC, which Postgres cannot hold")
     return cast
 

@@ -3,61 +3,88 @@
 `python -m include manifest` makes it, and connects to nothing. It is where no dbt command writes, and `dbt clean` does
 not reach: commands such as `dbt compile` and `dbt docs generate` rewrite dbt's own manifest, in `dbt/target`, and a DAG
 drawn from that would change each time. `metadata.env`, dbt's place for notes of a deployment, says which files it was
-made from, and what code_version.py needs.
+made from and which versions made it, and what code_version.py needs.
 """
 
 from __future__ import annotations
 
 import json
+import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT, ROOT, SettingError
 from include.support.fingerprint import State, state_of
 from include.transform.code_version import notes_of
-from include.transform.project_files import Record, changes_since, record_of_files
+from include.transform.project_files import changes_since, record_of_files
 
 MADE_FROM = "MADE_FROM"  # in metadata.env: a Record as JSON text, as dbt takes no other values there
+VERSIONS = "VERSIONS"  # in metadata.env: versions() as JSON text
+# What a parse depends on, beside the project's files: dbt's own macros are in it too.
+PARSED_BY = ("dbt-core", "dbt-adapters", "dbt-common", "dbt-postgres", "mashumaro")
 MOST_CHANGES = 3  # that a message names
 
 
 def make_manifest(file: Path = DBT_MANIFEST) -> bool:
     """Parses the dbt project, and replaces the file in one step. If dbt refuses it: False, and the file stays."""
     made_from = record_of_files()  # before dbt reads them: if one is changed meanwhile, the manifest is stale
-    return replace_by_dbt(file, "manifest.json", ["parse"], finish=lambda made: _note(made_from, made))
+    with folder_beside(file) as target:
+        if run_dbt(target, "parse") is None:
+            return False
+        made = target / "manifest.json"
+        content = json.loads(made.read_bytes())
+        notes = {MADE_FROM: json.dumps(made_from), VERSIONS: json.dumps(versions())}
+        content["metadata"]["env"] |= notes | notes_of(DBT_PROJECT)
+        made.write_text(json.dumps(content))
+        made.replace(file)
+    return True
 
 
-def _note(made_from: Record, made: Path) -> None:
-    content = json.loads(made.read_bytes())
-    content["metadata"]["env"] |= {MADE_FROM: json.dumps(made_from), **notes_of(DBT_PROJECT)}
-    made.write_text(json.dumps(content))
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that parse the project, by name."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PARSED_BY}
 
 
-def replace_by_dbt(
-    file: Path, made: str, *commands: list[str], finish: Callable[[Path], None] = lambda made: None
-) -> bool:
-    """Runs dbt's commands one after the other, and replaces the file by `made` from their target folder, in one step.
+@contextmanager
+def folder_beside(file: Path) -> Iterator[Path]:
+    """A temporary folder on the file's own disk, for what will replace the file in one step.
 
-    If one of them fails: False, and the file stays. dbt itself writes in place; here no reader sees half a file, and a
-    killed process leaves none. `finish` gets the new file before it takes the old one's place.
+    dbt itself writes in place; here no reader sees half a file, and a killed process leaves none.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as target:
+        yield Path(target)
+
+
+def run_dbt(target: Path, *command: str, parse: Any = None) -> Any:
+    """Runs a dbt command, which writes into the folder alone, and returns its result; None if dbt refuses it.
+
+    `parse`: the result of `parse`, which the command then need not do again.
     """
     from dbt.cli.main import dbtRunner  # 0.7 s, and only needed here
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".making-") as target:
-        for command in commands:
-            done = dbtRunner().invoke(arguments(target, *command))
-            if done.exception:
-                print(done.exception, file=sys.stderr)
-            if not done.success:
-                return False
-        finish(Path(target) / made)
-        (Path(target) / made).replace(file)
-    return True
+    done = dbtRunner(parse).invoke(arguments(target, *command))
+    if done.exception:
+        print(done.exception, file=sys.stderr)
+    return done.result if done.success else None
+
+
+def compiled_sql(target: Path, parse: Any, folder: str, ds: str) -> dict[str, str] | None:
+    """The SQL of the models in this folder (below staging, intermediate and marts) for a month, by unique_id.
+
+    None if dbt refuses them. It connects to nothing. PG_SCHEMA says which dataset it is for.
+    """
+    models = [f"resource_type:model,path:models/{layer}/{folder}" for layer in ("staging", "intermediate", "marts")]
+    options = ["--no-introspect", "--no-populate-cache", "--no-write-json", "--indirect-selection", "empty"]
+    words = ["compile", *options, "--select", *models, "--vars", json.dumps({"ds": ds})]
+    done = run_dbt(target, *words, parse=parse)
+    return None if done is None else {each.node.unique_id: each.node.compiled_code for each in done.results}
 
 
 def arguments(target: Path | str, *command: str) -> list[str]:

@@ -6,8 +6,9 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import DAG, BaseOperator, Context, TaskGroup
 from cosmos.constants import DbtResourceType
@@ -15,11 +16,11 @@ from cosmos.dbt.graph import DbtNode
 from cosmos.dbt.project import environ
 from cosmos.dbt.runner import handle_exception_if_needed
 from cosmos.exceptions import CosmosDbtRunError
-from dbt.cli.main import dbtRunner, dbtRunnerResult
-from dbt.contracts.graph.manifest import Manifest
-from dbt.version import __version__ as dbt_version
 
 from include.datasets import Dataset
+from include.month import Month
+from include.openlineage.dbt import NodeOfTask, lineage_of_dbt
+from include.openlineage.names import Database
 from include.runs.assets import raw_assets, table_asset
 from include.support.threads import result_of_thread
 from include.transform.code_version import OF_CODE
@@ -30,6 +31,11 @@ from include.transform.published import mark_published
 from include.transform.task_docs import ManifestNodes
 from include.warehouse.connection import warehouse_fields
 from include.warehouse.libpq import dbt_environment
+
+if TYPE_CHECKING:  # whoever reads a DAG file imports this module, and dbt takes 50 MiB
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 UNIT_TESTS = "resource_type:unit_test"  # no task runs them, as they check the SQL, not the month: `make test` does
 # Nothing reads a task's manifest, run results and log file, so dbt writes none. --no-populate-cache: dbt lists the
@@ -46,7 +52,7 @@ class RunDbt(BaseOperator):
     """Runs a dbt command on the nodes that `select` names and `exclude` does not, both in dbt's syntax.
 
     dbt gets `env`, `vars` and the connection. The connection is in no template field, so that Airflow neither renders
-    nor stores the password. Raises DbtFailed.
+    nor stores the password. `node`: for OpenLineage; without it events name no tables. Raises DbtFailed.
     """
 
     template_fields: Sequence[str] = ("env", "vars", "select", "compiled_sql")
@@ -54,10 +60,20 @@ class RunDbt(BaseOperator):
     overwrite_rtif_after_execution = True  # Airflow then shows compiled_sql as it is after the run
     command: str
 
-    def __init__(self, *, select: str, exclude: str, env: dict[str, str], vars: dict[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        select: str,
+        exclude: str,
+        env: dict[str, str],
+        vars: dict[str, str],
+        node: NodeOfTask | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.select, self.exclude, self.env, self.vars = select, exclude, env, vars
+        self.select, self.exclude, self.env, self.vars, self.node = select, exclude, env, vars, node
         self.compiled_sql = ""
+        self._results: Sequence[Any] = ()  # dbt's own, of each node that ran
 
     def execute(self, context: Context) -> None:
         with (
@@ -70,17 +86,34 @@ class RunDbt(BaseOperator):
             words += ["--exclude", self.exclude] if self.exclude else []
             self.log.info(
                 "Running with dbt=%s. dbt %s: %s",
-                dbt_version,
+                version("dbt-core"),
                 "uses the parse it was given" if parse else "parses the project",
                 words,
             )
             said = DbtLog(target)
             result = _run(parse, [*words, *OPTIONS, *places(target)], said)
             self.compiled_sql = _sql_in(Path(target))
+        self._results = getattr(result.result, "results", ())
         try:
             handle_exception_if_needed(result)
         except CosmosDbtRunError as error:
             raise said.failure(str(error), result) from None
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any] | None:
+        """Airflow's OpenLineage provider calls it in the task's process, where a transport is set."""
+        if not self.node:
+            return None
+        return lineage_of_dbt(
+            self.node,
+            Database.of(warehouse_fields()),
+            schema=self.env["PG_SCHEMA"],
+            month=Month.containing(self.vars["ds"]),
+            results=self._results,
+        )
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """It calls this one when the task has ended, or failed."""
+        return self.get_openlineage_facets_on_start()
 
     def _environment(self) -> dict[str, str]:
         """`env`, without the version of the code where that is not known: the files may be newer than the manifest."""
@@ -107,6 +140,8 @@ def _run(parse: Manifest | None, words: Sequence[str], said: DbtLog) -> dbtRunne
     dbt calls inspect.stack() for each of its behaviour flags, which looks up the source of every frame of the thread. A
     task is forked below some 80 frames of Celery or Airflow; a new thread has none of them.
     """
+    from dbt.cli.main import dbtRunner
+
     return result_of_thread("dbt", lambda: dbtRunner(parse, callbacks=[said]).invoke(list(words)))
 
 
@@ -141,6 +176,7 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
             exclude="",
             env=task_args["env"],
             vars=task_args["vars"],
+            node=NodeOfTask("run", node.unique_id, dataset),
             **published,
         )
 
@@ -163,11 +199,11 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
             apart = [_name(test) for test in detached_from_parent.get(node.unique_id, [])]
             is_source = node.resource_type == DbtResourceType.SOURCE
             select = f"source:{node.resource_name}" if is_source else node.resource_name
-            title, doc = f"{node.name}: tests", nodes.doc_of_tests(node.unique_id)
+            title, doc, unique_id = f"{node.name}: tests", nodes.doc_of_tests(node.unique_id), node.unique_id
         else:
             apart = []
-            names = {_name(test) for tests in detached_from_parent.values() for test in tests}
-            [select] = [name for name in names if task_id == f"{name}_test"]
+            ids = {_name(test): test.unique_id for tests in detached_from_parent.values() for test in tests}
+            [(select, unique_id)] = [(name, id) for name, id in ids.items() if task_id == f"{name}_test"]
             title, doc = select, nodes.doc_of_test(select)
         return TestNode(
             task_id=task_id,
@@ -179,6 +215,7 @@ def converters(dataset: Dataset, nodes: ManifestNodes) -> dict[Any, Callable[...
             exclude=" ".join([UNIT_TESTS, *apart]),
             env=task_args["env"],
             vars=task_args["vars"],
+            node=NodeOfTask("test", unique_id, dataset),
         )
 
     return {DbtResourceType.MODEL: run_model, DbtResourceType.TEST: run_tests}

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composable, Identifier, Literal
 from psycopg.types.json import Jsonb
 
-from include.alerts.outbox import close_alerts
+from include.alerts.month_alerts import close_after_publication
 from include.datasets import Dataset
 from include.runs.assets import mark_events
 from include.runs.month_of_run import month_of, run_schema_of
@@ -26,12 +26,15 @@ FIGURES = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accep
 
 
 def mark_published(dataset: Dataset, mart: str, context: Context, _: Any) -> None:
-    """The post_execute of a mart's task. The last mart notes the version of the SQL, and closes the month's alerts."""
+    """The post_execute of a mart's task.
+
+    The last mart notes the version of the SQL, closes the month's alerts, and tells which months depart since then.
+    """
     month = month_of(context["dag_run"], context["params"], default_timezone())
     mark_events(context, context["task"].outlets, month, **figures_of_run(dataset, context))
     if mart == (dataset.months_table or mart):  # the table of months is published last
         note_code_version(dataset)
-        close_alerts(dataset, month)
+        close_after_publication(dataset, month)
 
 
 def note_code_version(dataset: Dataset) -> None:

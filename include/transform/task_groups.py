@@ -63,7 +63,7 @@ def _rendered(group_id: str, dataset: Dataset, layers: list[str]) -> DbtTaskGrou
             load_method=LoadMode.DBT_MANIFEST,
             select=[f"path:models/{layer}/{dataset.models}" for layer in layers],
             exclude=[UNIT_TESTS],
-            node_converters=converters(dataset, ManifestNodes()),
+            node_converters=converters(dataset, ManifestNodes(dataset)),
             node_conversion_by_task_group=False,
             test_behavior=TestBehavior.AFTER_EACH,
             # else a test of two models would run as soon as the first of them is there

@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
 from dev.stack.stack import Stack
 from dev.tlc.sample_months import write_zones
 from include.settings import ROOT
+from tests.support.stack.browser import PICTURES, AirflowInBrowser, airflow_in_browser, launched
+from tests.support.stack.logins import login_of
 from tests.support.stack.mailbox import Mailbox, mailbox
 from tests.support.stack.pipeline import Pipeline, running_pipeline
 
@@ -40,3 +43,16 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, mails: Mailbox) -> Iterat
     with running_pipeline(Stack(state), folder, executor=executor, settings=settings) as pipeline:
         yield pipeline
     shutil.rmtree(state)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def airflow(browser: Browser, pipeline: Pipeline) -> Iterator[AirflowInBrowser]:
+    with airflow_in_browser(browser, pipeline.stack.airflow.url, PICTURES) as airflow:
+        airflow.log_in_by_cookie(login_of(pipeline.stack, "admin"))
+        yield airflow

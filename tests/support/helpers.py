@@ -71,6 +71,12 @@ def rewrite(file: Path, **columns: pa.Array | None) -> None:
     pq.write_table(with_columns(pq.read_table(file), **columns), file)
 
 
+def spoil(file: Path) -> None:
+    """One trip in ten gets an odometer for its distance: more than any month has."""
+    distances = pq.read_table(file)["trip_distance"].to_pylist()
+    rewrite(file, trip_distance=[[100_000.0 if row % 10 == 0 else each for row, each in enumerate(distances)]])
+
+
 def cut(request) -> None:
     """Promises more than it sends, and closes the connection in good order."""
     request.send_response(200)

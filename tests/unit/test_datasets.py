@@ -97,6 +97,14 @@ def test_no_two_datasets_share_a_schema_a_dag_or_a_file():
 # ---------- names that dbt spells too
 
 
+@pytest.mark.parametrize("dataset", [each for each in DATASETS.values() if each.profile], ids=lambda each: each.name)
+def test_every_figure_that_is_compared_is_a_column_of_the_published_profile(dataset: Dataset):
+    columns = MANIFEST["nodes"][f"model.taxi.{dataset.profile.table}"]["columns"]
+    assert {"source_month", "rows_profiled"} <= columns.keys()
+    assert {*dataset.profile.ratios, *dataset.profile.differences} <= {*columns, "trips_a_day"}
+    assert "rows_accepted" in MANIFEST["nodes"][f"model.taxi.{dataset.months_table}"]["columns"]
+
+
 def test_dbt_knows_the_datasets_of_trips_by_the_same_suffixes():
     model = MANIFEST["nodes"]["model.taxi.stg_tlc__trips"]
     assert model["config"]["meta"]["datasets"] == {each.name: each.schema_suffix for each in DECLARED.values()}

@@ -7,17 +7,28 @@
 -#}
 {%- macro note_content() -%}
     {%- if model.config.materialized not in ('view', 'ephemeral') -%}
+    {%- set columns = adapter.get_columns_in_relation(this) if execute else [] -%}
     do $$
     declare
         content text;
     begin
-        select count(*) || ' rows, ' || coalesce(sum(hash_record_extended(slice, 0)), 0)
+        select count(*) || ' rows, ' || coalesce(sum({{ hash_of_row('slice', columns) }}), 0)
         into content
         from {{ this }} as slice;
 
         execute format('comment on table {{ this }} is %L', content {{- " || '" ~ made_by() ~ "'" if code_version() }});
     end $$
     {%- endif -%}
+{%- endmacro -%}
+
+{#-
+    SQL: a 64-bit hash of a row that has these columns. Postgres leaves the sign of a numeric out of its hash (18.4), and
+    a reversal would have that of its charge; so a hash of the signs is the seed.
+-#}
+{%- macro hash_of_row(row, columns) -%}
+    {%- set signs = [] -%}
+    {%- for column in columns if column.is_numeric() -%} {%- do signs.append(row ~ '.' ~ column.quoted ~ ' < 0') -%} {%- endfor -%}
+    hash_record_extended({{ row }}, {{ 'hash_record_extended(row(' ~ signs | join(', ') ~ '), 0)' if signs else 0 }})
 {%- endmacro -%}
 
 {#- SQL: the comment of a slice, null where it is not there. -#}

@@ -9,6 +9,7 @@
 {%- macro may_be_published(table, slice_name, monthly) -%}
     {%- set slice = ref(slice_name).include(database=false) -%}
     {%- set whole = whole_file_beside(slice, model) -%}
+    {%- set audits = audits_before(model) -%}
     {%- set facts -%}
         select
             (select count(*) from {{ slice }}) as rows_now,
@@ -16,7 +17,8 @@
             (select rows from {{ load_log() }} where source_month = {{ source_month() }}) as rows_loaded,
             (select count(*) from {{ whole }}) as rows_judged,
             {{ is_current(whole) }} and {{ is_current(slice, whole if monthly) }} as is_current,
-            {{ audits_not_passed(model) }} as audits_not_passed,
+            {{ audits_not_passed(audits) }} as audits_not_passed,
+            {{ told_of_acceptances(audits) }} as acceptances,
             ({{ columns_to_alter(table, model) }}) as columns_to_alter
     {%- endset -%}
     {%- set found = run_query(facts).rows[0] -%}
@@ -53,6 +55,7 @@
             table, found.columns_to_alter ~ '. Alter the table (docs/how-to/change-a-columns-type.md), then clear this task.'
         ) }}
     {%- endif -%}
+    {%- if found.is_current and found.acceptances -%} {{ log(found.acceptances, info=True) }} {%- endif -%}
     {{ return(found.is_current) }}
 {%- endmacro -%}
 

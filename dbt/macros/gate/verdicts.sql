@@ -12,36 +12,52 @@
 {#-
     SQL: the query of an audit, which also writes its verdict into audit_log. It is one statement, so that the content
     that is written is that of the rows that were judged.
+
+    An audit that may be accepted writes a verdict on the month's file too, which then somebody can accept: only what
+    has failed on this file. Once it is accepted, the audit fails with a warning on rows of this file.
 -#}
 {%- macro noted(verdict) -%}
     {%- set inputs = contents_of(input_ids(model), {}) -%}
     {%- set passed = 'true' if config.get('severity') | lower == 'warn' else 'not should_error' -%}
+    {%- set may_be_accepted = model.config.meta.may_be_accepted -%}
+    {%- set judges_file = may_be_accepted and not is_dev() -%}
     with verdict as materialized (
         {{ verdict }}
     ),
 
     noted as (
         insert into {{ audit_log() }} as noted (source_month, audit, inputs, passed, judged_at)
-        select {{ source_month() }}, '{{ model.unique_id }}', {{ inputs }}, {{ passed }}, now()
+        select {{ source_month() }}, '{{ model.unique_id }}', judged.inputs, {{ passed }}, now()
         from verdict
-        where {{ inputs }} is not null
+        cross join (
+            values ({{ inputs }})
+            {%- if judges_file %}, (case when {{ is_of_loaded_files(model) }} then {{ loaded_file() }} end) {%- endif %}
+        ) as judged (inputs)
+        where judged.inputs is not null
         on conflict (source_month, audit, inputs) do update
         set passed = excluded.passed, judged_at = excluded.judged_at
-        where noted.passed <> excluded.passed
+        where noted.passed <> excluded.passed {%- if judges_file %} and to_jsonb(noted) ->> 'reason' is null {%- endif %}
     )
 
+    {% if may_be_accepted -%}
+    select
+        failures, should_warn or should_error as should_warn,
+        should_error and not ({{ is_accepted(model) }}) as should_error
+    from verdict
+    {%- else -%}
     select * from verdict
+    {%- endif %}
 {%- endmacro -%}
 
 {#-
-    SQL: a text that names the audits of all that the node derives from which have not passed on the present content;
-    null where all have.
+    SQL: a text that names those of the audits which have not passed on the present content; null where all have. One
+    that failed, and may on the rows of this file, as somebody has accepted it, is not named.
 
     An audit that reads raw tables alone counts only if it failed on the loaded file. It need not have run on that file:
     load_month may be cleared alone after the audit, and it writes rows and log in one transaction.
 -#}
-{%- macro audits_not_passed(node) -%}
-    {%- set audits, known = audits_before(node), {} -%}
+{%- macro audits_not_passed(audits) -%}
+    {%- set known = {} -%}
     (
         select nullif(concat_ws(
             '; ',
@@ -52,18 +68,21 @@
         ), '')
         from (values
             -- a node may have no audit, and `values` needs a row
-            (null, null, null, false)
+            (null, null, null, false, false)
             {%- for audit in audits %},
             {%- set ids = input_ids(audit) %}
             {%- set reads_slices = ids | reject('in', graph.sources) | list | length > 0 %}
-            ('{{ audit.name }}', '{{ audit.unique_id }}', {{ contents_of(ids, known) }}, {{ reads_slices }})
+            (
+                '{{ audit.name }}', '{{ audit.unique_id }}', {{ contents_of(ids, known) }}, {{ reads_slices }},
+                {{ is_accepted(audit) }}
+            )
             {%- endfor %}
-        ) as needed (name, audit, inputs, reads_slices)
+        ) as needed (name, audit, inputs, reads_slices, is_accepted)
         left join {{ verdicts_of(audits) }} as noted
             on noted.source_month = {{ source_month() }}
             and noted.audit = needed.audit
             and noted.inputs = needed.inputs
-        where not noted.passed or (noted.passed is null and needed.reads_slices)
+        where (not noted.passed and not needed.is_accepted) or (noted.passed is null and needed.reads_slices)
     )
 {%- endmacro -%}
 
@@ -82,9 +101,10 @@
     (
         select distinct on (source_month, audit, inputs) *
         from (
-            select *, {{ is_of_own_slices }} as comes_first from {{ audit_log() }}
+            select source_month, audit, inputs, passed, {{ is_of_own_slices }} as comes_first from {{ audit_log() }}
             union all
-            select *, not {{ is_of_own_slices }} as comes_first from {{ source('loader', 'audit_log') }}
+            select source_month, audit, inputs, passed, not {{ is_of_own_slices }}
+            from {{ source('loader', 'audit_log') }}
         ) as both_logs
         order by source_month, audit, inputs, comes_first desc
     )

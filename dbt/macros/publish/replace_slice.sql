@@ -26,7 +26,7 @@
         {{ return(new_partition(table, columns, new_rows)) }}
     {%- endif -%}
     {%- set of_month = 'where source_month = ' ~ source_month() if monthly else '' -%}
-    {%- if holds_the_same('select ' ~ columns ~ ' from ' ~ table ~ ' ' ~ of_month, new_rows) -%}
+    {%- if holds_the_same('select ' ~ columns ~ ' from ' ~ table ~ ' ' ~ of_month, new_rows, arg_dict['dest_columns']) -%}
         {{ log(table.identifier ~ ' holds exactly these rows already.', info=True) }} {{ return('select 1') }}
     {%- endif -%}
 
@@ -35,12 +35,16 @@
     insert into {{ partition_of(table) if monthly else table }} ({{ columns }}) {{ new_rows }};
 {%- endmacro -%}
 
-{#- Whether two queries answer the same rows, in any order, by their number and the sum of 64-bit hashes of each. -#}
-{%- macro holds_the_same(one, other) -%}
+{#-
+    Whether two queries, which have these columns, answer the same rows, in any order, by their number and the sum of
+    64-bit hashes of each.
+-#}
+{%- macro holds_the_same(one, other, columns) -%}
+    {%- set content = '(count(*), sum(' ~ hash_of_row('each', columns) ~ '))::text' -%}
     {%- set comparison -%}
         select
-            (select (count(*), sum(hash_record_extended(each, 0)))::text from ({{ one }}) as each)
-            = (select (count(*), sum(hash_record_extended(each, 0)))::text from ({{ other }}) as each) as is_same
+            (select {{ content }} from ({{ one }}) as each)
+            = (select {{ content }} from ({{ other }}) as each) as is_same
     {%- endset -%}
     {{ return(run_query(comparison).rows[0].is_same) }}
 {%- endmacro -%}

@@ -1,5 +1,6 @@
 {#- One row for the month, if more than `share` (0 to 1) of its rows are rejected. -#}
 {% test reject_share_at_most(model, share) %}
+    {{ config(meta={'may_be_accepted': true}) }}
     select
         rows, rejected,
         format(

@@ -6,19 +6,19 @@ import re
 import tempfile
 from urllib.parse import unquote
 
-import pyarrow.parquet as pq
 import pytest
 import requests
 
 import dev.__main__ as commands
 from dev.errors import StackError
 from dev.runs.manual_run import print_failed_tasks
+from dev.tlc.sample_months import file_of
 from include.alerts import runbook
 from include.failures.retry import RETRIES
 from include.month import Month
 from include.settings import ROOT
 from tests.support.documents import shows
-from tests.support.helpers import rewrite, trips_path
+from tests.support.helpers import spoil, trips_path
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.mailbox import Mailbox, words_of
 from tests.support.stack.pipeline import Pipeline
@@ -38,19 +38,11 @@ def lines(pipeline: Pipeline, run_id: str, task: str, attempt: int) -> list[tupl
     return [line for line in found if not line[1].startswith("::")]
 
 
-def spoil(pipeline: Pipeline, month: Month) -> None:
-    """One trip in ten gets an odometer for its distance: more than any month has."""
-    file = pipeline.tlc.folder / trips_path(month).rpartition("/")[2]
-    trips = pq.read_table(file)
-    distances = [100_000.0 if row % 10 == 0 else each for row, each in enumerate(trips["trip_distance"].to_pylist())]
-    rewrite(file, trip_distance=[distances])
-
-
 def test_a_red_audit_is_told_once_however_often_it_fails_and_its_log_ends_in_what_to_do(
     pipeline: Pipeline, mails: Mailbox, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     pipeline.publish_file(str(AUDITED))
-    spoil(pipeline, AUDITED)
+    spoil(file_of(pipeline.tlc.folder, pipeline.dataset, AUDITED))
     title = TITLE.format(AUDITED, "an audit failed")
     mails.refuses = title
     run_id = pipeline.trigger(month=str(AUDITED))

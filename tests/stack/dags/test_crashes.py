@@ -1,28 +1,29 @@
-"""`kill -9` of whatever works on a month, at every stage; after the retry, the tables are those of no crash."""
+"""`kill -9` of whatever works on a month, at every stage; after the retry, the tables are those of no crash.
+
+A month of green's. No stage knows of datasets; tests/warehouse/dbt/test_histories.py cuts off runs of both, anywhere.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from include.datasets import GREEN, Dataset
+from include.datasets import Dataset
 from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import PUBLISHED
 from tests.support.stack.pipeline import Pipeline
 from tests.support.stack.processes import asker, client_of, kill
-from tests.support.trips import TRIPS
 from tests.support.until import until
 
 MONTH = "2023-03"
 VIEWS = ("stg_tlc__files", "stg_tlc__zones", "stg_tlc__trips")
-TABLES = ("int_trips_judged", "int_zones", "int_zone_days", "int_months")
+TABLES = ("int_trips_judged", "int_zones", "int_zone_days", "int_month_profile", "int_months")
 
 
 def holds_of(dataset: Dataset) -> dict[str, str]:
@@ -40,36 +41,25 @@ def holds_of(dataset: Dataset) -> dict[str, str]:
     }
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(dataset, id=name, marks=[] if dataset is GREEN else pytest.mark.long)
-        for name, dataset in TRIPS.items()
-    ],
-)
-def one_dataset(request, pipeline: Pipeline) -> Pipeline:
-    return replace(pipeline, dataset=request.param)
-
-
 @pytest.fixture(scope="module")
-def versions(one_dataset: Pipeline) -> Iterator[int]:
+def versions(pipeline: Pipeline) -> Iterator[int]:
     """Versions of the month's file that were not up before; the first is published."""
-    one_dataset.publish_file(MONTH)
-    one_dataset.backfill(MONTH)
+    pipeline.publish_file(MONTH)
+    pipeline.backfill(MONTH)
     return itertools.count(2)
 
 
 @pytest.fixture
-def restated(one_dataset: Pipeline, versions: Iterator[int], tmp_path: Path) -> tuple[str, dict[str, Any]]:
+def restated(pipeline: Pipeline, versions: Iterator[int], tmp_path: Path) -> tuple[str, dict[str, Any]]:
     """A published month of which TLC has put up another version: its run, and what a load without a crash gives."""
-    one_dataset.publish_file(MONTH, next(versions))
-    return one_dataset.run_of(MONTH), one_dataset.content_of_a_clean_load(MONTH, tmp_path)
+    pipeline.publish_file(MONTH, next(versions))
+    return pipeline.run_of(MONTH), pipeline.content_of_a_clean_load(MONTH, tmp_path)
 
 
 def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_see_whole_months(
-    one_dataset: Pipeline, restated: tuple[str, dict[str, Any]]
+    pipeline: Pipeline, restated: tuple[str, dict[str, Any]]
 ):
-    pipeline, (run_id, expected) = one_dataset, restated
+    run_id, expected = restated
     versions = [pipeline.content(MONTH), expected]
     killed = []
     path = "/" + pipeline.dataset.monthly.path.format(month=MONTH)
@@ -104,11 +94,10 @@ def test_a_task_killed_at_any_stage_leaves_the_tables_of_no_crash_and_readers_se
     assert seen.tables_seen_in_both_versions >= {"fct_trips", "fct_zone_days"}
 
 
-@pytest.mark.parametrize("one_dataset", [GREEN], ids=["green"], indirect=True)  # neither knows of datasets
 def test_a_killed_scheduler_and_then_a_killed_database_leave_the_tables_of_no_crash(
-    one_dataset: Pipeline, restated: tuple[str, dict[str, Any]]
+    pipeline: Pipeline, restated: tuple[str, dict[str, Any]]
 ):
-    pipeline, (run_id, expected) = one_dataset, restated
+    run_id, expected = restated
     choices = pipeline.stack.choices
     pipeline.clear_run(run_id)
     has_begun = {"queued", "running", "success"}.__contains__

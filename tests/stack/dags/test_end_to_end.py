@@ -70,7 +70,8 @@ def test_the_grid_shows_the_sql_that_ran_and_the_schema_it_ran_in(backfilled: Pi
 def test_the_events_of_the_published_tables_carry_the_month_as_partition(backfilled: Pipeline):
     events = list(backfilled.stack.api.pages("/assets/events", "asset_events"))
     partitions = {(event["uri"].rpartition("/")[2], event["partition_key"]) for event in events}
-    tables = ("raw_trips", "raw_zones", "dim_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_months")
+    published = ("dim_zones", "fct_trips", "fct_rejected_trips", "fct_zone_days", "fct_month_profile", "fct_months")
+    tables = ("raw_trips", "raw_zones", *published)
     assert {(table, month) for table in tables for month in ("2023-12", "2024-01")} <= partitions
 
 
@@ -137,7 +138,7 @@ def test_a_run_that_no_month_can_come_of_fails_at_once_with_the_reason(
     log = backfilled.log(refused[name], "wait_for_month")
     assert says in log
     assert entry is not MONTH or "trigger the DAG with" in log
-    shows(entry.heading, "may have month, version, rebuild" if says == "mnth" else says, log)
+    shows(entry.heading, "may have month, version, rebuild, accept, reason" if says == "mnth" else says, log)
 
 
 def test_every_task_of_such_a_run_refuses_not_only_the_first(backfilled: Pipeline):
@@ -149,7 +150,7 @@ def test_every_task_of_such_a_run_refuses_not_only_the_first(backfilled: Pipelin
         assert failed
         for task in failed:
             assert task.startswith(stage)
-            assert "may have month, version, rebuild" in backfilled.log(run_id, task), task
+            assert "may have month, version, rebuild, accept, reason" in backfilled.log(run_id, task), task
             if stage != "build.":  # someone lets the next ones run
                 backfilled.mark_as_succeeded(run_id, task)
     assert content(backfilled.dsn, RAW) | content(backfilled.dsn) == before

@@ -33,6 +33,7 @@ def airflow(pipeline: Pipeline, tmp_path: Path) -> Iterator[AirflowInBrowser]:
 def test_months_its_buttons_reports_runs_and_dbts_docs_work_behind_nginx(airflow: AirflowInBrowser, pipeline: Pipeline):
     pipeline.publish_file(MONTH)
     airflow.open_plugin("Months")
+    airflow.unfold("green")
     airflow.square("green", MONTH).click()
     airflow.frame.get_by_role("button", name="Mark for a backfill").click()
     airflow.frame.get_by_role("button", name="Backfill", exact=True).click()
@@ -56,3 +57,22 @@ def test_months_its_buttons_reports_runs_and_dbts_docs_work_behind_nginx(airflow
     expect(airflow.square("green", MONTH)).to_be_visible()
     airflow.open_plugin("dbt docs")
     expect(airflow.frame.get_by_text("A month's models are built in a schema of the run's own")).to_be_visible()
+
+
+def test_the_lineage_works_behind_nginx_and_leads_to_dbts_docs_and_to_tasks(airflow: AirflowInBrowser):
+    airflow.open("/plugin/lineage#green/fct_zone_days/total_amount")
+    frame = airflow.frame
+    expect(frame.get_by_role("heading", name="fct_zone_days.total_amount")).to_be_visible()
+    frame.get_by_role("link", name="int_zone_days", exact=True).click()
+    airflow.page.reload()  # at the address that the UI and the page have made of it
+    expect(airflow.page).to_have_url(re.compile(r"/team/plugin/lineage/team/lineage/#green/int_zone_days$"))
+    expect(frame.get_by_role("heading", name="int_zone_days", exact=True)).to_be_visible()
+    task = frame.get_by_role("link", name="Its task in the latest run")
+    expect(task).to_have_attribute("href", re.compile("/tasks/"))
+    task.click()
+    expect(airflow.page).to_have_url(re.compile(r"/team/dags/taxi_pipeline/.*tasks/build.int_zone_days.run$"))
+    airflow.open("/lineage/#green/int_zone_days")
+    airflow.page.get_by_role("link", name="In dbt's docs").click()
+    airflow.page.get_by_role("link", name="green", exact=True).first.click()
+    expect(airflow.page).to_have_url(re.compile(r"/team/lineage/#green/int_zone_days$"))
+    expect(airflow.page.get_by_role("link", name="pickup_zone_id").first).to_be_visible()

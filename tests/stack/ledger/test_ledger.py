@@ -75,12 +75,15 @@ def test_a_published_month_has_its_figures_and_its_event_too(published: Pipeline
     [expected] = query(published.dsn, f"{figures} from airflow_default.fct_months where source_month = '{MONTH}-01'")
     names = ("rows_in_file", "rows_accepted", "rows_rejected", "total_amount_accepted", "file_sha256")
     assert tuple(line["figures"][name] for name in names) == expected
+    of_profile = "select median_fare_a_mile::float8, paid_by_card::float8 from airflow_default.fct_month_profile "
+    [profiled] = query(published.dsn, f"{of_profile} where source_month = '{MONTH}-01'")
+    assert (line["profile"]["median_fare_a_mile"], line["profile"]["paid_by_card"]) == profiled
     events = [
         each
         for each in published.stack.api.pages("/assets/events", "asset_events")
         if each["partition_key"] == MONTH and "/fct_" in each["uri"]
     ]
-    assert len(events) == 4
+    assert len(events) == 5
     for found in events:
         assert found["extra"]["month"] == MONTH
         assert tuple(found["extra"][name] for name in (*names[:4], "sha256")) == expected
@@ -175,6 +178,19 @@ def test_a_dataset_takes_one_query_of_each_database_however_many_months(
     with connect(published.dsn) as connection:
         assert figures_by_month(connection, published.dataset, schema)
     assert len(asked) == of_airflow + 1
+
+
+def test_a_month_whose_run_waits_for_longer_than_usual_is_late(published: Pipeline):
+    now = Month.containing(datetime.now(UTC))
+    assert not line_of(published, str(now))["is_late"]
+    month = str(now.plus(-4))
+    run_id = published.trigger(month=month)
+    published.wait_for_task(run_id, "wait_for_month", "up_for_reschedule")
+    line = line_of(published, month)
+    assert (line["state"], line["is_late"]) == ("waiting", True)
+    published.stack.api.call("PATCH", published.paths.run(run_id), json={"state": "failed"})
+    published.stack.api.call("DELETE", published.paths.run(run_id))
+    assert not line_of(published, month)["is_late"]
 
 
 def test_a_month_of_which_nothing_is_kept_is_not_put_back_which_is_said(

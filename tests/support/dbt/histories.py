@@ -18,8 +18,8 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import file_of
 from include.datasets import Dataset
-from tests.support.postgres.cutting_proxy import CuttingProxy
 from tests.support.dbt.project import Project
+from tests.support.postgres.cutting_proxy import CuttingProxy
 from tests.support.postgres.warehouse_content import content
 from tests.support.postgres.warehouses import warehouse
 

@@ -15,6 +15,7 @@ from dev.stack.stack import Stack
 from include.settings import ROOT
 from tests.support.dbt.project import Done
 
+IS_FRESH = "import sys; from include.transform.manifest import fault, stale; sys.exit(bool(fault() or stale()))"
 LEFT_OUT = shutil.ignore_patterns(".local", ".git", "target", "logs", "manifest", "__pycache__", ".*_cache")
 
 
@@ -38,10 +39,18 @@ class ProjectCopy:
         assert done.returncode == 0, done.output
         return done.output
 
+    def ensure_manifest(self) -> None:
+        """As `make manifest` does: looking takes 0.6 s of CPU, making it anew 5 s."""
+        if self._python("-c", IS_FRESH).returncode:
+            self.run("include", "manifest")
+
     def try_to_run(self, *words: str, **environment: str) -> Done:
+        return self._python("-m", *words, **environment)
+
+    def _python(self, *words: str, **environment: str) -> Done:
         inherited = {name: each for name, each in os.environ.items() if not name.startswith(("PG", "DBT_", "AIRFLOW"))}
         done = subprocess.run(
-            [sys.executable, "-m", *words],
+            [sys.executable, *words],
             cwd=self.folder,
             env=inherited | {"PYTHONPATH": str(self.folder)} | environment,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +12,14 @@ from pathlib import Path
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
 
+from include.settings import ROOT
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # Loopback alone; what a browser would look up beside the page is off. Chromium's sandbox does not work as root.
 OPTIONS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run")
 PATIENCE_MS = 60_000
+# `make images` has them written to docs/images
+PICTURES = Path(os.environ.get("PICTURES") or ROOT / ".local" / "tests" / "images")
 
 
 @dataclass
@@ -53,6 +58,19 @@ class AirflowInBrowser:
     def square(self, dataset: str, month: str) -> Locator:
         """A month of the ledger."""
         return self.frame.locator(f'[data-key="{dataset} {month}"]')
+
+    def on_top(self, kind: str, dataset: str, month: str) -> Locator:
+        """The line of a month that needs a hand. The ledger is the page, not a plugin's frame."""
+        return self.page.locator("#hand li").filter(
+            has=self.page.locator(f'[data-key="hand {kind} {dataset} {month}"]')
+        )
+
+    def unfold(self, dataset: str) -> None:
+        """Shows the years of the ledger that have no month."""
+        folded = self.frame.locator(f'[data-key^="fold {dataset} "]')
+        expect(self.frame.locator(f'[data-key^="{dataset} "]').first).to_be_visible()
+        while folded.count():
+            folded.first.click()
 
     def save_picture(self, name: str, of: Locator | None = None) -> None:
         """Of the page as it is seen, or of a part of it."""

@@ -99,6 +99,13 @@ def test_waiting_holds_no_worker_slot_and_ends(dag):
     assert wait.timeout < 300 * 86400
 
 
+def test_a_model_s_task_shows_the_models_name_by_which_the_page_of_the_lineage_finds_it(dag, dataset: Dataset):
+    shown = [task.task_display_name for task in dag.tasks]
+    for model in nodes_of(dataset, "model"):
+        assert shown.count(model["name"]) == 1, model["name"]
+    assert "load_month" in dag.task_ids
+
+
 def test_every_model_is_a_task_and_each_data_test_runs_in_exactly_one(dag, dataset: Dataset):
     models, tests = nodes_of(dataset, "model"), nodes_of(dataset, "test")
     assert models
@@ -238,6 +245,18 @@ def test_the_trigger_form_takes_the_first_digits_of_a_kept_version(dag, version:
 def test_the_trigger_form_refuses_what_is_no_version(dag, version: str):
     with pytest.raises(Exception, match=r"is not valid|does not match"):
         dag.params.get_param("version").resolve(version)
+
+
+@pytest.mark.parametrize("accept", ["reject_share_is_plausible", "one, another", "one another", "", None])
+def test_the_trigger_form_takes_names_of_audits_and_a_reason(dag, accept: str | None):
+    dag.params.get_param("accept").resolve(accept)
+    dag.params.get_param("reason").resolve("flood in the Bronx; TLC says so")
+
+
+def test_the_trigger_form_refuses_what_is_no_name_and_a_reason_that_nobody_would_read(dag):
+    for param, value in (("accept", "one; another"), ("accept", "test.taxi.one"), ("reason", "x" * 501)):
+        with pytest.raises(Exception, match=r"does not match|is too long"):
+            dag.params.get_param(param).resolve(value)
 
 
 def test_a_month_s_restatement_begins_a_run_for_the_month_alone(dagbag: DagBag, dataset: Dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from dev import __main__ as dev
 from include.__main__ import COMMANDS
 from include.alerts import runbook
 from include.alerts.runbook import Entry
-from include.settings import ROOT
+from include.settings import DBT_MANIFEST, ROOT
 from tests.support.documents import section, shows
+from tests.support.trips import TRIPS
 
 DOCUMENTS = {str(file.relative_to(ROOT)): file for file in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]}
 # they also tell of what is no more, and of what a reader is to write
@@ -76,6 +78,22 @@ def test_the_reference_lists_every_command_and_every_published_table():
     marts = [file.stem for file in (ROOT / "dbt" / "models" / "marts").glob("**/*.sql")]
     assert len(marts) >= 5
     assert [each for each in marts if f"| `{each}` |" not in tables] == []
+
+
+@pytest.mark.parametrize("models", {dataset.models for dataset in TRIPS.values()})
+def test_the_runbook_has_a_row_for_each_bound_of_a_month_s_figures(models: str):
+    rows = set()
+    for node in json.loads(DBT_MANIFEST.read_text())["nodes"].values():
+        if (node.get("test_metadata") or {}).get("name") == "figure_within" and node["fqn"][2] == models:
+            says = node["test_metadata"]["kwargs"]
+            words = (("at_least", "at least"), ("at_most", "at most"))
+            bounds = " and ".join(f"{word} {says[bound]}" for bound, word in words if bound in says)
+            figure = node["column_name"].replace("_", " ")
+            [real] = re.findall(r"Real months have (.*) \(\d{4}-\d\d-\d\d\)\.$", node["description"].strip())
+            rows.add(f"| `{node['name']}` | {figure}: {bounds} | {real} | {says['means']} |")
+    table = RUNBOOK.partition("| audit | bound | real months | what it means |\n")[2].partition("\n\n")[0]
+    assert len(rows) > 30
+    assert set(table.splitlines()[1:]) == rows
 
 
 def test_the_symptom_of_every_entry_of_the_runbook_is_produced_by_a_test():

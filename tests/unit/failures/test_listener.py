@@ -21,6 +21,7 @@ from include.alerts.runbook import ENTRIES
 from include.datasets import DATASETS, Dataset, default_dataset
 from include.failures.diagnosis import entry_of
 from include.failures.listener import on_task_instance_failed, tell_of_a_killed_task
+from include.ingest.acceptances import NotAccepted
 from include.ingest.rebuild import NothingLoaded
 from include.ingest.restore import VersionNotKept
 from include.month import MonthError
@@ -61,6 +62,7 @@ CASES: list[tuple[BaseException, str, str]] = [
     (psycopg.errors.CheckViolation("x"), "load_month", "OTHER"),
     (VersionNotKept("x"), "load_month", "UNDO"),
     (NothingLoaded("x"), "load_month", "LOAD"),
+    (NotAccepted("x"), "load_month", "AUDIT"),
     (SourceNotAsked("x"), "find_restated_green", "ASKED"),
     (TaskDeferralTimeout("x"), "find_restated_green", "ASKED"),
     (OtherRevision("x"), "load_month", "REVISION"),

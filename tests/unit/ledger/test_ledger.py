@@ -16,6 +16,7 @@ from dev.runs.ledger_table import as_calendars
 from include.ledger import app
 from include.ledger.months import Judged, TaskOfMonth, judge
 from include.settings import SettingError
+from include.support import access
 from tests.support.documents import shows
 
 WAIT, MODEL, TEST, MART = "wait_for_month", "build.int_zones.run", "build.int_zones.test", "publish.fct_months.run"
@@ -149,7 +150,7 @@ def test_what_readers_see_of_a_month_is_what_is_published_of_it():
 LINE = {
     **{"dataset": "green", "title": "Green", "month": "2024-01", "state": "failed", "failed_task": MODEL},
     **{"reason": "Its reason.", "restated": None, "readers_see": "Readers see the version of 03:59.", "pinned": None},
-    **{"is_published": True, "is_outdated": False},
+    **{"is_published": True, "is_outdated": False, "accepted": [], "may_accept": [], "departures": []},
 }
 PINNED = {"version": "4e2f" * 16, "since": "2026-11-29T05:12:00+01:00", "by": "ann", "dag_run": "manual__1"}
 
@@ -165,6 +166,43 @@ def test_the_terminal_counts_what_is_published_and_says_what_readers_see_and_whi
     assert "green 2024-02: stays at the version 4e2f4e2f4e2f, which ann put back 2026-11-29 04:12 UTC." in said
     assert "make release DATASET=green MONTH=2024-02" in said
     assert "✗•" in said
+
+
+AUDIT, OTHER = "reject_share_is_plausible", "sum_is_plausible"
+ACCEPTED = {"audit": AUDIT, "reason": "a flood", "by": "ana", "at": "2026-11-29T05:12:00+01:00"}
+
+
+def of_file(sha256: str, audit: str = AUDIT, reason: str | None = None) -> dict:
+    """As audit_log has it."""
+    return ACCEPTED | {"audit": f"test.taxi.{audit}.01234567", "sha256": sha256, "reason": reason}
+
+
+def test_what_was_accepted_is_shown_of_the_file_that_is_published_alone():
+    odd = [of_file("4e2f", reason="a flood"), of_file("5a5a", reason="a fire"), of_file("4e2f", OTHER)]
+    assert app.accepted(odd, "4e2f") == [ACCEPTED]
+    assert app.accepted(odd, "0000") == app.accepted(odd, None) == []
+
+
+def test_an_audit_may_be_accepted_if_it_failed_on_the_loaded_file():
+    odd, audits = [of_file("4e2f"), of_file("4e2f", OTHER)], {AUDIT: f"test.taxi.{AUDIT}.01234567", OTHER: None}
+    assert app.may_accept(odd, "4e2f", audits) == [AUDIT]
+    assert app.may_accept(odd, "5a5a", audits) == [], "another file is loaded"
+    assert app.may_accept([of_file("4e2f", reason="a flood")], "4e2f", audits) == [], "it was accepted"
+    assert app.may_accept(odd, "4e2f", {AUDIT: f"test.taxi.{AUDIT}.fedcba98"}) == [], "it has another bound"
+
+
+def test_the_terminal_marks_a_month_that_was_accepted_and_says_of_which_one_may_be():
+    lines = [
+        LINE | {"state": "published", "accepted": [ACCEPTED]},
+        LINE | {"month": "2024-02", "may_accept": [AUDIT]},
+        LINE | {"month": "2024-03"},
+    ]
+    console = Console(width=300, record=True)
+    console.print(as_calendars(lines))
+    said = console.export_text()
+    assert "✓~" in said
+    assert f"green 2024-01: {AUDIT} failed, which ana accepted 2026-11-29 04:12 UTC: “a flood”" in said
+    assert said.count("If the month is right all the same: docs/how-to/accept-a-month.md") == 1
 
 
 def test_a_published_month_whose_file_has_changed_at_the_source_says_so_and_no_other_does():
@@ -224,11 +262,11 @@ def test_a_warehouse_that_cannot_be_read_is_told_with_what_to_do_and_without_its
         raise error
 
     monkeypatch.setattr(app, "ledger_of", fail)
-    monkeypatch.setattr(app, "may", lambda *_: True)
+    monkeypatch.setattr(access, "may", lambda *_: True)
     with pytest.raises(HTTPException) as failure:
         app.months(user=None, session=None)
     assert failure.value.status_code == 503
     told = f"The warehouse cannot be read ({type(error).__name__}). {says} The api-server's log says why."
     assert failure.value.detail == told
     words = "The ledger answers 503: The warehouse cannot be read"
-    shows("*Months* or *dbt docs* shows no page", words, f"The ledger answers 503: {failure.value.detail}")
+    shows("*Months*, *Lineage* or *dbt docs* shows no page", words, f"The ledger answers 503: {failure.value.detail}")

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dev.services.airflow import LOCAL_EXECUTOR
 from include.processes import check
 from include.settings import ROOT
 from tests.support.dbt.project_copy import LEFT_OUT
@@ -31,6 +32,15 @@ def as_deployed(monkeypatch):
 
 
 def test_a_process_that_has_all_it_needs_lacks_nothing():
+    assert [*check.faults(), *check.hints()] == []
+
+
+def test_the_executor_that_waits_itself_needs_a_scheduler_that_does_not(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", LOCAL_EXECUTOR["CORE__EXECUTOR"])
+    [hint] = check.hints()
+    assert hint.endswith("idle_sleep_time is 0.5; include/processes/executor.py, which says why, needs 0.05.")
+    for name, value in LOCAL_EXECUTOR.items():
+        monkeypatch.setenv(f"AIRFLOW__{name}", value)
     assert [*check.faults(), *check.hints()] == []
 
 

@@ -191,5 +191,9 @@ def test_a_run_is_a_rebuild_where_it_says_so_and_never_puts_a_version_back_too()
     assert not is_rebuild({}), "a run of an earlier revision has no such param"
     with pytest.raises(MonthError, match="has both rebuild, which keeps the rows that are loaded, and version"):
         is_rebuild({"rebuild": True, "version": "0123abcd"})
+    # what is accepted is what is loaded
+    assert is_rebuild({"rebuild": False, "accept": "an_audit"})
+    with pytest.raises(MonthError, match="has both accept, which keeps the rows that are loaded, and version"):
+        is_rebuild({"accept": "an_audit", "version": "0123abcd"})
     run = dag_run(None, conf={"month": "2024-01", "rebuild": True})
     assert month_of(run, run.conf) == JANUARY

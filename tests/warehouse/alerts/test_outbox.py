@@ -7,36 +7,20 @@ import logging
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from dev.services.warehouse_address import WarehouseAddress
 from include.alerts import outbox as module
 from include.alerts.outbox import close_alerts, notify, send_pending
 from include.datasets import GREEN, YELLOW, Dataset
 from include.failures.retry import heals
 from include.month import Month
 from tests.support.postgres.warehouse_content import query
-from tests.support.stack.mailbox import Mailbox, free_port, mailbox, silent_server, smtp_connection, webhook, words_of
+from tests.support.stack.mailbox import Mailbox, free_port, silent_server, smtp_connection, webhook, words_of
 
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
 TITLE = "taxi_pipeline 2024-01: an audit failed"
-
-
-@pytest.fixture
-def mails() -> Iterator[Mailbox]:
-    with mailbox() as box:
-        yield box
-
-
-@pytest.fixture(autouse=True)
-def by_mail(dsn: str, mails: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_AZURE_PG", WarehouseAddress.from_dsn(dsn).airflow_connection())
-    monkeypatch.setenv("AIRFLOW_CONN_ONCALL", mails.connection())
-    monkeypatch.setenv("PIPELINE_NOTIFY", "oncall")
-    query(dsn, "create schema airflow_default; create schema airflow_default_yellow")
 
 
 def tell(dataset: Dataset = GREEN, month: Month = JANUARY, cause: str = "an audit failed", text: str = "why") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 
 import pytest
 
@@ -18,12 +19,13 @@ ACCEPTED = f"(select min(source_row) from {TRIPS} where rejection_reason is null
 
 NODES = json.loads(DBT_MANIFEST.read_text())["nodes"]
 AUDITS = {
-    node["name"]: node
-    for node in NODES.values()
-    if node["resource_type"] == "test" and node["fqn"][2] == GREEN.models
+    node["name"]: node for node in NODES.values() if node["resource_type"] == "test" and node["fqn"][2] == GREEN.models
 }
 
-# What breaks any data test of the kind: `table` is the one it is about, `column` its column, or the first of a mart's key.
+PROFILE = NODES["model.taxi.fct_month_profile"]
+
+# What breaks any data test of the kind: `table` is the one it is about, `column` its column, or the first of a mart's
+# key.
 PLANTED_BY_KIND = {
     "not_null": "update {table} set {column} = null",
     "unique": "insert into {table} select * from {table} limit 1",
@@ -53,6 +55,14 @@ PLANTED = {
 }
 
 
+# The figure that each of these bounds, and its bounds.
+FIGURES = {
+    name: (node["column_name"], node["test_metadata"]["kwargs"])
+    for name, node in AUDITS.items()
+    if node["test_metadata"]["name"] == "figure_within"
+}
+
+
 def kind_of(audit: str) -> str:
     kind: str = AUDITS[audit]["test_metadata"]["name"]
     return kind
@@ -74,16 +84,49 @@ def planted(audit: str) -> str:
 
 
 def test_every_data_test_has_rows_that_break_it():
-    of_no_kind = {audit for audit in AUDITS if kind_of(audit) not in PLANTED_BY_KIND}
+    of_no_kind = {audit for audit in AUDITS.keys() - FIGURES if kind_of(audit) not in PLANTED_BY_KIND}
     assert of_no_kind == set(PLANTED), "PLANTED has a statement for each data test of another kind"
 
 
-@pytest.mark.parametrize("audit", AUDITS)
+@pytest.mark.parametrize("audit", [audit for audit in AUDITS if audit not in FIGURES])
 def test_an_audit_fails_on_rows_planted_to_break_it(built: Project, audit: str):
     query(built.dsn, planted(audit))
     done = built.dbt("test", "--select", audit, month="2024-01")
     assert done.returncode == 1, done.output
     assert re.search(rf"FAIL \d+ {audit}", done.output), done.output
+
+
+A_LITTLE = Decimal("0.0001")
+
+
+@pytest.mark.parametrize(
+    ("bound", "steps", "rows", "fails"),
+    [
+        ("at_most", 1, 1000, True),
+        ("at_least", -1, 1000, True),
+        ("at_most", 0, 1000, False),
+        ("at_least", 0, 1000, False),
+        ("at_most", 1, 999, False),
+        ("nothing", 0, 1000, True),
+        ("nothing", 0, 999, False),
+    ],
+)
+def test_a_figure_fails_beyond_its_bounds_and_where_it_is_not_known(
+    built: Project, bound: str, steps: int, rows: int, fails: bool
+):
+    """All figures at once; a step is the least that a figure can change by."""
+    planted, expected = {"rows_profiled": str(rows)}, set()
+    for audit, (figure, bounds) in FIGURES.items():
+        step = Decimal(1) if PROFILE["columns"][figure]["data_type"] == "integer" else A_LITTLE
+        within = bounds.get("at_most", bounds.get("at_least"))
+        planted[figure] = "null" if bound == "nothing" else str(Decimal(str(bounds.get(bound, within))))
+        if bound in bounds or bound == "nothing":
+            planted[figure] += f" + {steps * step}"
+            expected |= {audit} if fails else set()
+    query(built.dsn, f"update {MONTH}.int_month_profile set {', '.join(f'{k} = {v}' for k, v in planted.items())}")
+    done = built.dbt("test", "--select", "int_month_profile,test_name:figure_within", month="2024-01")
+    assert set(re.findall(r" FAIL 1 (\w+) \.", done.output)) == expected, done.output
+    assert len(FIGURES) > 30
 
 
 def test_no_audit_fails_on_rows_that_are_right(built: Project):

@@ -19,7 +19,8 @@ LATER = {
     "fct_zone_days": "reversals",
     "dim_zones": "borough",
 }
-# Of each table: whose it is, who may do what, its options, indexes, constraints and partitions. A view stays the same one.
+# Of each table: whose it is, who may do what, its options, indexes, constraints and partitions. A view stays the same
+# one.
 KEPT = """
     select relname, case relkind when 'v' then pg_class.oid end, relowner, reloptions,
         (select array_agg(acl::text order by acl::text) from unnest(relacl) as acl),
@@ -40,7 +41,9 @@ def earlier(built: Project) -> Project:
     """Published by a version that did not have the columns yet; then dbt has appended them."""
     query(built.dsn, f"drop view {SCHEMA}.all_trips, {SCHEMA}.all_months, {SCHEMA}.all_zone_days")
     for table, column in LATER.items():
-        type_of = "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass and attname = %s"
+        type_of = (
+            "select format_type(atttypid, atttypmod) from pg_attribute where attrelid = %s::regclass and attname = %s"
+        )
         [(type_,)] = query(built.dsn, type_of, f"{SCHEMA}.{table}", column)
         query(built.dsn, f"alter table {SCHEMA}.{table} rename {column} to before")
         query(built.dsn, f"alter table {SCHEMA}.{table} add {column} {type_}")
@@ -55,8 +58,11 @@ def test_every_table_gets_the_order_of_its_contract_and_keeps_all_else(earlier: 
     for statement in (
         f"grant select on {SCHEMA}.fct_trips to developer with grant option",
         f"grant select (zone_id, zone_name) on {SCHEMA}.dim_zones to developer",
-        f"create view {SCHEMA}.by_hand with (security_barrier=true) as select source_month, pickup_at, total_amount, "
-        f"zone_name, trip_distance * 2 as twice from {SCHEMA}.fct_trips join {SCHEMA}.dim_zones on zone_id = pickup_zone_id",
+        (
+            f"create view {SCHEMA}.by_hand with (security_barrier=true) as select source_month, pickup_at, "
+            f"total_amount, zone_name, trip_distance * 2 as twice from {SCHEMA}.fct_trips "
+            f"join {SCHEMA}.dim_zones on zone_id = pickup_zone_id"
+        ),
         f"create view {SCHEMA}.of_a_view as select * from {SCHEMA}.by_hand where twice > 1",
         f"grant select on {SCHEMA}.by_hand, {SCHEMA}.of_a_view to developer",
         f"comment on column {SCHEMA}.by_hand.twice is 'there and back'",
@@ -72,7 +78,9 @@ def test_every_table_gets_the_order_of_its_contract_and_keeps_all_else(earlier: 
     there = {name for name, *_ in kept}
     assert [each for each in query(earlier.dsn, KEPT) if each[0] in there] == kept
     assert {view: query(earlier.dsn, SUM.format(view)) for view in before} == before
-    comment = "select col_description(attrelid, attnum) from pg_attribute where attrelid = %s::regclass and attname = 'twice'"
+    comment = (
+        "select col_description(attrelid, attnum) from pg_attribute where attrelid = %s::regclass and attname = 'twice'"
+    )
     assert query(earlier.dsn, comment, f"{SCHEMA}.by_hand") == [("there and back",)]
     # and another month goes in
     earlier.publish("2023-12")
@@ -85,10 +93,15 @@ OBSTACLES = {
     "fct_trips": ("a logical publication", f"create publication of_a_test for table {SCHEMA}.fct_trips"),
     "fct_months": (
         "a trigger",
-        f"create trigger at_once before update on {SCHEMA}.fct_months for each statement "
-        "execute function suppress_redundant_updates_trigger()",
+        (
+            f"create trigger at_once before update on {SCHEMA}.fct_months for each statement "
+            "execute function suppress_redundant_updates_trigger()"
+        ),
     ),
-    "dim_zones": ("extended statistics", f"create statistics {SCHEMA}.pairs on zone_name, borough from {SCHEMA}.dim_zones"),
+    "dim_zones": (
+        "extended statistics",
+        f"create statistics {SCHEMA}.pairs on zone_name, borough from {SCHEMA}.dim_zones",
+    ),
     "fct_zone_days": (
         "a materialized view or a rule",
         f"create materialized view {SCHEMA}.kept as select * from {SCHEMA}.fct_zone_days",

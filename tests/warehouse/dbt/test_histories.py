@@ -8,8 +8,8 @@ import pytest
 
 from dev.services.postgres import EmbeddedPostgres
 from include.datasets import GREEN, YELLOW, Dataset
-from tests.support.postgres.cutting_proxy import CuttingProxy
 from tests.support.dbt.histories import run_histories
+from tests.support.postgres.cutting_proxy import CuttingProxy
 
 
 @pytest.mark.parametrize(("dataset", "examples"), [(GREEN, 4), (YELLOW, 2)], ids=["green", "yellow"])

@@ -18,7 +18,9 @@ COLUMNS = """
     where attrelid = 'airflow_default.all_zone_days'::regclass and attnum > 0 and not attisdropped
 """
 RIGHTS = "select has_table_privilege('analyst', 'airflow_default.all_zone_days', 'select')"
-MARTS = {node["name"]: node for node in json.loads(DBT_MANIFEST.read_text())["nodes"].values() if "marts" in node["fqn"]}
+MARTS = {
+    node["name"]: node for node in json.loads(DBT_MANIFEST.read_text())["nodes"].values() if "marts" in node["fqn"]
+}
 OF_CONTRACT = " ".join(["dataset", *MARTS["fct_zone_days"]["columns"]])
 
 
@@ -33,7 +35,11 @@ def renewed(project: Project) -> str:
 def as_of_an_earlier_revision(project: Project, columns: str = "") -> None:
     """The view without the column `reversals` of the present contract, as it was described then."""
     names = (columns or OF_CONTRACT.replace("dataset ", "").replace("reversals ", "")).replace(" ", ", ")
-    query(project.dsn, f"drop view {VIEW}; create view {VIEW} as select 'green' as dataset, {names} from airflow_default.fct_zone_days")
+    query(
+        project.dsn,
+        f"drop view {VIEW}; "
+        f"create view {VIEW} as select 'green' as dataset, {names} from airflow_default.fct_zone_days",
+    )
     query(project.dsn, "comment on table airflow_default.dim_vendors is 'Descriptions of another'")
     query(project.dsn, f"revoke all on {VIEW} from analyst")
 
@@ -98,7 +104,11 @@ def test_an_index_that_a_model_names_since_is_made_in_every_month_and_once(built
 def test_the_log_of_publications_gets_the_columns_that_it_lacks(built: Project):
     lacking = "drop column total_amount_accepted, drop column rows_rejected_change"
     query(built.dsn, f"alter table airflow_default.publication_log {lacking}")
-    query(built.dsn, "update airflow_default.publication_log set published_at = '2024-03-01'")  # so January is logged again
+    query(
+        built.dsn, "update airflow_default.publication_log set published_at = '2024-03-01'"
+    )  # so January is logged again
     renewed(built)
-    logged = "select count(*), count(total_amount_accepted), sum(rows_rejected_change) from airflow_default.publication_log"
+    logged = (
+        "select count(*), count(total_amount_accepted), sum(rows_rejected_change) from airflow_default.publication_log"
+    )
     assert query(built.dsn, logged) == [(2, 1, 0)], "the publication before has none"

@@ -86,12 +86,16 @@ def test_every_code_that_the_columns_descriptions_name_has_its_words(built: Proj
     text = (DBT_PROJECT / "models" / "columns.md").read_text()
     for name, codes in CODES.items():
         [(column,)] = query(
-            built.dsn, f"select attname from pg_attribute where attrelid = 'airflow_default.{name}'::regclass and attnum = 1"
+            built.dsn,
+            f"select attname from pg_attribute where attrelid = 'airflow_default.{name}'::regclass and attnum = 1",
         )
         [described_as] = re.findall(rf"{{% docs {column} %}}(.*?){{% enddocs %}}", text)
         assert {int(code) for code in re.findall(r"\b\d+\b", described_as)} == codes
         assert {code for code, _ in query(built.dsn, f"select * from airflow_default.{name}")} == codes
-    unknown = "select count(*) from airflow_default.fct_trips left join airflow_default.{} using ({}) where {} is null and {} is not null"
+    unknown = (
+        "select count(*) from airflow_default.fct_trips left join airflow_default.{} using ({}) "
+        "where {} is null and {} is not null"
+    )
     for name, code, words in (
         ("dim_vendors", "vendor_id", "vendor"),
         ("dim_rate_codes", "rate_code_id", "rate"),

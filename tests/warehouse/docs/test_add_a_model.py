@@ -18,6 +18,7 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from dev.tlc.sample_months import file_of
 from include.datasets import GREEN
+from include.lineage.graph import read, unresolved, upstream
 from include.settings import ROOT
 from tests.support.dbt.project import ROWS as ROWS_OF_A_FILE
 from tests.support.dbt.project import Done, Project
@@ -30,7 +31,7 @@ from tests.support.postgres.warehouses import warehouse
 pytestmark = pytest.mark.long
 
 WALK = (ROOT / "docs" / "tutorial" / "add-a-model.md").read_text()
-ROWS = "select payment_type, trips, charged, tipped from airflow_default.fct_payment_types order by payment_type"
+ROWS = "select payment_type, trips, charged, tips from airflow_default.fct_payment_types order by payment_type"
 NAMES = ["flex fare", "card", "cash", "no charge", "dispute", "unknown", "voided"]
 OF_TRIPS = """
     select (%s::text[])[coalesce(payment_type_id, 5) + 1], count(*), sum(total_amount), sum(tip_amount)
@@ -153,6 +154,13 @@ def test_dbt_s_docs_show_it(walked: Walked):
     page = (walked.copy.folder / "dbt/site/index.html").read_text()
     assert "model.taxi.fct_payment_types" in page
     assert "One row per source month and way of paying." in page
+
+
+def test_each_of_its_columns_leads_to_the_file(walked: Walked):
+    for tables in read(walked.copy.folder / "dbt/site/lineage.json").values():
+        assert list(unresolved(tables)) == []
+        charged = [place.table for place in upstream(tables, "fct_payment_types", "charged")]
+        assert charged[1:4] == ["int_payment_types", "int_trips_judged", "stg_tlc__trips"]
 
 
 def test_a_failing_audit_keeps_its_month_out(walked: Walked, tlc: TlcMirror, target: Path):

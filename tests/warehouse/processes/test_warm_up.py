@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import cProfile
+import gc
 import importlib
 import inspect
 import os
 import pstats
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
+import psutil
 import pytest
 from dbt.cli.main import dbtRunner
 from mashumaro.core.meta.code import builder
@@ -25,6 +29,7 @@ from tests.support.helpers import ends_well, fork
 pytestmark = pytest.mark.long
 
 OF_A_RUN = ENVIRONMENT | {"PG_SCHEMA": "airflow_test", "PG_RUN_SCHEMA": "airflow_test_20240101"}
+SKIPS_MODULE = "sys.argv = ['airflow', *sys.argv[3:]]"  # as `python -m airflow` has it
 MONTH = ("--vars", "{ds: 2024-01-01}")
 
 
@@ -43,6 +48,35 @@ def test_a_forked_process_inherits_compiled_macros_and_every_module_s_path(tmp_p
         warm_up()
         loaded_later = importlib.import_module("loaded_after_the_warm_up")
         ends_well(loaded_later.call(fork, inherited))
+
+    ends_well(fork(warm_then_fork))
+
+
+def own_memory() -> float:
+    """Of this process, in MiB, without what it shares with another."""
+    return psutil.Process().memory_full_info().uss / 2**20
+
+
+def test_workers_share_the_memory_of_the_process_that_forked_them_and_do_so_after_they_have_forked_a_task():
+    def worker() -> None:
+        before = own_memory()
+        ends_well(fork(lambda: None))
+        assert own_memory() - before < 8  # 2; and 25 with an inspect.stack() before the fork
+
+    def fork_workers() -> None:
+        idle = fork(signal.pause)
+        try:
+            before = own_memory()
+            ends_well(fork(worker))
+            assert own_memory() - before < 8  # the same, where another worker is forked
+        finally:
+            idle.kill()
+
+    def warm_then_fork() -> None:
+        warm_up()
+        gc.freeze()  # as LocalExecutor does
+        # a frame of no module, of which `python -m airflow` has two
+        FunctionType(compile("fork_workers()", "<nowhere>", "exec"), {"fork_workers": fork_workers})()
 
     ends_well(fork(warm_then_fork))
 
@@ -75,6 +109,7 @@ def test_what_was_changed_since_is_parsed_by_whoever_forks_tasks_and_not_by_each
         assert parse_of_run(OF_A_RUN) is not None
 
     def worker() -> None:  # as the executor's, which is forked from the process that warmed up
+        task()
         os.utime(project / "dbt_project.yml")
         assert parse_of_run(OF_A_RUN) is None
         for _ in range(2):
@@ -82,6 +117,7 @@ def test_what_was_changed_since_is_parsed_by_whoever_forks_tasks_and_not_by_each
 
     def warm_then_fork() -> None:
         warm_up()
+        os.utime(project / "dbt_project.yml")  # while there was no worker
         ends_well(fork(worker))
 
     ends_well(fork(warm_then_fork))
@@ -112,6 +148,38 @@ def warmed_up(executor: str, *command: str) -> bool:
     done = subprocess.run([sys.executable, "-c", program], env=os.environ | own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1] == "True"
+
+
+def said_by(program: str, *words: str) -> int:
+    """The number that a process of this command line prints last, in which Airflow's local settings are read before."""
+    given = f"import sys; sys.orig_argv[1:] = sys.argv[1:]; {SKIPS_MODULE}; import airflow_local_settings, gc, os"
+    own = {"PYTHONPATH": f"{ROOT}:{ROOT / 'config'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{given}; {program}", *words], env=os.environ | own, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("words", "seldom"),
+    [
+        (["airflow.sdk.execution_time.execute_workload", "--json-path", "a file"], True),
+        (["airflow", "tasks", "test"], True),
+        (["airflow", "tasks", "list"], False),
+        (["airflow", "api-server"], False),
+    ],
+)
+def test_a_task_that_inherits_nothing_seldom_looks_for_garbage(words: list[str], seldom: bool):
+    found = said_by("print(gc.get_threshold()[0])", "-m", *words)
+    assert (found == 100_000) == seldom
+
+
+@pytest.mark.parametrize(("command", "frozen"), [("triggerer", True), ("api-server", False)])
+def test_the_triggerer_forks_with_all_that_it_has_loaded_frozen(command: str, frozen: bool):
+    fork = "child = os.fork(); child or (print(gc.get_freeze_count(), flush=True), os._exit(0)); os.waitpid(child, 0)"
+    found = said_by(fork, "-m", "airflow", command)
+    assert (found > 100_000) == frozen
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.tlc.mirror import TlcMirror
 from include.datasets import YELLOW
 from include.month import Month
-from include.report.figures import MonthFigures, PublishedMonth, figures_of
+from include.report.figures import Accepted, MonthFigures, PublishedMonth, figures_of
 from include.report.page import page_of
 from include.settings import ROOT
 from tests.support.dbt.project import Project
@@ -139,6 +139,9 @@ def largest() -> MonthFigures:
         tips=DataFrame(
             {"trips": 123_456, "fare_amount": Decimal("999999.99"), "tip_amount": Decimal("222222.22")}, index=range(10)
         ),
+        profile=DataFrame(
+            {MONTH: [Decimal("999999.9999")] * 40}, index=[f"a_figure_of_a_long_name_{n}" for n in range(40)]
+        ),
     )
 
 
@@ -166,6 +169,21 @@ def test_the_counts_are_those_of_the_month_s_row_and_its_trips_by_day_those_of_i
     assert figures.days[month].sum() < found.rows_accepted, "the file has no spillover that could have been counted"
 
 
+def test_the_profile_is_that_of_each_month_that_has_one(connection: psycopg.Connection):
+    [row] = connection.execute(
+        "select quietest_hour::text, trim_scale(median_minutes)::text, last_pickup_date::text from fct_month_profile "
+        "where source_month = %s",
+        [MONTH.first_day],
+    )
+    connection.execute("delete from fct_month_profile where source_month = %s", [BEFORE.first_day])
+    page = Page(page_of(TITLE, january(connection)))
+    assert [found[1:] for found in page.rows if found[0] == "Figure"] == [[str(MONTH), str(YEAR_BEFORE)]]
+    for figure, value in zip(("quietest hour", "median minutes", "last pickup date"), row, strict=True):
+        assert [found[1] for found in page.rows if found[0] == figure] == [value]
+    connection.execute("drop table fct_month_profile")
+    assert "What the trips are like" not in page_of(TITLE, january(connection)), "an earlier version has published"
+
+
 def test_the_reasons_have_the_numbers_of_the_rules_that_judged_the_month(connection: psycopg.Connection):
     def reasons() -> str:
         return Page(page_of(TITLE, january(connection))).text
@@ -180,6 +198,23 @@ def test_the_reasons_have_the_numbers_of_the_rules_that_judged_the_month(connect
     assert "SQL, git c0ffee123456." in reasons()
     connection.execute("drop table code_versions")
     assert "distance impossible: more miles than a taxi drives" in reasons(), "a warehouse of an earlier revision"
+
+
+def test_what_was_accepted_of_the_published_file_is_said_with_who_when_and_why(connection: psycopg.Connection):
+    """Of another file, and what an audit has found there, it is not."""
+    write = "insert into audit_log select source_month, %s, 'file ' || {}, %s, %s, %s, %s from fct_months"
+    at = datetime(2026, 11, 30, 4, 12, tzinfo=UTC)
+    of_published, of_another = (write.format(sha256) for sha256 in ("file_sha256", "repeat('0', 64)"))
+    connection.execute(of_another, ["test.taxi.a_share.01234567", True, at, "ben", "a fire"])
+    connection.execute(of_published, ["test.taxi.another_share.01234567", False, at, None, None])
+    assert january(connection).accepted == []
+    assert "The month is odd" not in page_of(TITLE, january(connection))
+    connection.execute(of_published, ["test.taxi.a_share.01234567", True, at, "ana", "<b>flood</b> in the Bronx"])
+    assert january(connection).accepted == [Accepted("a_share", "<b>flood</b> in the Bronx", "ana", at)]
+    said = "the audit a_share failed, which ana has accepted on 2026-11-30 04:12 UTC: “<b>flood</b> in the Bronx”."
+    assert f"The month is odd: {said}" in Page(page_of(TITLE, january(connection))).text
+    connection.execute("alter table audit_log drop accepted_by, drop reason")
+    assert january(connection).accepted == [], "a log of an earlier revision"
 
 
 def test_a_short_month_has_no_more_days_than_the_calendar(connection):
@@ -427,7 +462,7 @@ def test_the_page_reads_well_without_seeing_it():
     tags = Counter(tag for tag, _ in page.elements)
     assert tags["figure"] == tags["figcaption"] == tags["svg"]
     assert tags["h1"] == 1
-    assert tags["table"] == tags["caption"] == 7
+    assert tags["table"] == tags["caption"] == 8
 
 
 def test_names_from_the_data_are_text(connection):

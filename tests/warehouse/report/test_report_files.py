@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from include.report.write import write_reports
 from include.settings import REPORTS
 from tests.support.dbt.project import Project
 from tests.support.documents import shows
+from tests.support.postgres.profiles import add_month
 from tests.support.postgres.warehouse_content import query
 
 JANUARY, FEBRUARY = Month.parse("2024-01"), Month.parse("2024-02")
@@ -55,6 +57,17 @@ def test_a_month_published_after_the_next_one_appears_in_its_report(project: Pro
     project.publish("2024-01")
     write_reports(GREEN, JANUARY, project.dsn)
     assert "2024-01 is not published" not in report_file(SCHEMA, FEBRUARY).read_text()
+
+
+def test_a_month_that_departs_from_its_neighbours_says_so_in_its_report(built: Project, folder: Path):
+    write_reports(GREEN, JANUARY, built.dsn)
+    assert "departs" not in report_file(SCHEMA, JANUARY).read_text()
+    for month in ("2023-10", "2023-12", "2024-03", "2024-05"):
+        add_month(built.dsn, Month.parse(month), like=JANUARY, trips=1000)
+    write_reports(GREEN, JANUARY, built.dsn)
+    page = report_file(SCHEMA, JANUARY).read_text()
+    assert "The month departs from the months around it, as these were published when this page was written." in page
+    assert re.search(r"<li>trips a day \S+ is 6\d % below the median of the 4 months nearest to it, \S+</li>", page)
 
 
 def test_a_month_that_is_not_published_is_named_and_nothing_written(built: Project, folder: Path):

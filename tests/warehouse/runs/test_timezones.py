@@ -53,10 +53,10 @@ with contextlib.redirect_stdout(io.StringIO()) as printed:
     main()
 
 from include.runs.month_of_run import month_of, run_schema_of
-from include.processes.drift import settings_tags
+from include.processes.drift import shared_settings
 from include.support.timezone import default_timezone
-for tag in settings_tags():
-    print("TAG", tag)
+for each in shared_settings():
+    print("SETTING", f"{each.name}={each.value}")
 table = printed.getvalue().partition("Runs to be attempted:")[2]
 for cell in (cell.strip() for line in table.splitlines() for cell in line.split("|")[1:2]):
     if cell[:1].isdigit():
@@ -97,7 +97,7 @@ def test_the_backfill_command_means_the_same_months_in_every_time_zone(metadata:
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"TAG AIRFLOW__CORE__DEFAULT_TIMEZONE={name}" in done.stdout
+    assert f"SETTING AIRFLOW__CORE__DEFAULT_TIMEZONE={name}" in done.stdout
     runs = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("RUN ")]
     months = [str(Month.parse(first).plus(count)) for count in range(3)]
     assert [run[1:] for run in runs] == [[month, f"airflow_default_{month.replace('-', '')}01"] for month in months]

@@ -222,6 +222,13 @@ WHY = {
         f"update {RUN_SCHEMA}.int_months set rows_accepted = rows_accepted - 1",
         r"the file has 400 rows, and \d+ are accepted and \d+ rejected",
     ),
+    "no_day_is_without_pickups": (
+        (
+            f"update {RUN_SCHEMA}.int_month_profile set rows_profiled = 1000, days_without_pickup = 21, "
+            "last_pickup_date = '2024-01-10'"
+        ),
+        "days without pickup: 21, at most 0: the file has a hole, or ends early; its last pickup is of 2024-01-10",
+    ),
     "raw_trips_hold_the_rows_that_were_logged": (
         "delete from airflow_default.raw_trips where source_row = 7",
         "load_log says 400 rows, and the raw table has 399, with 399 numbers from 1 to 400",

@@ -233,7 +233,7 @@ def test_docs_are_made_beside_the_manifest_with_names_of_no_month(project: Path)
     assert '"schema": "airflow_default"' in text
     assert re.findall(r"airflow_default_\d+", text) == []
     assert manifest.read_bytes() == before
-    assert [file.name for file in page.parent.iterdir()] == ["index.html"]
+    assert sorted(file.name for file in page.parent.iterdir()) == ["index.html", "lineage.json"]
     # a project that dbt refuses leaves the docs as they were
     (project / "dbt/models/marts/broken.sql").write_text("select * from {{ ref('nowhere') }}")
     assert run(project, "python", "-m", "include", "docs").returncode == 1

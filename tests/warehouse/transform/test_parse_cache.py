@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,24 @@ from dbt.cli.main import dbtRunner
 from psycopg.conninfo import conninfo_to_dict
 
 from include.datasets import DATASETS, GREEN, YELLOW, Dataset
-from include.settings import DBT_PROFILES, DBT_PROJECT
+from include.settings import DBT_MANIFEST, DBT_PROFILES, DBT_PROJECT
 from include.transform import parse_cache
-from include.transform.parse_cache import ENVIRONMENT, cache_parse, parse_of_run, parse_project, renewed_parse
+from include.transform.manifest import MADE_FROM, VERSIONS, versions
+from include.transform.parse_cache import (
+    ENVIRONMENT,
+    cache_parse,
+    parse_of_manifest,
+    parse_of_run,
+    parse_project,
+    renewed_parse,
+)
+from tests.support.dbt.project import Project, warm_up_once
 from tests.support.helpers import ends_well, fork
-from tests.support.postgres.warehouse_content import query
+from tests.support.postgres.warehouse_content import content, query
 
 # when and by which command it was made
-MADE = {"created_at", "generated_at", "invocation_id", "invocation_started_at", "run_started_at"}
+MADE = frozenset({"created_at", "generated_at", "invocation_id", "invocation_started_at", "run_started_at"})
+NOT_WRITTEN = {"config_call_dict"}  # dbt leaves it out of the manifest that it writes: its parser alone reads it
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,10 +64,22 @@ def test_it_is_what_dbt_itself_parses_for_the_run(dataset: Dataset, tmp_path: Pa
     assert schemas == {environment["PG_SCHEMA"], environment["PG_RUN_SCHEMA"]}
 
 
-def essence(parsed: Any) -> Any:
+def test_the_manifest_gives_the_parse_that_dbt_makes():
+    kept, made = parse_of_manifest(), parse_cache._cached[0].manifest
+    assert kept
+    left_out = MADE | NOT_WRITTEN
+    whole, own = (essence(each.writable_manifest().to_dict(), left_out) for each in (kept, made))
+    assert whole == own
+    assert essence(kept.flat_graph, left_out) == essence(made.flat_graph, left_out)
+    for kind in ("nodes", "sources", "macros", "unit_tests", "docs", "selectors"):
+        types, own_types = ([(key, type(each)) for key, each in getattr(of, kind).items()] for of in (kept, made))
+        assert types == own_types, kind
+
+
+def essence(parsed: Any, left_out: frozenset[str] = MADE) -> Any:
     if isinstance(parsed, dict):
-        return {key: essence(value) for key, value in parsed.items() if key not in MADE}
-    return [essence(each) for each in parsed] if isinstance(parsed, list | tuple) else parsed
+        return {key: essence(value, left_out) for key, value in parsed.items() if key not in left_out}
+    return [essence(each, left_out) for each in parsed] if isinstance(parsed, list | tuple) else parsed
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -177,9 +200,72 @@ def test_a_file_that_is_not_there_fails_no_task_and_counts_as_a_change(project: 
     assert parse_of_run(run_of(GREEN)) is None
 
 
-def test_where_nothing_was_kept_dbt_parses_for_itself(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the manifest, from which a process takes the parse that has cached none."""
+    copy = tmp_path / "manifest.json"
+    shutil.copyfile(DBT_MANIFEST, copy)
+    monkeypatch.setattr(parse_cache, "DBT_MANIFEST", copy)
     monkeypatch.setattr(parse_cache, "_cached", [])
+    return copy
+
+
+def note(manifest: Path, name: str, change: Callable[[Any], Any]) -> None:
+    content = json.loads(manifest.read_bytes())
+    env = content["metadata"]["env"]
+    env[name] = json.dumps(change(json.loads(env[name])))
+    manifest.write_text(json.dumps(content))
+
+
+def test_where_nothing_was_cached_the_parse_is_taken_from_the_manifest_whenever_its_files_were_written(manifest: Path):
+    note(manifest, MADE_FROM, lambda files: {name: (0, size, digest) for name, (_, size, digest) in files.items()})
+    given = parse_of_run(run_of(YELLOW))
+    assert given
+    schemas = {node.schema for node in given.nodes.values()}
+    assert schemas == {run_of(YELLOW)["PG_SCHEMA"], run_of(YELLOW)["PG_RUN_SCHEMA"]}
+
+
+UNUSABLE: dict[str, Callable[[Path], object]] = {
+    "it is missing": lambda file: file.unlink(),
+    "it is damaged": lambda file: file.write_bytes(file.read_bytes()[:-1000]),
+    "an earlier version made it": lambda file: file.write_text('{"metadata": {"env": {}}, "nodes": {}}'),
+    "a file has another content, with the same time and size": lambda file: note(
+        file, MADE_FROM, lambda files: files | {"dbt/dbt_project.yml": [*files["dbt/dbt_project.yml"][:2], "0" * 64]}
+    ),
+    "a file was added": lambda file: note(
+        file, MADE_FROM, lambda files: {name: each for name, each in files.items() if name != "dbt/dbt_project.yml"}
+    ),
+    **{
+        f"another version of {name} made it": lambda file, name=name: note(
+            file, VERSIONS, lambda versions: versions | {name: "0.0.1"}
+        )
+        for name in versions()
+    },
+    "one name stands for both schemas": lambda file: file.write_text(
+        file.read_text().replace("airflow_default_which_month", "airflow_default")
+    ),
+}
+
+
+@pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
+def test_dbt_parses_for_itself_where_nothing_was_cached_and_the_manifest_is_not_usable(
+    manifest: Path, make: Callable[[Path], object]
+):
+    assert parse_of_manifest()
+    make(manifest)
     assert parse_of_run(run_of(GREEN)) is None
+
+
+def test_a_month_is_built_by_the_manifest_s_parse_as_by_the_cached_one(built: Project, request: pytest.FixtureRequest):
+    before = content(built.dsn)
+    warm_up_once()  # before the cache is emptied, as it fills it
+    request.getfixturevalue("manifest")
+    assert parse_of_run(run_of(GREEN))
+    parse_cache._cached.clear()
+    done = built.build("2024-01")
+    assert done.returncode == 0, done.output
+    assert "rows_are_not_repeated" in done.output  # a generic test, of which dbt reads its arguments from the parse
+    assert content(built.dsn) == before
 
 
 def test_a_project_that_dbt_refuses_is_not_kept(project: Path, monkeypatch: pytest.MonkeyPatch):

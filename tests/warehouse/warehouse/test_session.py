@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.sql import Identifier
 
-from include.ingest.raw_tables import POSTGRES_TYPES
+from include.datasets import POSTGRES_TYPES
 from include.source.reader import FIRST_TIME
 from include.warehouse.session import Warehouse
 
@@ -32,7 +32,7 @@ TYPES: dict[pa.DataType, tuple[st.SearchStrategy, str]] = {
     pa.float64(): (st.floats(), "{}"),
     pa.string(): (TEXT, "{}"),
     pa.timestamp("us"): (
-        st.integers(FIRST_TIME.cast(pa.int64()).as_py(), 2**63 - 1),
+        st.integers(FIRST_TIME, 2**63 - 1),
         # by day and by time: in one step Postgres rounds the last years' microseconds
         "({}::date - date '1970-01-01') * 86400000000 + extract(epoch from {}::time) * 1000000",
     ),

@@ -1,5 +1,6 @@
 -- the month appears here after everything else of it is published
--- depends_on: {{ ref('fct_trips') }}, {{ ref('fct_rejected_trips') }}, {{ ref('fct_zone_days') }}, {{ ref('dim_zones') }}
+-- depends_on: {{ ref('fct_trips') }}, {{ ref('fct_rejected_trips') }}, {{ ref('fct_zone_days') }}
+-- depends_on: {{ ref('fct_month_profile') }}, {{ ref('dim_zones') }}
 
 {% set is_known = made_by_present_code(model) %}
 

@@ -16,6 +16,7 @@ import pytest
 from dev.services.airflow_api import DagPaths, instant
 from dev.tlc.sample_months import write_month, write_zones
 from include.datasets import GREEN
+from include.processes.drift import TAG_BEGINS
 from include.settings import ROOT
 from tests.support.dbt.project_copy import ProjectCopy, project_copy
 from tests.support.documents import write_files
@@ -55,7 +56,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
     copied_project: ProjectCopy, source: str
 ):
     document = (ROOT / "docs" / "how-to" / "add-a-dataset.md").read_text()
-    assert len(write_files(document, copied_project.folder)) == 8
+    assert len(write_files(document, copied_project.folder)) == 10
     run = copied_project.run
     run("include", "manifest")
     asked = {"DATASET": "levels", "FROM": "2024-01", "TO": "2024-01"}
@@ -72,6 +73,8 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
         "raw_levels_hold_the_rows_that_were_logged": True,
         "int_levels_only_requested_month": True,
         "levels_fit_the_contract_of_fct_levels": True,
+        "most_days_are_measured": True,
+        "level_is_plausible": True,
     }
     build = "build --selector levels --vars '{ds: 2024-01-01}'"
     assert "fct_levels holds exactly these rows already" in run("dev", "dbt", ARGS=build, **asked)
@@ -83,7 +86,7 @@ def test_a_month_of_another_shape_goes_through_the_scheduler_as_the_document_say
 @pytest.fixture
 def up(copied_project: ProjectCopy) -> ProjectCopy:
     """The copy with its stack up."""
-    copied_project.run("include", "manifest")
+    copied_project.ensure_manifest()
     copied_project.run("dev", "up")
     return copied_project
 
@@ -115,7 +118,7 @@ def test_a_manifest_made_anew_is_drawn_before_up_returns(up: ProjectCopy):
     up.run("dev", "up")
     found = dag(up)
     assert instant(found["last_parsed_time"]) - found["last_parse_duration"] >= made
-    assert time.monotonic() - began < 25, "asked for, not waited for: Airflow reads the file again after 30 s"
+    assert time.monotonic() - began < 25, "asked for, not waited for: Airflow reads the file again after 60 s"
 
 
 # ---------- `make up` with another setting, while the stack runs
@@ -126,7 +129,6 @@ def test_a_setting_given_to_a_running_stack_reaches_its_processes_and_stays_unti
         return " ".join(up.run("dev", "doctor", **environment).split())
 
     assert "Settings PIPELINE_NOTIFY=mail" in " ".join(up.run("dev", "up", PIPELINE_NOTIFY="mail").split())
-    assert "PIPELINE_NOTIFY=mail" in doctor()
     assert "PIPELINE_NOTIFY=mail" in doctor(PIPELINE_NOTIFY="of-this-terminal")
     up.run("dev", "up")
     assert "PIPELINE_NOTIFY=mail" in doctor()
@@ -143,10 +145,11 @@ def test_code_that_was_replaced_is_drawn_and_run_by_the_processes_that_run(up: P
 
     def drawn_from() -> str:
         tags = api.call("GET", maintenance.dag)["tags"]
-        return next(tag["name"] for tag in tags if tag["name"].startswith("revision="))
+        return next(tag["name"] for tag in tags if tag["name"].startswith(TAG_BEGINS))
 
     before, file = drawn_from(), up.folder / "include" / "month.py"
-    file.write_text(file.read_text() + "\n# another version\n")
+    code = file.read_text()
+    file.write_text(f"{code}\n# another version\n")
     api.call("PUT", f"/parseDagFile/{api.call('GET', maintenance.dag)['file_token']}")
     until(drawn_from, lambda found: found != before, seconds=PARSE_SECONDS)
     run = api.call("POST", maintenance.runs, json={"logical_date": None})["dag_run_id"]
@@ -155,6 +158,7 @@ def test_code_that_was_replaced_is_drawn_and_run_by_the_processes_that_run(up: P
     )
     tasks = list(api.pages(f"{maintenance.run(run)}/taskInstances", "task_instances"))
     assert (state, {task["try_number"] for task in tasks}) == ("success", {1}), tasks
+    file.write_text(code)  # else the next `up` restarts every process, for 40 s of CPU
 
 
 # ---------- an edited model, without a command
@@ -162,7 +166,7 @@ def test_code_that_was_replaced_is_drawn_and_run_by_the_processes_that_run(up: P
 
 # On an idle machine 7 s and 3 s. The suite runs two tests at once, and its bound is not the promise's.
 PARSE_SECONDS = 60
-DRAW_SECONDS = 20  # asked for, not waited for: Airflow reads the file again after 30 s
+DRAW_SECONDS = 20  # asked for, not waited for: Airflow reads the file again after 60 s
 
 
 def tasks_in_the_grid(project: ProjectCopy) -> set[str]:
@@ -176,7 +180,7 @@ def test_an_edited_model_is_in_the_grid_and_runs_without_a_command_and_one_that_
     write_zones(tmp_path)
     write_month(tmp_path, "2024-01", rows=400)
     run, log = copied_project.run, copied_project.stack.state / "logs" / "manifest-keeper.log"
-    run("include", "manifest")
+    copied_project.ensure_manifest()
     run("dev", "up", TLC_DIR=str(tmp_path))
     # dbt refuses it: the DAG stays, and three places say why
     model = copied_project.folder / "dbt/models/marts/tlc/fct_refused.sql"

@@ -11,7 +11,7 @@ from tests.support.meanwhile import meanwhile
 from tests.support.postgres.warehouse_content import query
 from tests.support.stack.pipeline import Pipeline
 
-MONTHS = ("2018-01", "2018-02", "2018-03", "2018-04")
+MONTHS = ("2018-01", "2018-02", "2018-03")
 SLOTS = 2
 CONNECTIONS_OF_A_TASK = 2  # include/transform/task_groups.py: the threads of its dbt
 OCCUPIED = "select 1 from task_instance where pool = 'default_pool' and state in ('queued', 'running')"

@@ -1,4 +1,4 @@
-"""The ledger in a terminal says which months another version of the SQL made, and how to rebuild them."""
+"""The ledger in a terminal: which months another version of the SQL made, and which depart from their neighbours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from dev.runs.ledger_table import as_calendars, ranges, told_of_outdated
 def line(month: str, version: str | None = None, *, outdated: bool = True, changed: list[str] | None = None) -> Any:
     return {
         **{"dataset": "green", "title": "Green", "month": month, "state": "published", "restated": None},
-        **{"is_published": True, "readers_see": None, "pinned": None},
+        **{
+            "is_published": True,
+            "readers_see": None,
+            "pinned": None,
+            "accepted": [],
+            "may_accept": [],
+            "departures": [],
+        },
         **{"code_version": version, "git_revision": None, "is_outdated": outdated, "changed_models": changed},
     }
 
@@ -53,3 +60,14 @@ def test_the_calendar_marks_them_beside_their_state_and_not_in_red():
     said = console.export_text()
     assert "✓*" in said
     assert "2 of 2 published" in said
+
+
+def test_a_month_that_departs_is_marked_and_says_in_which_figures():
+    figures = ["tipped 0.20 is 0.38 below the median of the 6 months nearest to it, 0.58", "tolled 0.20 is …"]
+    departing = line("2024-02", "bbb", outdated=False) | {"departures": figures}
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(as_calendars([line("2024-01", "bbb", outdated=False), departing]))
+    said = console.export_text()
+    assert said.count("✓!") == 1
+    assert f"green 2024-02: {figures[0]}; {figures[1]}" in said
+    assert "green 2024-01" not in said

@@ -16,6 +16,7 @@ GIVEN = {
     "PIPELINE_POLL_SECONDS": "60",
     "RUN_SCHEMA_KEEP_SECONDS": "600",
     "AIRFLOW_CONN_MAIL": MAIL,
+    "AIRFLOW__OPENLINEAGE__TRANSPORT": '{"type": "file", "log_file_path": "/tmp/events.jsonl"}',
 }
 
 
@@ -37,12 +38,17 @@ def test_settings_and_connections_are_remembered_and_one_given_anew_counts(tmp_p
 
 def test_one_that_is_given_empty_is_forgotten(tmp_path: Path):
     made(tmp_path, **GIVEN)
-    made(tmp_path, PIPELINE_NOTIFY="", AIRFLOW_CONN_MAIL="")
+    made(tmp_path, PIPELINE_NOTIFY="", AIRFLOW_CONN_MAIL="", AIRFLOW__OPENLINEAGE__TRANSPORT="")
     assert made(tmp_path).settings == {"PIPELINE_POLL_SECONDS": "60", "RUN_SCHEMA_KEEP_SECONDS": "600"}
 
 
 def test_other_variables_and_the_warehouse_s_connection_are_no_settings(tmp_path: Path):
-    own = {"PIPELINE_WORKSPACE": "/of/a/ci", "AIRFLOW_CONN_AZURE_PG": "postgresql://u:p@h/d", "AIRFLOW_STUDENT": "ann"}
+    own = {
+        "PIPELINE_WORKSPACE": "/of/a/ci",
+        "AIRFLOW__CORE__FERNET_KEY": "x",
+        "AIRFLOW_CONN_AZURE_PG": "postgresql://u:p@h/d",
+        "AIRFLOW_STUDENT": "ann",
+    }
     choices = made(tmp_path, **own)
     assert choices.settings == {}
     assert (choices.student, choices.warehouse and choices.warehouse.host) == ("ann", "h")
@@ -53,6 +59,7 @@ def test_only_the_file_s_owner_reads_them_and_none_with_a_secret_is_shown(tmp_pa
     assert (tmp_path / "choices.json").stat().st_mode & 0o777 == 0o600
     assert choices.shown_settings() == [
         "AIRFLOW_CONN_MAIL",
+        "AIRFLOW__OPENLINEAGE__TRANSPORT",
         "PIPELINE_NOTIFY=mail",
         "PIPELINE_POLL_SECONDS=60",
         "RUN_SCHEMA_KEEP_SECONDS=600",

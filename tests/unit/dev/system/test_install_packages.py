@@ -145,6 +145,8 @@ def test_the_lock_is_installed_from_pips_index_and_no_other(index: str, python: 
     done = install(python, f"[global]\nindex-url = {index}\n", tmp_path, lock)
     assert done.returncode == 0, done.stderr + done.stdout
     assert [path for path in Index.asked if path.endswith(".whl")]
+    [module] = python.parent.parent.glob("lib/python*/site-packages/tiny.py")
+    assert not list(module.parent.glob("__pycache__/tiny.*")), "what nobody imports need not be compiled"
     subprocess.run([python, "-c", "import tiny"], check=True)
 
 

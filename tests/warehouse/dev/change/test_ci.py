@@ -45,7 +45,7 @@ def edit(copy: ProjectCopy, model: str, before: str, after: str) -> None:
 
 
 def test_a_change_is_built_tested_and_told(changed: ProjectCopy, tmp_path: Path):
-    edit(changed, "int_trips_judged", "total_amount < 0 as is_reversal", "total_amount < 13 as is_reversal")
+    edit(changed, "int_trips_judged", "total_amount < 0 as is_reversal", "total_amount < 7 as is_reversal")
     summary = tmp_path / "summary.md"
     output = changed.run("dev", "dbt-ci", BASE="main", TLC_DIR="", GITHUB_STEP_SUMMARY=str(summary))
     assert "Changed since main" in output
@@ -59,6 +59,10 @@ def test_a_change_is_built_tested_and_told(changed: ProjectCopy, tmp_path: Path)
     assert "| reversals |" in text
     assert "Equal sums: trip_distance, fare_amount, tip_amount, tolls_amount, total_amount" in text
     assert "Compared on 20,000 made-up rows" in text
+    reached = text.split("### Published columns that the change reaches\n\n")[1].splitlines()
+    assert "- `fct_trips`: `is_reversal`, by `int_trips_judged`" in reached
+    assert "- `fct_zone_days`: `reversals`, by `int_trips_judged` → `int_zone_days`" in reached
+    assert "`dim_zones`" not in "".join(reached)
     for dataset in ("green", "yellow"):
         assert f"- {dataset}: every published month, by `int_trips_judged` (version " in text
     assert "`make rebuild DATASET=yellow`" in text

@@ -25,7 +25,7 @@ from tests.support.dbt.project import Done, Project, warm_up_once
 from tests.support.helpers import JANUARY, fork
 from tests.support.postgres.warehouse_content import content, fingerprint, query
 
-OF_RUN = ["int_months", "int_trips_judged", "int_zone_days", "int_zones"]
+OF_RUN = ["int_month_profile", "int_months", "int_trips_judged", "int_zone_days", "int_zones"]
 BUILD_PLAINLY = ("build", "--target", "dev", "--exclude-resource-type", "unit_test")
 
 
@@ -233,7 +233,7 @@ def test_a_changed_model_above_the_one_asked_for_is_not_read_as_production_has_i
     done = make_dev(workshop, *words, base=with_another("int_trips_judged"))
     assert done.returncode == 0, done.output
     # those between them as well: production made its own from its own
-    own = ["int_months", "int_trips_judged", "int_zone_days"]
+    own = ["int_month_profile", "int_months", "int_trips_judged", "int_zone_days"]
     said_so = line_of(done.output, "  and above them, as they or what they are made from was changed: ")
     assert said_so.partition(": ")[2].split(", ") == own
     assert made(ana.dsn)["dev_ana_default_20240101"] == own

@@ -1,0 +1,2 @@
+select {{ columns_of_contract() }}
+from {{ ref('int_month_profile') }}
