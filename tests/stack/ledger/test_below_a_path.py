@@ -64,6 +64,7 @@ def test_the_lineage_works_behind_nginx_and_leads_to_dbts_docs_and_to_tasks(airf
     frame = airflow.frame
     expect(frame.get_by_role("heading", name="fct_zone_days.total_amount")).to_be_visible()
     frame.get_by_role("link", name="int_zone_days", exact=True).click()
+    expect(frame.get_by_role("heading", name="int_zone_days", exact=True)).to_be_visible()
     airflow.page.reload()  # at the address that the UI and the page have made of it
     expect(airflow.page).to_have_url(re.compile(r"/team/plugin/lineage/team/lineage/#green/int_zone_days$"))
     expect(frame.get_by_role("heading", name="int_zone_days", exact=True)).to_be_visible()
