@@ -60,6 +60,7 @@ def up(stack: Stack) -> int:
 
 def database(stack: Stack) -> int:
     """Start what Airflow's processes need, with Airflow's tables; `up` starts these processes."""
+    arguments.judge_backfill()
     stack.prepare(Choices.made(os.environ, stack.state))
     return 0
 

@@ -64,6 +64,13 @@ def reprocess() -> str:
     return text
 
 
+def judge_backfill() -> None:
+    """Reads what a backfill is told, before a command that starts something for it."""
+    months(dataset(), otherwise=lambda dataset: [])
+    parallel()
+    reprocess()
+
+
 def replace() -> bool:
     """REPLACE: whether what is there may be replaced."""
     text = given("REPLACE") or "no"

@@ -6,6 +6,7 @@ has Debian's Python and the newest providers, where Airflow's own image has Pyth
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -59,7 +60,7 @@ def test_a_user_without_a_name_can_make_the_manifest_anew_and_change_no_code(con
 
 
 def test_a_month_is_loaded_in_it_and_equals_a_clean_load(
-    container: Container, postgres: EmbeddedPostgres, tlc: TlcMirror, tmp_path: Path
+    container: Container, clone: Path, postgres: EmbeddedPostgres, tlc: TlcMirror, tmp_path: Path
 ):
     """As the chart has it, but for the executor and the store of logs: its settings, and a user without a name."""
     port = reserved_port(tmp_path / "port")
@@ -102,9 +103,37 @@ def test_a_month_is_loaded_in_it_and_equals_a_clean_load(
         assert "January 2024" in page.text or MONTH in page.text
         lacks = container.run("sh", "-c", "python -m include check 2>/dev/null", **environment).splitlines()
         container.stop()
+
+        # The scheduler, which would take the tasks for its own, stays stopped.
+        container.start("api-server", log=tmp_path / "api-server.log", **environment)
+        until(lambda: _answers(port), seconds=60, besides=logs)
+        run_id = state_of("select run_id from dag_run where dag_id = 'taxi_pipeline' order by id desc limit 1")
+        buildah("copy", "--chown", "50000:0", container.id, clone, "/clone")
+        for _ in range(3):
+            for task in ("build.int_trips_judged.run", "build.int_trips_judged.test"):
+                print(task, "as in a pod:", run_as_in_a_pod(container, run_id, task, environment))
+                state = f"select state from task_instance where task_id = '{task}' and run_id = '{run_id}'"
+                assert state_of(state) == "success"
+        container.stop()
         project.publish(MONTH)
         assert content(dsn) == content(clean)
         assert lacks[0].startswith("Nothing is missing"), lacks
+
+
+def run_as_in_a_pod(container: Container, run_id: str, task: str, environment: dict[str, str]) -> str:
+    """Runs the task by the program that KubernetesExecutor's pods run. Returns its CPU: `times` prints what the shell's
+    children took, user and system."""
+    workload = "/tmp/workload.json"
+    with_benchmarks = environment | {"PYTHONPATH": "/opt/airflow:/opt/airflow/config:/clone"}
+    container.run("python", "-m", "benchmarks.cold_workload", "taxi_pipeline", run_id, task, workload, **with_benchmarks)
+    words = f"python -m airflow.sdk.execution_time.execute_workload --json-path {workload} > /dev/null; times"
+    return container.run("sh", "-c", words, **environment).splitlines()[-1]
+
+
+def _answers(port: int) -> bool:
+    with suppress(requests.RequestException):
+        return requests.get(f"http://{LOOPBACK}:{port}/api/v2/version", timeout=10).ok
+    return False
 
 
 def ended_one(state: str | None) -> bool:
