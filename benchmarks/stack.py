@@ -116,7 +116,7 @@ def measure_transform(state: Path) -> list[Measure]:
             "transform1_vs_dbt",
             "dbt part of one month / one plain `dbt build`",
             ratios(wall, ONE, DBT_ONE),
-            at_most=2.0,
+            at_most=1.8,
             details={f"a task's {name}": f"{took:.2f} s" for name, took in parts.items()}
             | {"CPU of a task's own process": f"{spread(of_tasks)} s"}
             | {f"memory of {what}, at the peak": f"{most:.0f} MiB" for what, most in megabytes.items()},

@@ -120,7 +120,8 @@ class Backfill:
             while True:
                 if self._count(self.paths.runs, state=ENDED) != len(outcome.ended):
                     self._add_ended(outcome)
-                ended, all_ended = self._count(self.paths.tasks, state=TASK_ENDED), len(outcome.ended) == len(self.months)
+                all_ended = len(outcome.ended) == len(self.months)
+                ended = self._count(self.paths.tasks, state=TASK_ENDED)
                 waited = time.monotonic() - looked
                 is_due = waited > (self.patience / 4 if ended == ended_then else LOOK_SECONDS)
                 if is_due or all_ended:

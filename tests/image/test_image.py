@@ -123,9 +123,10 @@ def test_a_month_is_loaded_in_it_and_equals_a_clean_load(
 def run_as_in_a_pod(container: Container, run_id: str, task: str, environment: dict[str, str]) -> str:
     """Runs the task by the program that KubernetesExecutor's pods run. Returns its CPU: `times` prints what the shell's
     children took, user and system."""
-    workload = "/tmp/workload.json"
+    workload = "logs/workload.json"
     with_benchmarks = environment | {"PYTHONPATH": "/opt/airflow:/opt/airflow/config:/clone"}
-    container.run("python", "-m", "benchmarks.cold_workload", "taxi_pipeline", run_id, task, workload, **with_benchmarks)
+    make = ("python", "-m", "benchmarks.cold_workload", "taxi_pipeline", run_id, task, workload)
+    container.run(*make, **with_benchmarks)
     words = f"python -m airflow.sdk.execution_time.execute_workload --json-path {workload} > /dev/null; times"
     return container.run("sh", "-c", words, **environment).splitlines()[-1]
 

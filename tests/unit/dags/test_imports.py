@@ -20,7 +20,8 @@ print("imported:", *(name for name in {HEAVY} if name in sys.modules))
 
 WITHOUT_OPENLINEAGE = """
 import sys
-sys.modules |= dict.fromkeys(["openlineage", "airflow.providers.openlineage"])  # an import of them fails
+import airflow.configuration  # it reads what each installed provider says of itself
+sys.modules |= dict.fromkeys(["openlineage", "airflow.providers.openlineage"])  # an import of them fails from here on
 from include.openlineage.switch import sends_events
 from plugins.openlineage_events import OpenLineageEvents
 OpenLineageEvents.on_load()
