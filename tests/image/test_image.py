@@ -17,7 +17,7 @@ from dev.services.postgres import EmbeddedPostgres
 from dev.system.ports import LOOPBACK, reserved_port
 from dev.tlc.mirror import TlcMirror
 from include.settings import ROOT
-from tests.image.conftest import ENTRYPOINT, OF_A_CLONE, Container, buildah
+from tests.image.conftest import ENTRYPOINT, OF_A_CLONE, RANDOM_USER, Container, buildah
 from tests.support.dbt.project import Project
 from tests.support.postgres.warehouse_content import content
 from tests.support.postgres.warehouses import warehouse
@@ -108,7 +108,7 @@ def test_a_month_is_loaded_in_it_and_equals_a_clean_load(
         container.start("api-server", log=tmp_path / "api-server.log", **environment)
         until(lambda: _answers(port), seconds=60, besides=logs)
         run_id = state_of("select run_id from dag_run where dag_id = 'taxi_pipeline' order by id desc limit 1")
-        buildah("copy", "--chown", "50000:0", container.id, clone, "/clone")
+        buildah("copy", "--chown", RANDOM_USER, container.id, clone, "/clone")
         for _ in range(3):
             for task in ("build.int_trips_judged.run", "build.int_trips_judged.test"):
                 print(task, "as in a pod:", run_as_in_a_pod(container, run_id, task, environment))
