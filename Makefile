@@ -18,7 +18,7 @@
 # make lineage     COLUMN=fct_zone_days.total_amount [DATASET=]: what a column comes from, and what stands on it
 # make dsn         the warehouse's address, to read [ROLE=analyst|developer|owner]
 # make dbt         ARGS="build --vars ..." [DATASET=yellow]           make airflow ARGS="dags list"
-# make test / test-long / test-all / test-unit / test-image / lint / bench
+# make test / test-long / test-unit / test-image / lint / bench
 # make soak        [ROUNDS=10] [EXECUTOR=celery] the same year, the same month, other histories, again and again: hours
 # make drop-run-schemas [OLDER_THAN_DAYS=30]        of published months
 # make backup      [FILE=] what is loaded and published, into .local/backups
@@ -56,7 +56,7 @@ export PYTHONPATH := $(CURDIR)
 # Without bytecode every process compiles Airflow anew: importing airflow.sdk takes 4.7 s instead of 2.0 s.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo up down backfill database restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci lineage drop-run-schemas backup restore-backup test test-long test-unit test-image test-stack test-others test-all soak images browser nginx pgbouncer redis celery lint bench manifest docs openlineage env install
+.PHONY: help demo up down backfill database restore release rebuild ledger log doctor dsn dbt airflow dev diff dbt-ci lineage drop-run-schemas backup restore-backup test test-long test-unit test-image test-stack test-others test-long-stack test-long-others soak images browser nginx pgbouncer redis celery lint bench manifest docs openlineage env install
 .DELETE_ON_ERROR:
 
 # The first lines of this file, to the first that is no comment.
@@ -77,31 +77,28 @@ database down restore release rebuild ledger log doctor dsn dbt dev diff dbt-ci 
 	@$(RUN) -m dev $@
 
 # Two at once: the tests that share one running stack, and all others in two processes. `long` marks what test-long runs.
-# test-all runs both, with one stack instead of two. With ARGS, which may name files, test runs them one after the other,
-# whatever their mark.
-CHOSEN = -m "not long"
-AT_ONCE = --no-print-directory --jobs=2 test-stack test-others
-
+# With ARGS, which may name files, one after the other, whatever their mark.
 test: manifest
 ifeq ($(strip $(ARGS)),)
-	@$(MAKE) $(AT_ONCE)
+	@$(MAKE) --no-print-directory --jobs=2 test-stack test-others
 else
 	@$(RUN) -m pytest $(ARGS)
 endif
 
 test-long: manifest
-	@$(MAKE) $(AT_ONCE) CHOSEN="-m long"
+	@$(MAKE) --no-print-directory --jobs=2 test-long-stack test-long-others
 
-test-all: manifest
-	@$(MAKE) $(AT_ONCE) CHOSEN=
+test-stack: manifest docs browser $(CELERY)
+	@$(RUN) -m pytest tests/stack -m "not long"
 
-NEEDED_BY_LONG = $(if $(findstring not,$(CHOSEN)),,nginx openlineage redis)
+test-others: manifest docs celery pgbouncer
+	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) -m "not long" tests/warehouse tests/own_stack tests/unit)
 
-test-stack: manifest docs browser $(NEEDED_BY_LONG) $(CELERY)
-	@$(RUN) -m pytest tests/stack $(CHOSEN)
+test-long-stack: manifest docs browser nginx $(CELERY)
+	@$(RUN) -m pytest tests/stack -m long
 
-test-others: manifest docs celery pgbouncer $(NEEDED_BY_LONG)
-	@$(call shown_at_the_end,$(TESTS_LOGS)/others.log,$(TWO) $(CHOSEN) tests/warehouse tests/own_stack tests/unit)
+test-long-others: manifest docs celery openlineage redis pgbouncer
+	@$(call shown_at_the_end,$(TESTS_LOGS)/long.log,$(TWO) -m long tests/own_stack tests/warehouse tests/unit)
 
 # Tests whose output is shown as a whole, so that it does not mix with the others'. They give way to those of the stack, which
 # wait for its processes most of the time and decide when all have ended.
